@@ -1,0 +1,50 @@
+// What a rollout leaves behind, and all that an algorithm gets to see of it.
+//
+// A trajectory is made in agents/rollout.cc, never changes afterwards, and holds token ids as they
+// were sampled: text is never encoded again. One turn is the simple case.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "envs/env.h"
+#include "verifiers/reward.h"
+
+namespace cogent {
+
+// One prompt and what the policy answered. Lengths: completion_ids, logprobs, sampled_logprobs equal.
+struct Turn {
+  std::vector<std::int32_t> prompt_ids;      // tokens new in this turn that the policy did not choose
+  std::vector<std::int32_t> completion_ids;  // tokens that it chose, end of sequence included
+  std::vector<float> logprobs;               // of each chosen token at temperature 1, nats
+  std::vector<float> sampled_logprobs;       // of each under the distribution it was drawn from
+  std::string text;                          // completion_ids decoded, end of sequence left out
+  bool truncated = false;                    // cut by a length limit
+};
+
+enum class TrajectoryStatus { kDone, kTruncated, kUnscorable };
+
+struct Trajectory {
+  TaskId id;
+  Task task;
+  std::string prompt;  // rendered text of the first turn
+  std::vector<Turn> turns;
+  std::vector<NamedScore> scores;
+  double reward = 0.0;
+  TrajectoryStatus status = TrajectoryStatus::kDone;
+  std::string cause;  // why it is unscorable
+
+  int CompletionTokens() const {
+    std::size_t n = 0;
+    for (const Turn& turn : turns) n += turn.completion_ids.size();
+    return static_cast<int>(n);
+  }
+};
+
+// The completions of one prompt.
+struct Group {
+  std::vector<Trajectory> members;
+};
+
+}  // namespace cogent

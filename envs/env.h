@@ -1,0 +1,73 @@
+// The environment: one episode of a reasoning task, in text.
+//
+// Reset(id) starts the episode of a task; the same id always gives the same task. Step(completion)
+// takes what the policy wrote and returns what it sees next, whether the episode is over, and the
+// environment's own verdict. Most environments ask one question and are over: derive those from
+// SingleTurnEnv (envs/single_turn.h) and write two functions.
+//
+//   auto env = envs.Make(choice, problems);
+//   Observation seen = env->Reset({Split::kTrain, seed, 17});
+//   StepResult result = env->Step({"<think>...</think><answer>14</answer>", 12, false});
+//
+// Thread rule: an Env belongs to one thread; make one per worker.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/message.h"
+#include "core/registry.h"
+#include "core/rng.h"
+#include "verifiers/reward.h"
+
+namespace cogent {
+
+// Training and held-out problems never meet: an environment draws again until the hash of the
+// problem falls on the split's side, so that no pair of seeds can leak one into the other.
+enum class Split { kTrain, kTest };
+
+struct TaskId {
+  Split split = Split::kTrain;
+  std::uint64_t seed = 0;
+  std::uint64_t index = 0;
+};
+
+struct Observation {
+  std::vector<Message> messages;  // new since the last step
+};
+
+struct StepResult {
+  Observation observation;  // empty when done
+  bool done = true;
+  Verdict verdict;  // of the whole episode; meaningful when done
+};
+
+class Env {
+ public:
+  virtual ~Env() = default;
+  virtual Observation Reset(const TaskId& id) = 0;
+  virtual StepResult Step(const Completion& completion) = 0;
+  // The task of the running episode. REQUIRES Reset.
+  virtual const Task& task() const = 0;
+  // A completion that the environment itself would pay 1 for, inside the tags of R1-Zero; used by
+  // the conformance suite and to write base corpora. Empty when the environment cannot write one.
+  virtual std::string GoldCompletion() const { return {}; }
+  // A document to pre-train a base model on: an attempt at some training problem, good or bad, or a
+  // drill. Starts with the question; ends where the document ends. Empty prompt = plain text.
+  struct Document {
+    std::string prompt;  // rendered by the prompt template, if not empty
+    std::string text;    // follows the prompt
+  };
+  virtual bool HasCorpus() const { return false; }
+  virtual Document CorpusDocument(Rng& rng) const;  // default: throws ConfigError, no corpus
+};
+
+using EnvRegistry = Registry<Env>;
+// The environments this library ships; see `cogent list`.
+EnvRegistry BuiltinEnvs();
+
+// True when the problem text belongs to the split: about 1 in 8 problems are held out.
+bool InSplit(const std::string& problem, Split split);
+
+}  // namespace cogent

@@ -1,0 +1,34 @@
+// The common case: one question, one answer.
+//
+//   class ReverseEnv final : public SingleTurnEnv {
+//    public:
+//     struct Config { int length = 6; void VisitFields(FieldVisitor& v) {...} };
+//     explicit ReverseEnv(const Config& config) : config_(config) {}
+//     Task MakeTask(Rng& rng) const override;
+//     Verdict Score(const Task& task, const Completion& completion) const override;
+//   };
+//
+// MakeTask draws one problem from `rng`; it is called again with fresh numbers until the problem
+// belongs to the split that is asked for (at most 10,000 times, then DataError: the environment
+// has too few problems).
+#pragma once
+
+#include "envs/env.h"
+
+namespace cogent {
+
+class SingleTurnEnv : public Env {
+ public:
+  virtual Task MakeTask(Rng& rng) const = 0;
+  virtual Verdict Score(const Task& task, const Completion& completion) const = 0;
+
+  Observation Reset(const TaskId& id) final;
+  StepResult Step(const Completion& completion) final;
+  const Task& task() const final;
+
+ private:
+  Task task_;
+  bool running_ = false;
+};
+
+}  // namespace cogent

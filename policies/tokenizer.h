@@ -1,0 +1,86 @@
+// Byte-level BPE, trained here or read from a `tokenizer.json`; the file is the one that the
+// `tokenizers` package opens, with equal ids.
+//
+//   Tokenizer t = Tokenizer::Train(corpus, {.vocab_size = 512, .added_tokens = {"<think>", ...}});
+//   t.Save("tokenizer.json");
+//   std::vector<std::int32_t> ids = t.Encode("<think>2+3");
+//   std::string text = t.Decode(ids);
+//
+// With vocab_size = 256 + added tokens there are no merges: a token a byte.
+// Thread rule: const after construction, may be used from several threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cogent {
+
+class Tokenizer {
+ public:
+  // An added token is matched in the raw text before anything else (leftmost, longest at an equal
+  // start) and is one id. `special` ones can be dropped when decoding.
+  struct AddedToken {
+    std::string text;
+    bool special = false;
+  };
+  struct TrainOptions {
+    int vocab_size = 512;  // all ids: added tokens, 256 bytes, merges (or fewer bytes: `alphabet`)
+    std::vector<AddedToken> added_tokens;  // get the first ids, in order
+    std::string eos_token = "<|end|>";     // must be among added_tokens
+    std::string pad_token = "<|pad|>";     // likewise
+    bool split_digits = true;              // every digit a token of its own: arithmetic is learned faster
+    // Train no merges at all and keep only these single characters beside the added tokens (empty: all 256
+    // bytes). A character outside is dropped by encode without a trace, as `tokenizers` does.
+    std::string alphabet;
+  };
+
+  static Tokenizer Train(const std::vector<std::string>& corpus, const TrainOptions& options);
+  // Reads tokenizer.json. DataError names the file and what in it cannot be used.
+  static Tokenizer Load(const std::string& path);
+  static Tokenizer Parse(std::string_view json, const std::string& name);
+  void Save(const std::string& path) const;  // written beside, synced, renamed
+  std::string ToJson() const;
+
+  ~Tokenizer();
+  Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
+  Tokenizer(const Tokenizer&);
+  Tokenizer& operator=(const Tokenizer&);
+
+  std::vector<std::int32_t> Encode(std::string_view text) const;
+  // Bytes that are no UTF-8 become U+FFFD, one for each maximal ill-formed part. Ids outside the
+  // vocabulary decode to nothing.
+  std::string Decode(std::span<const std::int32_t> ids, bool skip_special = false) const;
+  // The bytes of one id (added tokens: their text). Empty for ids outside the vocabulary.
+  std::string_view TokenBytes(std::int32_t id) const;
+
+  std::optional<std::int32_t> TokenToId(std::string_view token) const;  // added tokens and vocabulary strings
+  int vocab_size() const;                                              // largest id + 1
+  std::int32_t eos_id() const;
+  std::int32_t pad_id() const;
+
+ private:
+  struct Impl;
+  explicit Tokenizer(std::shared_ptr<const Impl> impl);
+  std::shared_ptr<const Impl> impl_;
+};
+
+// Decodes a stream: holds back bytes until a character is complete, so that what is shown never
+// ends in half a character.
+class StreamDecoder {
+ public:
+  explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
+  std::string Add(std::int32_t id);  // text that became complete
+  std::string Finish();              // what is left, ill-formed parts as U+FFFD
+
+ private:
+  const Tokenizer* tokenizer_;
+  std::string pending_;
+};
+
+}  // namespace cogent

@@ -1,0 +1,107 @@
+// Rewards: from a task and a completion to a score with its reason.
+//
+// A reward is a subclass of Reward (one completion at a time) or of BatchReward (all completions of a
+// rollout at once: unit tests in a sandbox, a reward model). A Rubric weighs several by name.
+//
+//   class Brevity final : public Reward {
+//    public:
+//     struct Config { int limit = 200; void VisitFields(FieldVisitor& visit) {...} };
+//     explicit Brevity(const Config& config) : config_(config) {}
+//     Verdict Score(const Task&, const Completion& completion) const override {...}
+//   };
+//   rewards.Add<Brevity>("brevity", "pays for short completions");
+//   # YAML:  rewards: [{name: accuracy}, {name: brevity, weight: 0.1}]
+//
+// A Verdict is about the model's text and never throws because of it. A reward that cannot decide
+// because something of ours broke throws; the trajectory is then set aside as unscorable and is
+// never a reward of 0. Thread rule: Score may be called from several threads at once.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+#include "core/registry.h"
+
+namespace cogent {
+
+// What is asked and what is known about the right answer.
+struct Task {
+  std::string prompt;                        // the question, as the user would put it
+  std::string answer;                        // gold answer, may be empty
+  std::map<std::string, std::string> facts;  // whatever the environment's own scoring needs
+};
+
+// One turn's text by the policy.
+struct Completion {
+  std::string text;        // UTF-8, special tokens other than the end of sequence included
+  int tokens = 0;          // sampled tokens, the end of sequence included
+  bool truncated = false;  // cut by a length limit before it ended itself
+};
+
+struct Verdict {
+  double score = 0.0;  // in [0, 1] unless the reward's header says otherwise
+  std::string reason;  // one line, for people
+};
+
+class Reward {
+ public:
+  virtual ~Reward() = default;
+  virtual Verdict Score(const Task& task, const Completion& completion) const = 0;
+};
+
+// A completion together with the task it answers.
+struct Answered {
+  const Task* task = nullptr;
+  const Completion* completion = nullptr;
+};
+
+class BatchReward : public Reward {
+ public:
+  // One verdict for each, in order.
+  virtual std::vector<Verdict> ScoreAll(const std::vector<Answered>& answered) const = 0;
+  Verdict Score(const Task& task, const Completion& completion) const final {
+    return ScoreAll({{&task, &completion}}).front();
+  }
+};
+
+using RewardRegistry = Registry<Reward>;
+// The rewards this library ships; see `cogent list`.
+RewardRegistry BuiltinRewards();
+
+// A score kept under its name, with the weight it enters the total by.
+struct NamedScore {
+  std::string name;
+  double score = 0.0;
+  double weight = 1.0;
+  std::string reason;
+};
+
+// Weighted rewards. The name `accuracy` is the environment's own verdict and is not looked up here:
+// its weight is `accuracy_weight()` (1 when the list is empty, 0 when the list leaves it out).
+class Rubric {
+ public:
+  // Reads `[{name: accuracy, weight: 1}, {name: format, weight: 0.1, ...}]`. Mistakes go to `problems`.
+  static Rubric Make(const std::vector<Choice>& choices, const RewardRegistry& registry, Problems& problems);
+
+  // Scores of every reward but `accuracy`: result[i] belongs to answered[i], in the rubric's order.
+  std::vector<std::vector<NamedScore>> ScoreAll(const std::vector<Answered>& answered) const;
+  double accuracy_weight() const { return accuracy_weight_; }
+  std::vector<std::string> Names() const;  // `accuracy` first when it counts
+
+ private:
+  struct Item {
+    std::string name;
+    double weight = 1.0;
+    std::shared_ptr<const Reward> reward;  // shared: a Rubric is copied into every worker
+  };
+  double accuracy_weight_ = 1.0;
+  std::vector<Item> items_;
+};
+
+// Sum of weight * score.
+double TotalReward(const std::vector<NamedScore>& scores);
+
+}  // namespace cogent
