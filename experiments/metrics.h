@@ -35,7 +35,7 @@ const std::vector<MetricInfo>& MetricTable();
 // does. The prefixes `eval_` and `eval/` are looked through.
 const MetricInfo* FindMetric(std::string_view name);
 
-// True for `time` and for whatever is measured in seconds or per second.
+// True for what depends on the machine of the moment: seconds, rates, memory. All else repeats exactly.
 bool IsTimeMetric(std::string_view name);
 
 // The table as Markdown: | metric | unit | meaning |.

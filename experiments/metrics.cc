@@ -1,0 +1,175 @@
+#include "experiments/metrics.h"
+
+#include <algorithm>
+
+namespace cogent {
+namespace {
+
+// True when `name` is `pattern` with its one `*` replaced by at least one character.
+bool Fits(std::string_view pattern, std::string_view name) {
+  const std::size_t star = pattern.find('*');
+  if (star == std::string_view::npos) return pattern == name;
+  const std::string_view head = pattern.substr(0, star);
+  const std::string_view tail = pattern.substr(star + 1);
+  return name.size() > head.size() + tail.size() && name.starts_with(head) && name.ends_with(tail);
+}
+
+std::string_view WithoutEvalPrefix(std::string_view name) {
+  for (const std::string_view prefix : {"eval_", "eval/"}) {
+    if (name.starts_with(prefix)) return name.substr(prefix.size());
+  }
+  return name;
+}
+
+const MetricInfo* Find(std::string_view name) {
+  const std::vector<MetricInfo>& table = MetricTable();
+  const auto exact = std::find_if(table.begin(), table.end(),
+                                  [&](const MetricInfo& info) { return info.name == name; });
+  if (exact != table.end()) return &*exact;
+  const auto pattern = std::find_if(table.begin(), table.end(),
+                                    [&](const MetricInfo& info) { return Fits(info.name, name); });
+  return pattern != table.end() ? &*pattern : nullptr;
+}
+
+}  // namespace
+
+const std::vector<MetricInfo>& MetricTable() {
+  static const std::vector<MetricInfo> table = {
+      // Where the run is.
+      {"step", "steps", "optimizer steps of the outer loop done; 0 is before the first"},
+      {"time", "s", "Unix time at which the line was written"},
+      {"epoch", "epochs", "passes over the training tasks, where their number is known"},
+      {"num_tokens", "tokens", "prompt and completion tokens seen in training so far"},
+      {"learning_rate", "1", "of the optimizer at this step"},
+      {"grad_norm", "1", "L2 norm of all gradients before clipping"},
+      {"grad_clipped", "share", "optimizer steps of this step whose gradient was clipped"},
+
+      // What is optimised.
+      {"loss", "1", "the number that is minimised, over all its terms"},
+      {"policy_loss", "1", "the clipped surrogate alone, with its sign turned"},
+      {"aux_loss", "1", "sequence-wise balance loss of the experts, with its coefficient"},
+      {"mtp_loss", "nats", "cross-entropy of the multi-token prediction module, with its coefficient"},
+      {"perplexity", "1", "e to the mean negative log-probability of the next token"},
+      {"losses/value_loss", "1", "squared error of the critic"},
+      {"losses/explained_variance", "1", "1 - Var(returns - values) / Var(returns)"},
+      {"losses/clipfrac", "share", "critic values that clipping changed"},
+      {"losses/*", "1", "a term of the critic's loss"},
+
+      // Rewards.
+      {"reward", "1", "mean reward of the step's completions, all weighted components together"},
+      {"reward_std", "1", "standard deviation of the reward within a group, mean over groups"},
+      {"rewards/*/mean", "1", "mean score of one reward component, before its weight"},
+      {"rewards/*/std", "1", "standard deviation of one reward component over the step's completions"},
+      {"frac_reward_zero_std", "share", "groups whose rewards are all equal: no signal"},
+      {"unscorable_ratio", "share", "trajectories set aside because a verifier, sandbox or endpoint broke"},
+      {"groups_left_out", "groups", "groups not trained on: unscorable or refused by the algorithm"},
+      {"advantages/mean", "1", "mean advantage over completion tokens"},
+      {"advantages/std", "1", "standard deviation of the advantage over completion tokens"},
+      {"advantages/min", "1", "smallest advantage"},
+      {"advantages/max", "1", "largest advantage"},
+
+      // Completions.
+      {"completions/mean_length", "tokens", "mean length, end of sequence included"},
+      {"completions/min_length", "tokens", "shortest completion"},
+      {"completions/max_length", "tokens", "longest completion"},
+      {"completions/clipped_ratio", "share", "completions cut by the length limit"},
+      {"completions/mean_terminated_length", "tokens", "mean length of those that ended themselves"},
+      {"completions/min_terminated_length", "tokens", "shortest that ended itself"},
+      {"completions/max_terminated_length", "tokens", "longest that ended itself"},
+      {"num_turns/mean", "turns", "mean number of turns of a trajectory"},
+      {"num_turns/max", "turns", "most turns of a trajectory"},
+
+      // The policy against itself and its reference.
+      {"entropy", "nats", "mean entropy of the next-token distribution at completion tokens"},
+      {"kl", "nats", "estimate of KL(policy, reference) a token, by the estimator of the run (k3)"},
+      {"ratio/mean", "1", "mean of pi_theta / pi_old over completion tokens"},
+      {"ratio/min", "1", "smallest ratio of a token"},
+      {"ratio/max", "1", "largest ratio of a token"},
+      {"clip_ratio/low_mean", "share", "tokens clipped at the lower border (negative advantage)"},
+      {"clip_ratio/high_mean", "share", "tokens clipped at the upper border (positive advantage)"},
+      {"clip_ratio/region_mean", "share", "tokens clipped at either border"},
+      {"clip_ratio/low_min", "share", "smallest low_mean of a micro-batch"},
+      {"clip_ratio/high_max", "share", "largest high_mean of a micro-batch"},
+
+      // Does the generator agree with the trainer?
+      {"sampling/sampling_logp_difference/mean", "nats",
+       "mean |difference| of a token's log-probability, trainer against generator"},
+      {"sampling/sampling_logp_difference/max", "nats", "the largest such difference of the step"},
+      {"sampling/importance_sampling_ratio/min", "1", "smallest trainer / generator probability of a token"},
+      {"sampling/importance_sampling_ratio/mean", "1", "mean trainer / generator probability of a token"},
+      {"sampling/importance_sampling_ratio/max", "1", "largest trainer / generator probability of a token"},
+
+      // Experts.
+      {"moe/expert_load/*/max", "1", "load of a layer's busiest expert over the mean load (1 = even)"},
+      {"moe/expert_load/*/min", "1", "load of a layer's idlest expert over the mean load"},
+      {"moe/expert_load/*", "share", "share of a layer's routed tokens that went to one expert"},
+      {"moe/max_violation", "1", "largest (load - mean load) / mean load of any expert: MaxVio"},
+      {"moe/bias_max", "1", "largest |bias| of a router's affinities"},
+      {"moe/dead_experts", "experts", "experts that no token of the step chose"},
+
+      // Evaluation on held-out tasks; in TensorBoard under `eval/`.
+      {"pass@*_low", "share", "lower border of the 95% bootstrap interval of pass@k"},
+      {"pass@*_high", "share", "upper border of the 95% bootstrap interval of pass@k"},
+      {"pass@*", "share", "chance that one of k completions is right, unbiased, mean over tasks"},
+      {"maj@*", "share", "tasks whose most frequent answer of k is right"},
+      {"greedy_accuracy", "share", "tasks right with the most probable token at each place"},
+      {"mean_length", "tokens", "mean completion length in the evaluation"},
+      {"mean_length_correct", "tokens", "mean length of right completions"},
+      {"mean_length_wrong", "tokens", "mean length of wrong completions"},
+      {"clipped_ratio", "share", "completions of the evaluation cut by the length limit"},
+      {"format_ratio", "share", "completions of the evaluation with the asked layout"},
+      {"tasks", "tasks", "tasks of the evaluation"},
+      {"samples_per_task", "completions", "completions a task in the evaluation"},
+
+      // Time and speed.
+      {"step_time", "s", "the whole step"},
+      {"timing_s/gen", "s", "generation of the completions"},
+      {"timing_s/reward", "s", "verifiers and environments"},
+      {"timing_s/ref", "s", "log-probabilities of the reference policy"},
+      {"timing_s/old_log_prob", "s", "log-probabilities of the policy before its update"},
+      {"timing_s/values", "s", "values of the critic"},
+      {"timing_s/adv", "s", "advantages"},
+      {"timing_s/update_actor", "s", "forward, backward and optimizer of the policy"},
+      {"timing_s/update_critic", "s", "forward, backward and optimizer of the critic"},
+      {"timing_s/testing", "s", "evaluation on held-out tasks"},
+      {"timing_s/save_checkpoint", "s", "writing the checkpoint"},
+      {"timing_s/step", "s", "the whole step, evaluation and checkpoint included"},
+      {"timing_s/*", "s", "one phase of the step"},
+      {"perf/total_num_tokens", "tokens", "prompt and completion tokens of this step"},
+      {"perf/throughput", "tokens/s", "tokens of the step over the time of the step"},
+      {"perf/gen_throughput", "tokens/s", "completion tokens over the time of generation"},
+      {"perf/train_throughput", "tokens/s", "trained tokens over the time of the update"},
+      {"perf/max_memory_gb", "GB", "most memory the process has held"},
+  };
+  return table;
+}
+
+const MetricInfo* FindMetric(std::string_view name) {
+  if (const MetricInfo* found = Find(name)) return found;
+  return Find(WithoutEvalPrefix(name));
+}
+
+bool IsTimeMetric(std::string_view name) {
+  const MetricInfo* info = FindMetric(name);
+  if (!info) return false;
+  return info->unit == "s" || info->unit == "GB" || info->unit.ends_with("/s");
+}
+
+std::string MetricTableMarkdown() {
+  std::string text = "| metric | unit | meaning |\n| --- | --- | --- |\n";
+  for (const MetricInfo& info : MetricTable()) {
+    text += "| `";
+    text += info.name;
+    text += "` | ";
+    text += info.unit;
+    text += " | ";
+    for (const char c : info.meaning) {
+      if (c == '|') text += '\\';  // a bar would end the cell
+      text += c;
+    }
+    text += " |\n";
+  }
+  return text;
+}
+
+}  // namespace cogent
