@@ -1,7 +1,8 @@
 # Finds LibTorch 2.11 as the PyPI wheel has it, without importing it and without TorchConfig.cmake
 # (which fails where no CUDA toolkit is). Looked for, in this order: -DTorch_ROOT or the environment's
 # Torch_ROOT (the `torch` folder itself), an active virtual environment, .venv, .deps, python3.
-# Gives the target Torch::Torch, Torch_VERSION and Torch_CUDA (true when the wheel's CUDA part can be linked).
+# Gives the target Torch::Torch, Torch_VERSION, Torch_DIR_FOUND, and Torch_CUDA: true when the wheel's
+# CUDA part and the libraries it needs are all there; then Torch::CUDA is a target, too.
 include(FindPackageHandleStandardArgs)
 
 set(_tried "")
@@ -52,8 +53,24 @@ find_package_handle_standard_args(Torch REQUIRED_VARS Torch_DIR_FOUND VERSION_VA
 if(NOT TARGET Torch::Torch)
   add_library(Torch::Torch INTERFACE IMPORTED)
   # Behind all other headers: the wheel carries its own fmt and protobuf.
-  target_compile_options(Torch::Torch INTERFACE "SHELL:-idirafter ${Torch_DIR_FOUND}/include"
-    "SHELL:-idirafter ${Torch_DIR_FOUND}/include/torch/csrc/api/include")
+  target_compile_options(Torch::Torch INTERFACE
+    "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-idirafter ${Torch_DIR_FOUND}/include>"
+    "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-idirafter ${Torch_DIR_FOUND}/include/torch/csrc/api/include>")
   target_link_libraries(Torch::Torch INTERFACE ${Torch_DIR_FOUND}/lib/libtorch_cpu.so ${Torch_DIR_FOUND}/lib/libc10.so)
   target_link_options(Torch::Torch INTERFACE "-Wl,-rpath,${Torch_DIR_FOUND}/lib")
+endif()
+
+set(Torch_CUDA TRUE)
+foreach(library torch/lib/libtorch_cuda.so torch/lib/libc10_cuda.so nvidia/cu13/lib/libcublas.so.13
+        nvidia/cu13/lib/libcusparse.so.12 nvidia/cudnn/lib/libcudnn.so.9 nvidia/nccl/lib/libnccl.so.2)
+  if(NOT EXISTS ${Torch_DIR_FOUND}/../${library})
+    set(Torch_CUDA FALSE)
+  endif()
+endforeach()
+if(Torch_CUDA AND NOT TARGET Torch::CUDA)
+  add_library(Torch::CUDA INTERFACE IMPORTED)
+  target_link_libraries(Torch::CUDA INTERFACE Torch::Torch ${Torch_DIR_FOUND}/lib/libtorch_cuda.so
+                        ${Torch_DIR_FOUND}/lib/libc10_cuda.so)
+  # Nothing of ours names a symbol of it: it registers its operators when it is loaded.
+  target_link_options(Torch::CUDA INTERFACE "-Wl,--no-as-needed")
 endif()

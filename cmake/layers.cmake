@@ -4,8 +4,8 @@
 #   cogent_layer(policies DEPENDS core TORCH deepseek_v3.cc)  these files may use LibTorch: target policies_torch
 #
 # A folder makes the target cogent_<folder> (no LibTorch) and, with TORCH, cogent_<folder>_torch.
-# An include of a folder that is not in DEPENDS, or of LibTorch in a file that is not in TORCH,
-# stops the configuration with file and line.
+# An include of a folder that is not in DEPENDS, of LibTorch in a file that is not in TORCH, or of a
+# third-party library in a header stops the configuration with file and line.
 include_guard(GLOBAL)
 
 function(cogent_layer folder)
@@ -16,37 +16,44 @@ function(cogent_layer folder)
        ${PROJECT_SOURCE_DIR}/${folder}/*.h)
   set(free ${sources})
   list(REMOVE_ITEM free ${arg_TORCH} main.cc)
-  cogent_check_includes(${folder} "${sources};${headers}" "${arg_DEPENDS}" "${arg_TORCH}")
+  set(torch ${sources})
+  list(REMOVE_ITEM torch ${free} main.cc)
+  foreach(file ${sources} ${headers})
+    set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+                 ${PROJECT_SOURCE_DIR}/${folder}/${file})
+  endforeach()
+  cogent_check_includes(${PROJECT_SOURCE_DIR} ${folder} "${sources};${headers}" "${arg_DEPENDS}" "${torch}")
+  cogent_note_torch_headers(${folder} "${headers}" "${torch}")
 
   if(free)
-    list(TRANSFORM free PREPEND ${folder}/ OUTPUT_VARIABLE files)
-    add_library(cogent_${folder} OBJECT ${files})
+    list(TRANSFORM free PREPEND ${folder}/)
+    add_library(cogent_${folder} OBJECT ${free})
     cogent_target(cogent_${folder})
     target_sources(cogent PRIVATE $<TARGET_OBJECTS:cogent_${folder}>)
   endif()
-  if(arg_TORCH)
-    list(TRANSFORM arg_TORCH PREPEND ${folder}/ OUTPUT_VARIABLE files)
-    add_library(cogent_${folder}_torch OBJECT ${files})
+  if(torch AND COGENT_ENGINE)
+    list(TRANSFORM torch PREPEND ${folder}/)
+    add_library(cogent_${folder}_torch OBJECT ${torch})
     cogent_target(cogent_${folder}_torch)
     target_link_libraries(cogent_${folder}_torch PRIVATE Torch::Torch)
     target_sources(cogent_engine PRIVATE $<TARGET_OBJECTS:cogent_${folder}_torch>)
   endif()
 endfunction()
 
+# What every target of ours is compiled with.
 function(cogent_target target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic
-                         $<$<BOOL:${COGENT_WERROR}>:-Werror> ${COGENT_ARCH_FLAGS})
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic
+                         $<$<BOOL:${COGENT_WERROR}>:-Werror> ${COGENT_ARCH_FLAGS}>)
   target_link_libraries(${target} PRIVATE cogent_libraries)
   set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endfunction()
 
-function(cogent_check_includes folder files depends torch)
+function(cogent_check_includes root folder files depends torch)
+  set(libraries "yaml-cpp|CLI|spdlog|fmt|nlohmann|re2|unicode|boost|gtest|gmock|rapidcheck")
   foreach(file ${files})
-    set(path ${PROJECT_SOURCE_DIR}/${folder}/${file})
-    set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
-    file(STRINGS ${path} lines REGEX "^ *# *include")
+    file(STRINGS ${root}/${folder}/${file} lines REGEX "^ *# *include")
     string(REGEX REPLACE "\\.(cc|h)$" "" stem ${file})
     set(may_use_torch FALSE)
     if("${stem}.cc" IN_LIST torch OR "${stem}.h" IN_LIST COGENT_TORCH_HEADERS)
@@ -62,7 +69,43 @@ function(cogent_check_includes folder files depends torch)
       elseif(line MATCHES "<(ATen|torch|c10)/" AND NOT may_use_torch)
         message(FATAL_ERROR "${folder}/${file}: ${line}\n  this file must not use LibTorch; list it "
                             "under TORCH of layer '${folder}' in CMakeLists.txt if it has to")
+      elseif(file MATCHES "\\.h$" AND line MATCHES "<((${libraries})/|gmp)")
+        message(FATAL_ERROR "${folder}/${file}: ${line}\n  a header must not show a third-party "
+                            "library: include it in the .cc file and hide it behind our own types")
       endif()
     endforeach()
   endforeach()
+endfunction()
+
+# Remembers which headers belong to the engine, so that tests of the rest build without LibTorch.
+function(cogent_note_torch_headers folder headers torch)
+  foreach(header ${headers})
+    string(REGEX REPLACE "\\.h$" ".cc" source ${header})
+    if(source IN_LIST torch OR header IN_LIST COGENT_TORCH_HEADERS)
+      set_property(GLOBAL APPEND PROPERTY COGENT_ENGINE_HEADERS ${folder}/${header})
+    endif()
+  endforeach()
+endfunction()
+
+# True when the file, or a header of tests/ that it includes, needs the engine.
+function(cogent_needs_engine path result)
+  get_property(engine_headers GLOBAL PROPERTY COGENT_ENGINE_HEADERS)
+  file(STRINGS ${path} lines REGEX "^ *# *include")
+  set(needs FALSE)
+  foreach(line ${lines})
+    if(line MATCHES "<(ATen|torch|c10)/")
+      set(needs TRUE)
+    elseif(line MATCHES "\"([^\"]+)\"")
+      set(header ${CMAKE_MATCH_1})
+      if(header IN_LIST engine_headers)
+        set(needs TRUE)
+      elseif(header MATCHES "^tests/" AND EXISTS ${PROJECT_SOURCE_DIR}/${header})
+        cogent_needs_engine(${PROJECT_SOURCE_DIR}/${header} needs_inner)
+        if(needs_inner)
+          set(needs TRUE)
+        endif()
+      endif()
+    endif()
+  endforeach()
+  set(${result} ${needs} PARENT_SCOPE)
 endfunction()
