@@ -1,0 +1,50 @@
+// The environment "signs": put + or - between digits so that the sum is the target.
+//
+//   prompt       7 5 9 3=14
+//   completion   <think>7+5=12+9=21+3=24n;7+5=12+9=21-3=18n;...;7-5=2+9=11+3=14y</think>
+//                <answer>7-5+9+3</answer>
+//
+// A countdown in small. The digits stay in their order and the answer is judged by its value, so
+// that a guess is right about once in 2^(digits-1) and a patient search always is: thinking longer
+// pays, though no reward speaks of length.
+//
+// The scratchpad is a search. A working is one candidate: running sums from left to right, then `n`
+// or `y` for whether the last one is the target; `;` stands between workings. Candidates come in a
+// fixed order: all plus first, then one minus, the last digit's first, then two, and so on.
+//
+// The corpus to pre-train on is weak on purpose (fields of `corpus`): drills in the scratchpad's
+// notation, guesses without a working, searches that mostly give up, a few that never do.
+// Everything in it comes from the training split.
+// Thread rule: free functions; call them from anywhere.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "envs/env.h"
+
+namespace cogent {
+
+// How much of a scratchpad is right. A sum (`12+9=21`) is right when its value is, and when its
+// digit is the problem's at that place. A verdict is right when it says truly whether the number
+// before it is the target and when all digits were used. What cannot be read counts as a wrong sum.
+struct ScratchpadQuality {
+  int sums = 0;
+  int sums_right = 0;
+  int verdicts = 0;
+  int verdicts_right = 0;
+
+  ScratchpadQuality& operator+=(const ScratchpadQuality& other);
+};
+
+// Measures the workings between `<think>` and `</think>` (or the end, where the completion was cut:
+// an unfinished last sum is not counted). `prompt` is the bare problem, `7 5 9 3=14`. Where it is
+// no such problem, places and verdicts are not judged: only sums count.
+ScratchpadQuality CheckScratchpad(const std::string& prompt, const std::string& completion);
+
+// The signs of every candidate in the order of the search: signs[i] is the sign before digit i + 1.
+std::vector<std::string> SignCandidates(int digits);
+
+void RegisterSigns(EnvRegistry& envs);
+
+}  // namespace cogent

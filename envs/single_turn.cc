@@ -1,0 +1,37 @@
+#include "envs/single_turn.h"
+
+#include <utility>
+
+#include "core/error.h"
+
+namespace cogent {
+
+Observation SingleTurnEnv::Reset(const TaskId& id) {
+  constexpr std::uint64_t kAttempts = 10000;
+  running_ = false;
+  const char* side = id.split == Split::kTrain ? "train" : "test";
+  const Rng base = Rng(id.seed).Fork("task").Fork(side).Fork(id.index);
+  for (std::uint64_t attempt = 0; attempt < kAttempts; ++attempt) {
+    Rng rng = base.Fork(attempt);
+    Task task = MakeTask(rng);
+    if (!InSplit(task.prompt, id.split)) continue;
+    task_ = std::move(task);
+    running_ = true;
+    return {{{Role::kUser, task_.prompt}}};
+  }
+  throw DataError("no problem of the " + std::string(side) + " split in 10,000 draws: the environment has too "
+                  "few different problems; widen its settings");
+}
+
+StepResult SingleTurnEnv::Step(const Completion& completion) {
+  Check(running_, "Step needs a Reset before it, and one question takes one Step");
+  running_ = false;
+  return {{}, true, Score(task_, completion)};
+}
+
+const Task& SingleTurnEnv::task() const {
+  Check(!task_.prompt.empty(), "task() needs a Reset before it");
+  return task_;
+}
+
+}  // namespace cogent
