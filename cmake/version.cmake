@@ -4,7 +4,7 @@ if(CMAKE_SCRIPT_MODE_FILE)
   set(commit "")
   find_program(GIT git)
   if(GIT AND EXISTS ${SOURCE_DIR}/.git)
-    execute_process(COMMAND ${GIT} --no-optional-locks -C ${SOURCE_DIR} describe --always --dirty --abbrev=12 --exclude=*
+    execute_process(COMMAND ${GIT} --no-optional-locks -c safe.directory=* -C ${SOURCE_DIR} describe --always --dirty --abbrev=12 --exclude=*
                     OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
   endif()
   file(CONFIGURE OUTPUT ${OUTPUT} @ONLY CONTENT [[
