@@ -6,7 +6,9 @@
 //   std::vector<std::int32_t> ids = t.Encode("<think>2+3");
 //   std::string text = t.Decode(ids);
 //
-// With vocab_size = 256 + added tokens there are no merges: a token a byte.
+// With vocab_size = 256 + added tokens there are no merges: a token a byte. Where pairs are equally
+// frequent the one with the smaller ids is joined first; a pair seen only once never is, so a small
+// corpus may give fewer ids than asked for.
 // Thread rule: const after construction, may be used from several threads.
 #pragma once
 
@@ -39,11 +41,15 @@ class Tokenizer {
     std::string alphabet;
   };
 
+  // Throws ConfigError when the options contradict each other.
   static Tokenizer Train(const std::vector<std::string>& corpus, const TrainOptions& options);
-  // Reads tokenizer.json. DataError names the file and what in it cannot be used.
+  // Reads tokenizer.json, and which tokens end and pad from a tokenizer_config.json beside it.
+  // DataError names the file and what in it cannot be used.
   static Tokenizer Load(const std::string& path);
   static Tokenizer Parse(std::string_view json, const std::string& name);
-  void Save(const std::string& path) const;  // written beside, synced, renamed
+  // Written beside, synced, renamed. The end and padding tokens go to the tokenizer_config.json in
+  // the same folder, whose other keys stay.
+  void Save(const std::string& path) const;
   std::string ToJson() const;
 
   ~Tokenizer();
@@ -52,16 +58,19 @@ class Tokenizer {
   Tokenizer(const Tokenizer&);
   Tokenizer& operator=(const Tokenizer&);
 
+  // Adds no tokens of its own. Ill-formed UTF-8 is encoded as the U+FFFD that it would be shown as.
+  // Time grows as n log n at worst.
   std::vector<std::int32_t> Encode(std::string_view text) const;
   // Bytes that are no UTF-8 become U+FFFD, one for each maximal ill-formed part. Ids outside the
   // vocabulary decode to nothing.
   std::string Decode(std::span<const std::int32_t> ids, bool skip_special = false) const;
-  // The bytes of one id (added tokens: their text). Empty for ids outside the vocabulary.
+  // The bytes that one id decodes to (added tokens: their text, but characters that are stand-ins of
+  // bytes, such as U+00C9, become those bytes, as in `tokenizers`). Empty for ids outside the vocabulary.
   std::string_view TokenBytes(std::int32_t id) const;
 
   std::optional<std::int32_t> TokenToId(std::string_view token) const;  // added tokens and vocabulary strings
   int vocab_size() const;                                              // largest id + 1
-  std::int32_t eos_id() const;
+  std::int32_t eos_id() const;  // DataError when the file names no such token
   std::int32_t pad_id() const;
 
  private:

@@ -1,0 +1,161 @@
+#include "policies/tokenizer.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <unordered_map>
+#include <utility>
+
+#include "core/error.h"
+#include "policies/atomic_file.h"
+#include "policies/tokenizer_added.h"
+#include "policies/tokenizer_bpe.h"
+#include "policies/tokenizer_bytes.h"
+#include "policies/tokenizer_parts.h"
+#include "policies/tokenizer_split.h"
+
+namespace cogent {
+namespace {
+
+std::string ConfigPath(const std::string& path) {
+  return (std::filesystem::path(path).parent_path() / "tokenizer_config.json").string();
+}
+
+}  // namespace
+
+struct Tokenizer::Impl {
+  TokenizerParts parts;
+  AddedTokens added;
+  PreTokenizer words;
+  Bpe bpe;
+  std::unordered_map<std::string, std::int32_t> ids;  // vocabulary strings and added tokens
+  std::vector<std::string> bytes;                     // by id, what it decodes to
+  std::vector<bool> special;                          // by id
+
+  explicit Impl(TokenizerParts from)
+      : parts(std::move(from)),
+        added(parts.added_tokens),
+        words(parts.pre_tokenizer),
+        bpe(parts.model),
+        ids(VocabMap(parts.model)) {
+    for (const auto& [text, id] : parts.model.vocab) Place(text, id);
+    for (const AddedTokenSpec& token : parts.added_tokens) {
+      ids[token.text] = token.id;
+      Place(token.text, token.id);
+      special[static_cast<std::size_t>(token.id)] = token.special;
+    }
+  }
+
+  void Place(const std::string& text, std::int32_t id) {
+    const std::size_t at = static_cast<std::size_t>(id);
+    if (at >= bytes.size()) {
+      bytes.resize(at + 1);
+      special.resize(at + 1);
+    }
+    bytes[at] = FromStandIns(text);
+  }
+
+  const std::string* BytesOf(std::int32_t id) const {
+    return id >= 0 && static_cast<std::size_t>(id) < bytes.size() ? &bytes[static_cast<std::size_t>(id)] : nullptr;
+  }
+
+  std::int32_t IdOf(const std::string& token, const char* role, const char* key) const {
+    const auto found = ids.find(token);
+    if (!token.empty() && found != ids.end()) return found->second;
+    throw DataError(parts.name + ": " +
+                    (token.empty() ? "names no " + std::string(role) + " token"
+                                   : "the " + std::string(role) + " token '" + token + "' is not in the vocabulary") +
+                    "; set \"" + key + "\" in the tokenizer_config.json beside it");
+  }
+};
+
+Tokenizer::Tokenizer(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+Tokenizer::~Tokenizer() = default;
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
+Tokenizer::Tokenizer(const Tokenizer&) = default;
+Tokenizer& Tokenizer::operator=(const Tokenizer&) = default;
+
+Tokenizer Tokenizer::Train(const std::vector<std::string>& corpus, const TrainOptions& options) {
+  return Tokenizer(std::make_shared<const Impl>(TrainTokenizer(corpus, options)));
+}
+
+Tokenizer Tokenizer::Load(const std::string& path) {
+  TokenizerParts parts = ParseTokenizerJson(ReadWholeFile(path), path);
+  const std::string config = ConfigPath(path);
+  if (std::filesystem::exists(config)) ReadTokenizerConfig(ReadWholeFile(config), config, parts);
+  return Tokenizer(std::make_shared<const Impl>(std::move(parts)));
+}
+
+Tokenizer Tokenizer::Parse(std::string_view json, const std::string& name) {
+  return Tokenizer(std::make_shared<const Impl>(ParseTokenizerJson(json, name)));
+}
+
+void Tokenizer::Save(const std::string& path) const {
+  const std::string config = ConfigPath(path);
+  const std::string earlier = std::filesystem::exists(config) ? ReadWholeFile(config) : "";
+  const std::string text = TokenizerConfigJson(earlier, config, impl_->parts);
+  AtomicFile file(path);
+  file.Write(ToJson());
+  file.Commit();
+  if (text == earlier) return;
+  AtomicFile config_file(config);
+  config_file.Write(text);
+  config_file.Commit();
+}
+
+std::string Tokenizer::ToJson() const { return TokenizerJson(impl_->parts); }
+
+std::vector<std::int32_t> Tokenizer::Encode(std::string_view text) const {
+  std::string repaired;
+  if (!IsUtf8(text)) {
+    repaired = RepairUtf8(text);
+    text = repaired;
+  }
+  std::vector<std::int32_t> ids;
+  Bpe::Scratch scratch;
+  const WordSink encode_word = [&](std::string_view word) { impl_->bpe.Encode(word, scratch, ids); };
+  impl_->added.Split(text, [&](const AddedPiece& piece) {
+    if (piece.id >= 0) {
+      ids.push_back(piece.id);
+    } else {
+      impl_->words.Split(piece.text, encode_word);
+    }
+  });
+  return ids;
+}
+
+std::string Tokenizer::Decode(std::span<const std::int32_t> ids, bool skip_special) const {
+  std::string bytes;
+  for (const std::int32_t id : ids) {
+    const std::string* part = impl_->BytesOf(id);
+    if (part == nullptr || (skip_special && impl_->special[static_cast<std::size_t>(id)])) continue;
+    bytes += *part;
+  }
+  return IsUtf8(bytes) ? bytes : RepairUtf8(bytes);
+}
+
+std::string_view Tokenizer::TokenBytes(std::int32_t id) const {
+  const std::string* bytes = impl_->BytesOf(id);
+  return bytes == nullptr ? std::string_view() : std::string_view(*bytes);
+}
+
+std::optional<std::int32_t> Tokenizer::TokenToId(std::string_view token) const {
+  const auto found = impl_->ids.find(std::string(token));
+  return found == impl_->ids.end() ? std::nullopt : std::optional(found->second);
+}
+
+int Tokenizer::vocab_size() const { return static_cast<int>(impl_->bytes.size()); }
+std::int32_t Tokenizer::eos_id() const { return impl_->IdOf(impl_->parts.eos_token, "end", "eos_token"); }
+std::int32_t Tokenizer::pad_id() const { return impl_->IdOf(impl_->parts.pad_token, "padding", "pad_token"); }
+
+std::string StreamDecoder::Add(std::int32_t id) {
+  pending_ += tokenizer_->TokenBytes(id);
+  const std::size_t decided = DecidedBytes(pending_);
+  std::string text = RepairUtf8(std::string_view(pending_).substr(0, decided));
+  pending_.erase(0, decided);
+  return text;
+}
+
+std::string StreamDecoder::Finish() { return RepairUtf8(std::exchange(pending_, {})); }
+
+}  // namespace cogent

@@ -1,0 +1,45 @@
+// What a tokenizer is made of, as data: the file read and written by tokenizer_json.cc, made by
+// tokenizer_train.cc, and put to work by tokenizer.cc.
+//
+// Thread rule: values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "policies/tokenizer.h"
+#include "policies/tokenizer_added.h"
+#include "policies/tokenizer_bpe.h"
+#include "policies/tokenizer_split.h"
+
+namespace cogent {
+
+constexpr std::int32_t kMaxTokenId = (1 << 24) - 1;  // ids index tables: a wild one must not fill memory
+
+struct TokenizerParts {
+  std::string name;  // for messages: the file, or "tokenizer"
+  std::vector<AddedTokenSpec> added_tokens;
+  std::vector<PreTokenizerStage> pre_tokenizer;
+  BpeSpec model;
+  std::string eos_token;  // empty: not known
+  std::string pad_token;
+};
+
+// The vocabulary as a map; ids are as in the spec.
+std::unordered_map<std::string, std::int32_t> VocabMap(const BpeSpec& model);
+
+// tokenizer_json.cc. DataError names the file and the part that cannot be used.
+TokenizerParts ParseTokenizerJson(std::string_view json, const std::string& name);
+std::string TokenizerJson(const TokenizerParts& parts);
+// Takes eos_token and pad_token from the text of a tokenizer_config.json.
+void ReadTokenizerConfig(std::string_view json, const std::string& name, TokenizerParts& parts);
+// The text of a tokenizer_config.json with these tokens; other keys of `earlier` (may be empty) stay.
+std::string TokenizerConfigJson(std::string_view earlier, const std::string& name, const TokenizerParts& parts);
+
+// tokenizer_train.cc
+TokenizerParts TrainTokenizer(const std::vector<std::string>& corpus, const Tokenizer::TrainOptions& options);
+
+}  // namespace cogent
