@@ -1,0 +1,187 @@
+#include "policies/deepseek_v3.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+namespace cogent {
+namespace {
+
+// Leaves by name, in the order of the layout.
+std::map<std::string, at::Tensor> ByName(const ModelConfig& config, const std::vector<at::Tensor>& leaves) {
+  std::map<std::string, at::Tensor> named;
+  const auto layout = ParameterLayout(config);
+  Check(layout.size() == leaves.size(), "as many leaves as the layout has");
+  for (std::size_t i = 0; i < layout.size(); ++i) named[layout[i].name] = leaves[i];
+  return named;
+}
+
+std::vector<std::int64_t> Positions(const PackedTokens& tokens) {
+  std::vector<std::int64_t> positions(tokens.ids.size());
+  for (const Segment& s : tokens.segments) {
+    const int before = s.parent >= 0 ? tokens.segments[s.parent].size() : 0;
+    for (int r = s.begin; r < s.end; ++r) positions[r] = before + r - s.begin;
+  }
+  return positions;
+}
+
+}  // namespace
+
+struct DeepseekV3::Pass {
+  const PackedTokens* tokens;
+  const ForwardOptions* options;
+  Rotation rotation;
+  at::Tensor balance_loss, load;
+
+  void Trace(int layer, const char* what, const at::Tensor& value) const {
+    if (options->trace) (*options->trace)["layers." + std::to_string(layer) + "." + what] = value.detach();
+  }
+};
+
+DeepseekV3::DeepseekV3(const ModelConfig& config, std::vector<at::Tensor> leaves, at::Tensor biases)
+    : config_(config), biases_(std::move(biases)) {
+  const auto named = ByName(config, leaves);
+  const auto maybe = [&](const std::string& name) {
+    auto it = named.find(name);
+    return it == named.end() ? at::Tensor() : it->second;
+  };
+  int mixtures = 0;
+  const auto layer = [&](int index) {
+    const std::string p = "model.layers." + std::to_string(index) + ".", a = p + "self_attn.", m = p + "mlp.";
+    Layer l;
+    l.index = index;
+    if (config.IsMoe(index)) l.mixture = mixtures++;
+    l.input_norm = maybe(p + "input_layernorm.weight"), l.post_norm = maybe(p + "post_attention_layernorm.weight");
+    l.down = maybe(a + "down.weight"), l.down_bias = maybe(a + "down.bias");
+    if (!l.down_bias.defined() && config.attention_bias) {  // direct queries have no bias; zeros stand for it
+      const at::Tensor kv = maybe(a + "kv_a_proj_with_mqa.bias");
+      l.down_bias = at::cat({at::zeros({l.down.size(0) - kv.size(0)}, kv.options()), kv});
+    }
+    l.q_norm = maybe(a + "q_a_layernorm.weight"), l.q_up = maybe(a + "q_b_proj.weight");
+    l.kv_norm = maybe(a + "kv_a_layernorm.weight"), l.kv_up = maybe(a + "kv_b_proj.weight");
+    l.out = maybe(a + "o_proj.weight"), l.out_bias = maybe(a + "o_proj.bias");
+    const std::string mlp = l.mixture >= 0 ? m + "shared_experts." : m;
+    l.gate_up = maybe(mlp + "gate_up.weight"), l.mlp_down = maybe(mlp + "down_proj.weight");
+    l.router = maybe(m + "gate.weight"), l.experts_up = maybe(m + "experts.gate_up.weight");
+    l.experts_down = maybe(m + "experts.down.weight");
+    return l;
+  };
+  embedding_ = maybe("model.embed_tokens.weight");
+  norm_ = maybe("model.norm.weight");
+  head_ = config.tie_word_embeddings ? embedding_ : maybe("lm_head.weight");
+  for (int i = 0; i < config.num_hidden_layers; ++i) layers_.push_back(layer(i));
+  if (config.num_nextn_predict_layers > 0) {
+    const std::string p = "model.layers." + std::to_string(config.num_hidden_layers) + ".";
+    prediction_ = layer(config.num_hidden_layers);
+    embed_norm_ = maybe(p + "enorm.weight"), hidden_norm_ = maybe(p + "hnorm.weight");
+    merge_ = maybe(p + "eh_proj.weight"), prediction_norm_ = maybe(p + "shared_head.norm.weight");
+  }
+}
+
+DeepseekV3::Pass DeepseekV3::StartPass(const PackedTokens& tokens, const ForwardOptions& options) const {
+  Pass pass{&tokens, &options, {}, {}, {}};
+  const auto speeds = config_.rope.Frequencies(config_.qk_rope_head_dim);
+  const std::vector<float> narrow(speeds.begin(), speeds.end());
+  const auto positions = Positions(tokens);
+  const float amplitude = static_cast<float>(config_.rope.Amplitude());
+  const at::Tensor angles = at::outer(at::tensor(positions, at::kFloat), at::tensor(narrow, at::kFloat));  // [N, dr / 2]
+  pass.rotation = {(angles.cos() * amplitude).to(embedding_.device()), (angles.sin() * amplitude).to(embedding_.device())};
+  pass.load = at::zeros(biases_.sizes(), at::kLong);
+  return pass;
+}
+
+at::Tensor DeepseekV3::Attend(const Layer& l, const at::Tensor& x, const Pass& pass) const {
+  const auto& c = config_;
+  const bool direct = c.q_lora_rank == 0;
+  const std::int64_t q_width = direct ? c.num_attention_heads * c.qk_head_dim() : c.q_lora_rank;
+  // One product makes the (compressed) queries, the latent and the shared rotary key.
+  const auto parts = ops::Linear(x, l.down, l.down_bias).split_with_sizes({q_width, c.kv_lora_rank, c.qk_rope_head_dim}, 1);
+  constexpr double kLatentEps = 1e-6;  // whatever rms_norm_eps says
+  const at::Tensor q = direct ? parts[0] : ops::Linear(ops::RmsNorm(parts[0], l.q_norm, kLatentEps), l.q_up);  // [N, H (dn + dr)]
+  const at::Tensor kv = ops::Linear(ops::RmsNorm(parts[1], l.kv_norm, kLatentEps), l.kv_up);                   // [N, H (dn + dv)]
+  const Heads heads{c.num_attention_heads, c.qk_nope_head_dim, c.qk_rope_head_dim, c.v_head_dim, c.SoftmaxScale()};
+  const at::Tensor mixed = ops::LatentAttention(q, kv, parts[2], pass.rotation, heads, pass.tokens->segments);  // [N, H dv]
+  return ops::Linear(mixed, l.out, l.out_bias);
+}
+
+at::Tensor DeepseekV3::Mix(const Layer& l, const at::Tensor& x, Pass& pass) const {
+  const auto& c = config_;
+  const at::Tensor logits = ops::Linear(x, l.router);  // [N, E]
+  const RouterRule rule{c.n_routed_experts, c.num_experts_per_tok, c.n_group, c.topk_group, c.norm_topk_prob,
+                        static_cast<float>(c.routed_scaling_factor)};
+  const Routes routes = ops::Route(logits, biases_[l.mixture], rule);
+  pass.load[l.mixture] += at::bincount(routes.experts.flatten().cpu(), {}, c.n_routed_experts);
+  if (pass.options->balance_alpha > 0) {
+    const at::Tensor loss = BalanceLoss(routes.scores, routes.experts, pass.tokens->segments, pass.options->balance_alpha);
+    pass.balance_loss = pass.balance_loss.defined() ? pass.balance_loss + loss : loss;
+  }
+  pass.Trace(l.index, "router_logits", logits);
+  pass.Trace(l.index, "router_topk", routes.experts.to(at::kLong));
+  pass.Trace(l.index, "router_weights", routes.weights);
+  at::Tensor y = ops::Experts(x, routes, l.experts_up, l.experts_down);
+  if (l.gate_up.defined()) y = y + ops::Linear(ops::SwiGlu(ops::Linear(x, l.gate_up)), l.mlp_down);
+  return y;
+}
+
+at::Tensor DeepseekV3::RunLayer(const Layer& l, at::Tensor x, Pass& pass) const {
+  const double eps = config_.rms_norm_eps;
+  const at::Tensor attended = Attend(l, ops::RmsNorm(x, l.input_norm, eps), pass);
+  pass.Trace(l.index, "attn_out", attended);
+  x = x + attended;
+  const at::Tensor normed = ops::RmsNorm(x, l.post_norm, eps);
+  const at::Tensor branch = l.mixture >= 0 ? Mix(l, normed, pass) : ops::Linear(ops::SwiGlu(ops::Linear(normed, l.gate_up)), l.mlp_down);
+  pass.Trace(l.index, "mlp_out", branch);
+  x = x + branch;
+  pass.Trace(l.index, "output", x);
+  return x;
+}
+
+ForwardResult DeepseekV3::Forward(const PackedTokens& tokens, const ForwardOptions& options) const {
+  Pass pass = StartPass(tokens, options);
+  at::Tensor x = ops::Embedding(embedding_, at::tensor(tokens.ids, at::kLong).to(embedding_.device()));  // [N, D]
+  if (options.trace) (*options.trace)["hidden.embed"] = x.detach();
+  for (const Layer& layer : layers_) x = RunLayer(layer, x, pass);
+  x = ops::RmsNorm(x, norm_, config_.rms_norm_eps);
+  if (options.trace) (*options.trace)["hidden.norm"] = x.detach();
+  return {x, pass.balance_loss, pass.load};
+}
+
+ForwardResult DeepseekV3::Predict(const PackedTokens& tokens, const at::Tensor& hidden, const ForwardOptions& options) const {
+  Check(merge_.defined(), "the model has no prediction module");
+  Pass pass = StartPass(tokens, options);
+  std::vector<std::int64_t> next(tokens.ids.begin() + 1, tokens.ids.end());
+  next.push_back(tokens.ids.back());
+  const double eps = config_.rms_norm_eps;
+  const at::Tensor ahead = ops::Embedding(embedding_, at::tensor(next, at::kLong).to(embedding_.device()));
+  const at::Tensor merged = at::cat({ops::RmsNorm(ahead, embed_norm_, eps), ops::RmsNorm(hidden, hidden_norm_, eps)}, 1);  // [N, 2 D]
+  const at::Tensor x = RunLayer(prediction_, ops::Linear(merged, merge_), pass);
+  return {ops::RmsNorm(x, prediction_norm_, eps), pass.balance_loss, pass.load};
+}
+
+TokenStats DeepseekV3::Logprobs(const at::Tensor& hidden, const std::vector<std::int64_t>& rows, const std::vector<std::int64_t>& targets,
+                                double temperature) const {
+  return ops::TokenLogprobs(hidden, head_, rows, targets, temperature);
+}
+
+at::Tensor DeepseekV3::Logits(const at::Tensor& hidden) const { return ops::Linear(hidden, head_); }
+
+at::Tensor BalanceLoss(const at::Tensor& scores, const at::Tensor& experts, const std::vector<Segment>& segments, double alpha) {
+  const std::int64_t count = scores.size(1), chosen = experts.size(1);
+  const at::Tensor affinity = scores / scores.sum(-1, true);                                    // [N, E]
+  const at::Tensor picked = at::zeros_like(scores).scatter_(1, experts.to(at::kLong), 1.0);      // [N, E]
+  at::Tensor loss = at::zeros({}, scores.options());
+  for (const Segment& s : segments) {
+    const double length = s.size();
+    const at::Tensor f = picked.narrow(0, s.begin, s.size()).sum(0) * (static_cast<double>(count) / (static_cast<double>(chosen) * length));
+    loss = loss + (f.detach() * affinity.narrow(0, s.begin, s.size()).sum(0) / length).sum();
+  }
+  return loss * (alpha / static_cast<double>(segments.size()));
+}
+
+void UpdateBiases(const at::Tensor& biases, const at::Tensor& load, double speed) {
+  if (biases.size(0) == 0) return;
+  const at::Tensor counts = load.to(at::kDouble);
+  biases.add_((counts.mean(-1, true) - counts).sign().to(biases.scalar_type()), speed);
+}
+
+}  // namespace cogent

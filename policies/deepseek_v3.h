@@ -1,0 +1,85 @@
+// DeepSeek-V3's decoder (arXiv 2412.19437, section 2) for training: packed rows in, hidden states out,
+// differentiable. Decoding is policies/decoder.h; both read the same ParameterSet.
+//
+//   DeepseekV3 model(config, weights.Leaves(grad), weights.biases());
+//   ForwardResult out = model.Forward({ids, segments}, {});
+//   TokenStats stats = model.Logprobs(out.hidden, rows, targets, 1.0);
+//   stats.logprobs.sum().backward();
+//
+// Legend as in ops.h. Thread rule: one object a thread; objects may share weights.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "policies/model_config.h"
+#include "policies/ops.h"
+
+namespace cogent {
+
+// Sequences end to end. Position of a row = its place in its segment, behind the parent's tokens.
+struct PackedTokens {
+  std::vector<std::int64_t> ids;   // [N]
+  std::vector<Segment> segments;   // cover the rows
+};
+
+struct ForwardOptions {
+  // Weight of the complementary sequence-wise balance loss (report, equations 17-20), 0 = not computed.
+  double balance_alpha = 0.0;
+  // Tensors by the fixtures' names ("layers.0.attn_out"), filled when given.
+  std::map<std::string, at::Tensor>* trace = nullptr;
+};
+
+struct ForwardResult {
+  at::Tensor hidden;        // [N, D] after the final norm
+  at::Tensor balance_loss;  // scalar, summed over layers, mean over segments; undefined when not asked for
+  at::Tensor load;          // int64 [mixture layers, E]: (token, slot) pairs that chose each expert
+};
+
+class DeepseekV3 {
+ public:
+  // `leaves` in the order of ParameterLayout(config); `biases` [mixture layers, E].
+  DeepseekV3(const ModelConfig& config, std::vector<at::Tensor> leaves, at::Tensor biases);
+
+  ForwardResult Forward(const PackedTokens& tokens, const ForwardOptions& options) const;
+  // The prediction module (report, equations 21-25): from `hidden` of Forward to the hidden states whose
+  // head predicts the token after the next. Row i reads id i + 1; the last row of a segment means nothing.
+  ForwardResult Predict(const PackedTokens& tokens, const at::Tensor& hidden, const ForwardOptions& options) const;
+  // Log-probability of targets[m] given hidden row rows[m].
+  TokenStats Logprobs(const at::Tensor& hidden, const std::vector<std::int64_t>& rows, const std::vector<std::int64_t>& targets,
+                      double temperature) const;
+  at::Tensor Logits(const at::Tensor& hidden) const;  // [N, V]
+
+  const ModelConfig& config() const { return config_; }
+
+ private:
+  struct Layer;
+  struct Pass;
+  at::Tensor RunLayer(const Layer& layer, at::Tensor x, Pass& pass) const;
+  at::Tensor Attend(const Layer& layer, const at::Tensor& x, const Pass& pass) const;
+  at::Tensor Mix(const Layer& layer, const at::Tensor& x, Pass& pass) const;
+  Pass StartPass(const PackedTokens& tokens, const ForwardOptions& options) const;
+
+  struct Layer {
+    int index = 0, mixture = -1;  // mixture: row of `biases`, -1 = dense
+    at::Tensor input_norm, down, down_bias, q_norm, q_up, kv_norm, kv_up, out, out_bias, post_norm;
+    at::Tensor gate_up, mlp_down;              // dense layers, or the shared experts
+    at::Tensor router, experts_up, experts_down;
+  };
+  ModelConfig config_;
+  at::Tensor biases_, embedding_, norm_, head_;
+  std::vector<Layer> layers_;
+  Layer prediction_;
+  at::Tensor embed_norm_, hidden_norm_, merge_, prediction_norm_;
+};
+
+// s_t / sum s_t averaged with the load of each sequence: alpha * sum_e f_e P_e, mean over segments.
+// scores [N, E] (differentiable), experts int32 [N, K]: whatever counts as "chosen".
+at::Tensor BalanceLoss(const at::Tensor& scores, const at::Tensor& experts, const std::vector<Segment>& segments, double alpha);
+// bias_e += speed * sign(mean load - load_e), for each row. load [L, E].
+void UpdateBiases(const at::Tensor& biases, const at::Tensor& load, double speed);
+
+}  // namespace cogent

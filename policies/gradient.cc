@@ -1,0 +1,59 @@
+#include "policies/gradient.h"
+
+#include <ATen/ops/zeros_like.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/utils.h>
+
+namespace cogent {
+namespace {
+
+namespace ag = torch::autograd;
+
+// A node of autograd's graph whose gradient is a closure.
+struct ClosureNode : ag::Node {
+  std::function<Gradients(const std::vector<at::Tensor>&)> backward;
+  std::vector<at::TensorOptions> options;
+  std::vector<std::vector<std::int64_t>> sizes;
+
+  ag::variable_list apply(ag::variable_list&& grads) override {
+    for (std::size_t i = 0; i < grads.size(); ++i) {
+      if (!grads[i].defined()) grads[i] = at::zeros(sizes[i], options[i]);
+    }
+    at::NoGradGuard no_grad;
+    return backward(grads);
+  }
+  void release_variables() override { backward = nullptr; }
+  std::string name() const override { return "cogent::ClosureNode"; }
+};
+
+}  // namespace
+
+bool NeedsGradient(const std::vector<at::Tensor>& inputs) {
+  if (!at::GradMode::is_enabled()) return false;
+  for (const at::Tensor& input : inputs) {
+    if (input.defined() && input.requires_grad()) return true;
+  }
+  return false;
+}
+
+std::vector<at::Tensor> Differentiable(std::vector<at::Tensor> outputs, const std::vector<at::Tensor>& inputs,
+                                       std::function<Gradients(const std::vector<at::Tensor>&)> backward) {
+  if (!NeedsGradient(inputs)) return outputs;
+  std::shared_ptr<ClosureNode> node(new ClosureNode, ag::deleteNode);
+  node->backward = std::move(backward);
+  node->set_next_edges(ag::collect_next_edges(inputs));
+  for (at::Tensor& output : outputs) {
+    node->options.push_back(output.options());
+    node->sizes.push_back(output.sizes().vec());
+    ag::set_history(output, node);
+  }
+  return outputs;
+}
+
+at::Tensor Differentiable(at::Tensor output, const std::vector<at::Tensor>& inputs,
+                          std::function<Gradients(const at::Tensor&)> backward) {
+  return Differentiable(std::vector<at::Tensor>{std::move(output)}, inputs,
+                        [backward = std::move(backward)](const std::vector<at::Tensor>& grads) { return backward(grads[0]); })[0];
+}
+
+}  // namespace cogent

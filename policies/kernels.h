@@ -1,0 +1,130 @@
+// The CPU kernels of decoding and training: small, single-threaded, on plain memory. Threads are the
+// caller's: each works on rows of its own.
+//
+// Every output element is summed in one fixed order that does not depend on how many rows stand
+// beside it. So a token's logits are the same bits whatever the batch, the slot or the thread: that
+// is what makes a completion depend on its own seed alone.
+//
+// Vectors are 16 floats wide, by the compiler's vector extension: one AVX-512 register where the
+// processor has them, two or four narrower ones where not.
+// All matrices are row-major float32; `stride` is the distance of rows, in floats.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace cogent {
+
+inline constexpr int kLanes = 16;
+typedef float Vec __attribute__((vector_size(64), aligned(64)));
+typedef float LooseVec __attribute__((vector_size(64), aligned(4)));
+typedef std::int32_t IntVec __attribute__((vector_size(64), aligned(64)));
+
+inline Vec Load(const float* p) { return *reinterpret_cast<const LooseVec*>(p); }
+inline void Store(float* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
+inline Vec Fill(float x) { return Vec{} + x; }
+// The first n (< 16) floats, zeros behind.
+inline Vec LoadPart(const float* p, int n) {
+  alignas(64) float buffer[kLanes] = {};
+  std::memcpy(buffer, p, static_cast<std::size_t>(n) * sizeof(float));
+  return Load(buffer);
+}
+inline void StorePart(float* p, Vec v, int n) {
+  alignas(64) float buffer[kLanes];
+  Store(buffer, v);
+  std::memcpy(p, buffer, static_cast<std::size_t>(n) * sizeof(float));
+}
+inline float Sum(Vec v) {
+  float s[kLanes];
+  std::memcpy(s, &v, sizeof s);
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int i = 0; i < width; ++i) s[i] += s[i + width];
+  }
+  return s[0];
+}
+inline Vec Max(Vec a, Vec b) { return a > b ? a : b; }
+inline float Largest(Vec v) {
+  float s[kLanes];
+  std::memcpy(s, &v, sizeof s);
+  float best = s[0];
+  for (int i = 1; i < kLanes; ++i) best = s[i] > best ? s[i] : best;
+  return best;
+}
+// e^x within 2 units in the last place for x in [-87, 88]; 0 below, +inf is not produced.
+inline Vec Exp(Vec x) {
+  x = x > 88.0f ? Fill(88.0f) : x;
+  const auto tiny = x < -87.0f;
+  x = tiny ? Fill(-87.0f) : x;
+  const float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+  Vec n = x * 1.44269504088896341f + kRound;
+  n -= kRound;
+  Vec r = x - n * 0.693359375f;
+  r -= n * -2.12194440e-4f;
+  Vec p = Fill(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  const IntVec power = (__builtin_convertvector(n, IntVec) + 127) << 23;
+  Vec scale;
+  std::memcpy(&scale, &power, sizeof scale);
+  return tiny ? Vec{} : p * scale;
+}
+inline Vec Sigmoid(Vec x) { return 1.0f / (1.0f + Exp(-x)); }
+
+// A weight matrix, rearranged so that a product streams through it. Columns of the product come in
+// panels of 32, the last of 16 when that is enough.
+class PackedMatrix {
+ public:
+  PackedMatrix() = default;
+  // The product will be x * weight^T: `weight` is [out, in] as in a checkpoint, rows `stride` apart.
+  void Pack(const float* weight, int out, int in, std::ptrdiff_t stride);
+  // The product will be x * weight: `weight` is [in, out], rows `stride` apart.
+  void PackTransposed(const float* weight, int in, int out, std::ptrdiff_t stride);
+  int out() const { return out_; }
+  int in() const { return in_; }
+
+  enum class Into { kReplace, kAccumulate };
+  // y[rows, out] = x[rows, in] * packed, plus bias if given, plus what y held if kAccumulate.
+  // `columns` < out computes the first columns only (rounded up to a panel).
+  void Multiply(const float* x, std::ptrdiff_t x_stride, int rows, float* y, std::ptrdiff_t y_stride,
+                Into into = Into::kReplace, const float* bias = nullptr, int columns = -1) const;
+
+ private:
+  int out_ = 0, in_ = 0;
+  std::vector<float> panels_;  // [panel][in][32 or 16], zeros behind the last column
+};
+
+// c[m, n] += a[rows, m]^T * b[rows, n]: the gradient of a weight from its output's and its input.
+void AccumulateOuter(const float* a, std::ptrdiff_t a_stride, int m, const float* b, std::ptrdiff_t b_stride, int n, int rows,
+                     float* c, std::ptrdiff_t c_stride);
+
+// y = x / sqrt(mean(x^2) + eps) * weight for each row. Returns 1 / sqrt(...) of each row in `scale` if given.
+void RmsNormRows(const float* x, std::ptrdiff_t x_stride, const float* weight, float eps, int rows, int width,
+                 float* y, std::ptrdiff_t y_stride, float* scale = nullptr);
+// y[i] = silu(gate_up[i]) * gate_up[width + i] for each row of 2 * width.
+void SwiGluRows(const float* gate_up, std::ptrdiff_t stride, int rows, int width, float* y, std::ptrdiff_t y_stride);
+// Gradient of SwiGluRows: d_gate_up from dy; reads gate_up again.
+void SwiGluBackwardRows(const float* gate_up, std::ptrdiff_t stride, const float* dy, std::ptrdiff_t dy_stride, int rows, int width,
+                        float* d_gate_up, std::ptrdiff_t d_stride);
+// Gradient of RmsNormRows: dx (replaced) and d_weight (added to), given the `scale` that it returned.
+void RmsNormBackwardRows(const float* x, std::ptrdiff_t x_stride, const float* weight, const float* scale, const float* dy,
+                         std::ptrdiff_t dy_stride, int rows, int width, float* dx, std::ptrdiff_t dx_stride, float* d_weight);
+// Rotates pairs (x[2i], x[2i+1]) by the cosines and sines of one position, in place, interleaved order kept.
+void RotatePairs(float* x, const float* cosines, const float* sines, int pairs);
+
+// The router of one token (DeepSeek-V3 report, equations 12-16 with groups): from E logits to K experts
+// and their weights. Experts come in rising order; ties go to the smaller id.
+struct RouterRule {
+  int experts = 0, chosen = 0, groups = 1, kept_groups = 1;
+  bool normalize = true;
+  float scale = 1.0f;
+};
+void RouteToken(const RouterRule& rule, const float* logits, const float* bias, std::int32_t* experts, float* weights,
+                float* scores);
+
+}  // namespace cogent

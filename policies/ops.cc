@@ -1,0 +1,243 @@
+// The fused CPU kernels behind ops.h: dense layers, norms, activation, router and experts.
+// Attention and the output head are in ops_attention.cc and ops_head.cc.
+#include "policies/ops.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "policies/gradient.h"
+#include "policies/ops_rows.h"
+
+namespace cogent::ops {
+
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  if (!OnFastPath({x, weight})) return reference::Linear(x, weight, bias);
+  const Rows in(x);
+  const int out_width = static_cast<int>(weight.size(0)), in_width = in.width;
+  at::Tensor y = at::empty({in.rows, out_width}, x.options());
+  PackedMatrix packed;
+  packed.Pack(weight.const_data_ptr<float>(), out_width, in_width, in_width);
+  packed.Multiply(in.data, in.stride, in.rows, Data(y), out_width, PackedMatrix::Into::kReplace,
+                  bias.defined() ? bias.const_data_ptr<float>() : nullptr);
+  return Differentiable(y, {x, weight, bias}, [x = x.detach(), weight = weight.detach(), has_bias = bias.defined(),
+                                               need_x = NeedsGradient({x})](const at::Tensor& grad) -> Gradients {
+    const Rows in(x), dy(grad);
+    at::Tensor dx, db, dw = at::zeros_like(weight);
+    if (need_x) {
+      dx = at::empty({dy.rows, in.width}, x.options());
+      PackedMatrix back;
+      back.PackTransposed(weight.const_data_ptr<float>(), dy.width, in.width, in.width);
+      back.Multiply(dy.data, dy.stride, dy.rows, Data(dx), in.width);
+    }
+    AccumulateOuter(dy.data, dy.stride, dy.width, in.data, in.stride, in.width, in.rows, Data(dw), in.width);
+    if (has_bias) db = grad.sum(0);
+    return {dx, dw, db};
+  });
+}
+
+at::Tensor Embedding(const at::Tensor& weight, const at::Tensor& ids) {
+  if (!OnFastPath({weight})) return at::embedding(weight, ids);
+  const at::Tensor y = at::embedding(weight.detach(), ids);
+  return Differentiable(y, {weight}, [sizes = weight.sizes().vec(), ids](const at::Tensor& grad) -> Gradients {
+    const Rows dy(grad);
+    at::Tensor dw = at::zeros(sizes, grad.options());
+    const std::int64_t* id = ids.const_data_ptr<std::int64_t>();
+    for (int r = 0; r < dy.rows; ++r) {
+      float* to = Data(dw) + id[r] * dy.width;
+      for (int i = 0; i < dy.width; ++i) to[i] += dy.data[r * dy.stride + i];
+    }
+    return {dw};
+  });
+}
+
+at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  if (!OnFastPath({x, weight})) return reference::RmsNorm(x, weight, eps);
+  const Rows in(x);
+  at::Tensor y = at::empty({in.rows, in.width}, x.options()), scale = at::empty({in.rows}, x.options());
+  RmsNormRows(in.data, in.stride, weight.const_data_ptr<float>(), static_cast<float>(eps), in.rows, in.width, Data(y), in.width,
+              Data(scale));
+  return Differentiable(y, {x, weight}, [x = x.detach(), weight = weight.detach(), scale](const at::Tensor& grad) -> Gradients {
+    const Rows in(x), dy(grad);
+    at::Tensor dx = at::empty({in.rows, in.width}, x.options()), dw = at::zeros_like(weight);
+    RmsNormBackwardRows(in.data, in.stride, weight.const_data_ptr<float>(), scale.const_data_ptr<float>(), dy.data, dy.stride, in.rows,
+                        in.width, Data(dx), in.width, Data(dw));
+    return {dx, dw};
+  });
+}
+
+at::Tensor SwiGlu(const at::Tensor& gate_up) {
+  if (!OnFastPath({gate_up})) return reference::SwiGlu(gate_up);
+  const Rows in(gate_up);
+  const int width = in.width / 2;
+  at::Tensor y = at::empty({in.rows, width}, gate_up.options());
+  SwiGluRows(in.data, in.stride, in.rows, width, Data(y), width);
+  return Differentiable(y, {gate_up}, [gate_up = gate_up.detach(), width](const at::Tensor& grad) -> Gradients {
+    const Rows in(gate_up), dy(grad);
+    at::Tensor dx = at::empty({in.rows, in.width}, grad.options());
+    SwiGluBackwardRows(in.data, in.stride, dy.data, dy.stride, in.rows, width, Data(dx), in.width);
+    return {dx};
+  });
+}
+
+Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule& rule) {
+  if (!OnFastPath({logits, bias})) return reference::Route(logits, bias, rule);
+  const Rows in(logits);
+  at::Tensor experts = at::empty({in.rows, rule.chosen}, logits.options().dtype(at::kInt).requires_grad(false));
+  at::Tensor weights = at::empty({in.rows, rule.chosen}, logits.options()), scores = at::empty({in.rows, rule.experts}, logits.options());
+  for (int r = 0; r < in.rows; ++r) {
+    RouteToken(rule, in.data + r * in.stride, bias.const_data_ptr<float>(), experts.mutable_data_ptr<std::int32_t>() + r * rule.chosen,
+               Data(weights) + r * rule.chosen, Data(scores) + r * rule.experts);
+  }
+  // w_k = scale s_k / sum s over the chosen; ds = (dw_k - sum_j dw_j w_j / scale) scale / sum s.
+  auto outputs = Differentiable({weights, scores}, {logits}, [experts, scores = scores.clone(), rule](const std::vector<at::Tensor>& grads) -> Gradients {
+    const Rows dw(grads[0]), ds(grads[1]), s(scores);
+    at::Tensor dx = at::empty({s.rows, s.width}, scores.options());
+    const std::int32_t* chosen = experts.const_data_ptr<std::int32_t>();
+    for (int r = 0; r < s.rows; ++r, chosen += rule.chosen) {
+      const float* score = s.data + r * s.stride;
+      const float* d_weight = dw.data + r * dw.stride;
+      float* out = Data(dx) + r * rule.experts;
+      for (int e = 0; e < rule.experts; ++e) out[e] = ds.data[r * ds.stride + e];
+      float sum = 1e-20f, pull = 0.0f;
+      for (int k = 0; k < rule.chosen; ++k) sum += score[chosen[k]];
+      for (int k = 0; k < rule.chosen; ++k) pull += d_weight[k] * score[chosen[k]] / sum;
+      for (int k = 0; k < rule.chosen; ++k) {
+        out[chosen[k]] += rule.normalize ? (d_weight[k] - pull) * rule.scale / sum : d_weight[k] * rule.scale;
+      }
+      for (int e = 0; e < rule.experts; ++e) out[e] *= score[e] * (1.0f - score[e]);
+    }
+    return {dx};
+  });
+  return {experts, outputs[0], outputs[1]};
+}
+
+namespace {
+
+// Rows sorted by expert: assignment i of expert e reads row token[i], with weight index slot[i].
+struct Dispatch {
+  std::vector<int> begin;  // [E + 1]
+  std::vector<int> token, slot;
+  int largest = 0;
+};
+
+Dispatch SortByExpert(const at::Tensor& experts, int count) {
+  const int rows = static_cast<int>(experts.size(0)), chosen = static_cast<int>(experts.size(1));
+  const std::int32_t* id = experts.const_data_ptr<std::int32_t>();
+  Dispatch d;
+  d.begin.assign(static_cast<std::size_t>(count) + 1, 0);
+  for (int i = 0; i < rows * chosen; ++i) ++d.begin[id[i] + 1];
+  for (int e = 0; e < count; ++e) {
+    d.largest = std::max(d.largest, d.begin[e + 1]);
+    d.begin[e + 1] += d.begin[e];
+  }
+  std::vector<int> next(d.begin.begin(), d.begin.end() - 1);
+  d.token.resize(static_cast<std::size_t>(rows) * chosen);
+  d.slot.resize(d.token.size());
+  for (int i = 0; i < rows * chosen; ++i) {
+    const int at = next[id[i]]++;
+    d.token[at] = i / chosen;
+    d.slot[at] = i;
+  }
+  return d;
+}
+
+void GatherRows(const Rows& from, const int* token, int count, float* to) {
+  for (int i = 0; i < count; ++i) std::memcpy(to + static_cast<std::size_t>(i) * from.width, from.data + token[i] * from.stride, from.width * sizeof(float));
+}
+
+void ScatterAddRows(const float* from, int width, const int* token, int count, float* to) {
+  for (int i = 0; i < count; ++i) {
+    float* row = to + static_cast<std::size_t>(token[i]) * width;
+    for (int c = 0; c < width; ++c) row[c] += from[static_cast<std::size_t>(i) * width + c];
+  }
+}
+
+// The gradient of Experts(): one expert at a time, everything but the gate-up products computed again.
+Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const at::Tensor& gate_up, const at::Tensor& down,
+                          const at::Tensor& products, const Dispatch& d, const at::Tensor& grad) {
+  const Rows in(x), dy(grad);
+  const int width = static_cast<int>(down.size(2)), count = static_cast<int>(gate_up.size(0));
+  at::Tensor dx = at::zeros({in.rows, in.width}, x.options()), dw = at::zeros_like(weights);
+  at::Tensor d_gate_up = at::zeros_like(gate_up), d_down = at::zeros_like(down);
+  const float* weight = weights.const_data_ptr<float>();
+  const std::size_t most = static_cast<std::size_t>(d.largest);
+  std::vector<float> xs(most * in.width), dys(most * in.width), act(most * width), d_act(most * width), d_products(most * 2 * width);
+  PackedMatrix packed;
+  for (int e = 0; e < count; ++e) {
+    const int n = d.begin[e + 1] - d.begin[e];
+    if (n == 0) continue;
+    const int* token = d.token.data() + d.begin[e];
+    const int* slot = d.slot.data() + d.begin[e];
+    const float* gu = products.const_data_ptr<float>() + static_cast<std::size_t>(d.begin[e]) * 2 * width;
+    const float* gate_up_e = gate_up.const_data_ptr<float>() + static_cast<std::size_t>(e) * 2 * width * in.width;
+    const float* down_e = down.const_data_ptr<float>() + static_cast<std::size_t>(e) * in.width * width;
+    GatherRows(in, token, n, xs.data());
+    GatherRows(dy, token, n, dys.data());
+    SwiGluRows(gu, 2 * width, n, width, act.data(), width);
+    packed.PackTransposed(down_e, in.width, width, width);
+    packed.Multiply(dys.data(), in.width, n, d_act.data(), width);  // gradient of weight * act
+    for (int i = 0; i < n; ++i) {
+      float* a = act.data() + static_cast<std::size_t>(i) * width;
+      float* da = d_act.data() + static_cast<std::size_t>(i) * width;
+      const float w = weight[slot[i]];
+      float dot = 0.0f;
+      for (int c = 0; c < width; ++c) {
+        dot += da[c] * a[c];
+        a[c] *= w;
+        da[c] *= w;
+      }
+      Data(dw)[slot[i]] = dot;
+    }
+    AccumulateOuter(dys.data(), in.width, in.width, act.data(), width, width, n, Data(d_down) + static_cast<std::size_t>(e) * in.width * width, width);
+    SwiGluBackwardRows(gu, 2 * width, d_act.data(), width, n, width, d_products.data(), 2 * width);
+    AccumulateOuter(d_products.data(), 2 * width, 2 * width, xs.data(), in.width, in.width, n,
+                    Data(d_gate_up) + static_cast<std::size_t>(e) * 2 * width * in.width, in.width);
+    packed.PackTransposed(gate_up_e, 2 * width, in.width, in.width);
+    packed.Multiply(d_products.data(), 2 * width, n, xs.data(), in.width);
+    ScatterAddRows(xs.data(), in.width, token, n, Data(dx));
+  }
+  return {dx, dw, d_gate_up, d_down};
+}
+
+}  // namespace
+
+at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down) {
+  if (!OnFastPath({x, gate_up, down})) return reference::Experts(x, routes, gate_up, down);
+  const Rows in(x);
+  const int width = static_cast<int>(down.size(2)), count = static_cast<int>(gate_up.size(0));
+  Dispatch d = SortByExpert(routes.experts, count);
+  at::Tensor y = at::zeros({in.rows, in.width}, x.options());
+  at::Tensor products = at::empty({static_cast<std::int64_t>(d.token.size()), 2 * width}, x.options());
+  const float* weight = routes.weights.const_data_ptr<float>();
+  std::vector<float> xs(static_cast<std::size_t>(d.largest) * in.width), act(static_cast<std::size_t>(d.largest) * width);
+  PackedMatrix packed;
+  for (int e = 0; e < count; ++e) {
+    const int n = d.begin[e + 1] - d.begin[e];
+    if (n == 0) continue;
+    float* gu = Data(products) + static_cast<std::size_t>(d.begin[e]) * 2 * width;
+    GatherRows(in, d.token.data() + d.begin[e], n, xs.data());
+    packed.Pack(gate_up.const_data_ptr<float>() + static_cast<std::size_t>(e) * 2 * width * in.width, 2 * width, in.width, in.width);
+    packed.Multiply(xs.data(), in.width, n, gu, 2 * width);
+    SwiGluRows(gu, 2 * width, n, width, act.data(), width);
+    for (int i = 0; i < n; ++i) {
+      const float w = weight[d.slot[d.begin[e] + i]];
+      for (int c = 0; c < width; ++c) act[static_cast<std::size_t>(i) * width + c] *= w;
+    }
+    packed.Pack(down.const_data_ptr<float>() + static_cast<std::size_t>(e) * in.width * width, in.width, width, width);
+    packed.Multiply(act.data(), width, n, xs.data(), in.width);
+    ScatterAddRows(xs.data(), in.width, d.token.data() + d.begin[e], n, Data(y));
+  }
+  return Differentiable(y, {x, routes.weights, gate_up, down},
+                        [x = x.detach(), weights = routes.weights.detach(), gate_up = gate_up.detach(), down = down.detach(), products,
+                         d = std::move(d)](const at::Tensor& grad) -> Gradients {
+                          return ExpertsBackward(x, weights, gate_up, down, products, d, grad);
+                        });
+}
+
+}  // namespace cogent::ops

@@ -1,0 +1,79 @@
+// The differentiable operations that a decoder is made of, on packed rows: no padding anywhere.
+//
+// Each has two implementations with equal results: our fused CPU kernels (float32 on the CPU), and
+// `reference::`, the definition in plain ATen, which the tests hold the kernels against and which
+// other devices and types run. Legend: N rows (tokens), D width, H heads, E experts, K experts a
+// token, V vocabulary; dn, dr, dv head sizes without position, with position, of values.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "policies/kernels.h"
+
+namespace cogent {
+
+// A run of rows that is one sequence, or the continuation of another: with `parent` >= 0 its tokens
+// follow those of segment `parent` (a prompt shared by a group) and see them, too.
+struct Segment {
+  int begin = 0, end = 0;  // rows
+  int parent = -1;         // an earlier segment, itself without a parent
+  int size() const { return end - begin; }
+};
+
+// Precomputed cosines and sines of every row, [N, dr / 2].
+struct Rotation {
+  at::Tensor cosines, sines;
+};
+
+struct Heads {
+  int count = 0, nope = 0, rope = 0, value = 0;
+  double scale = 1.0;  // of the scores
+};
+
+struct Routes {
+  at::Tensor experts;  // int32 [N, K], rising
+  at::Tensor weights;  // [N, K], carries the gradient to the router
+  at::Tensor scores;   // [N, E], sigmoid affinities, carries the gradient too
+};
+
+struct TokenStats {
+  at::Tensor logprobs;  // [M] of the target of each row, nats
+  at::Tensor entropy;   // [M] of each row's distribution, nats
+};
+
+namespace ops {
+
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});       // [N, in], [out, in] -> [N, out]
+at::Tensor Embedding(const at::Tensor& weight, const at::Tensor& ids);                               // [V, D], int64 [N] -> [N, D]
+at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);                       // [N, D] -> [N, D]
+at::Tensor SwiGlu(const at::Tensor& gate_up);                                                        // [N, 2 D] -> [N, D]
+// q [N, H (dn + dr)] and keys' rope part [N, dr] come unrotated; kv [N, H (dn + dv)] -> [N, H dv].
+
+at::Tensor LatentAttention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
+                           const Heads& heads, const std::vector<Segment>& segments);
+Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule& rule);               // [N, E], [E]
+// sum over the chosen experts of weight * down(swiglu(gate_up(x))). gate_up [E, 2 W, D], down [E, D, W].
+at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down);
+// Log-probability of targets[m] under softmax(x[rows[m]] head^T / temperature). Never holds [M, V].
+TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std::vector<std::int64_t>& rows,
+                         const std::vector<std::int64_t>& targets, double temperature);
+
+}  // namespace ops
+
+namespace reference {
+
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
+at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
+at::Tensor SwiGlu(const at::Tensor& gate_up);
+at::Tensor LatentAttention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
+                           const Heads& heads, const std::vector<Segment>& segments);
+Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule& rule);
+at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down);
+TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std::vector<std::int64_t>& rows,
+                         const std::vector<std::int64_t>& targets, double temperature);
+
+}  // namespace reference
+}  // namespace cogent

@@ -1,0 +1,204 @@
+// Multi-head latent attention in its expanded form, on packed rows: the CPU kernel of training.
+//
+// For one segment and one head at a time, scores are computed for a block of queries against the keys
+// up to the block's last one; the backward pass computes the probabilities again from the saved
+// log-sum-exp of each row (FlashAttention-2, arXiv 2307.08691, section 3), so that memory grows with
+// the length and not with its square.
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "policies/gradient.h"
+#include "policies/ops.h"
+#include "policies/ops_rows.h"
+
+namespace cogent::ops {
+namespace {
+
+constexpr int kQueries = 32;  // queries a block
+
+// One head's rows of one segment, its parent's keys in front. Keys are [n, dn + dr], rotated.
+struct HeadView {
+  const Heads& h;
+  const float* q;      // rotated queries [N, H (dn + dr)]
+  const float* kv;     // [N, H (dn + dv)]
+  std::ptrdiff_t kv_stride;
+  const float* key_rope;  // rotated [N, dr]
+  std::vector<float> keys, values;
+  std::vector<int> rows;  // of each key
+
+  void Gather(const Segment& segment, const Segment* parent, int head) {
+    rows.clear();
+    if (parent) for (int r = parent->begin; r < parent->end; ++r) rows.push_back(r);
+    for (int r = segment.begin; r < segment.end; ++r) rows.push_back(r);
+    const int dk = h.nope + h.rope;
+    keys.resize(rows.size() * dk);
+    values.resize(rows.size() * h.value);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const float* from = kv + rows[i] * kv_stride + head * (h.nope + h.value);
+      std::copy_n(from, h.nope, keys.data() + i * dk);
+      std::copy_n(key_rope + static_cast<std::ptrdiff_t>(rows[i]) * h.rope, h.rope, keys.data() + i * dk + h.nope);
+      std::copy_n(from + h.nope, h.value, values.data() + i * h.value);
+    }
+  }
+};
+
+// Row of scores -> probabilities over the first `seen` entries, zeros to `width`. Returns log-sum-exp.
+float SoftmaxRow(float* s, int seen, int width, float scale) {
+  float top = -std::numeric_limits<float>::infinity();
+  int i = 0;
+  Vec tops = Fill(top);
+  for (; i + kLanes <= seen; i += kLanes) tops = Max(tops, Load(s + i));
+  top = Largest(tops);
+  for (; i < seen; ++i) top = std::max(top, s[i]);
+  for (int j = seen; j < width; ++j) s[j] = -std::numeric_limits<float>::max();
+  Vec sums{};
+  for (i = 0; i < width; i += kLanes) {
+    const Vec e = Exp((Load(s + i) - top) * scale);
+    Store(s + i, e);
+    sums += e;
+  }
+  const float sum = Sum(sums), inverse = 1.0f / sum;
+  for (i = 0; i < width; i += kLanes) Store(s + i, Load(s + i) * inverse);
+  return top * scale + std::log(sum);
+}
+
+int RoundUp(int n) { return (n + 2 * kLanes - 1) / (2 * kLanes) * (2 * kLanes); }
+
+void RotateRows(const float* from, std::ptrdiff_t from_stride, float* to, int rows, int heads, int before, int rope, const Rotation& rotation,
+                float direction) {
+  const int size = before + rope, pairs = rope / 2;
+  const float* cosines = rotation.cosines.const_data_ptr<float>();
+  const float* sines = rotation.sines.const_data_ptr<float>();
+  std::vector<float> turned(static_cast<std::size_t>(pairs));
+  for (int r = 0; r < rows; ++r) {
+    for (int i = 0; i < pairs; ++i) turned[i] = sines[r * pairs + i] * direction;
+    float* row = to + static_cast<std::ptrdiff_t>(r) * heads * size;
+    if (row != from + r * from_stride) std::copy_n(from + r * from_stride, heads * size, row);
+    for (int j = 0; j < heads; ++j) RotatePairs(row + j * size + before, cosines + r * pairs, turned.data(), pairs);
+  }
+}
+
+void Forward(HeadView& view, const std::vector<Segment>& segments, float* out, float* log_sums, int total_rows) {
+  const Heads& h = view.h;
+  const int dk = h.nope + h.rope, q_width = h.count * dk, out_width = h.count * h.value;
+  PackedMatrix keys, values;
+  std::vector<float> scores;
+  for (const Segment& segment : segments) {
+    const Segment* parent = segment.parent >= 0 ? &segments[segment.parent] : nullptr;
+    const int before = parent ? parent->size() : 0, n = before + segment.size(), stride = RoundUp(n);
+    scores.resize(static_cast<std::size_t>(kQueries) * stride);
+    for (int head = 0; head < h.count; ++head) {
+      view.Gather(segment, parent, head);
+      keys.Pack(view.keys.data(), n, dk, dk);
+      values.PackTransposed(view.values.data(), n, h.value, h.value);
+      for (int first = 0; first < segment.size(); first += kQueries) {
+        const int count = std::min(kQueries, segment.size() - first), seen = before + first + count, row = segment.begin + first;
+        keys.Multiply(view.q + static_cast<std::ptrdiff_t>(row) * q_width + head * dk, q_width, count, scores.data(), stride,
+                      PackedMatrix::Into::kReplace, nullptr, seen);
+        for (int i = 0; i < count; ++i) {
+          log_sums[static_cast<std::ptrdiff_t>(head) * total_rows + row + i] =
+              SoftmaxRow(scores.data() + static_cast<std::size_t>(i) * stride, before + first + i + 1, RoundUp(seen), static_cast<float>(h.scale));
+        }
+        values.Multiply(scores.data(), stride, count, out + static_cast<std::ptrdiff_t>(row) * out_width + head * h.value, out_width);
+      }
+    }
+  }
+}
+
+// What the backward pass reads and adds to; all over N rows.
+struct BackwardRows {
+  const float *grad, *out, *log_sums;
+  std::ptrdiff_t grad_stride;
+  float *d_q, *d_kv, *d_key_rope;  // of the rotated q and key_rope
+  int total_rows;
+};
+
+void BackwardHead(const HeadView& view, const Segment& segment, int before, int head, const BackwardRows& b, PackedMatrix& keys,
+                  PackedMatrix& keys_back, PackedMatrix& values_back, std::vector<float>& scratch) {
+  const Heads& h = view.h;
+  const int dk = h.nope + h.rope, q_width = h.count * dk, out_width = h.count * h.value, n = before + segment.size(), stride = RoundUp(n);
+  const float scale = static_cast<float>(h.scale);
+  scratch.assign(static_cast<std::size_t>(2 * kQueries) * stride + static_cast<std::size_t>(n) * (dk + h.value), 0.0f);
+  float* p = scratch.data();
+  float* dp = p + static_cast<std::ptrdiff_t>(kQueries) * stride;
+  float* d_keys = dp + static_cast<std::ptrdiff_t>(kQueries) * stride;
+  float* d_values = d_keys + static_cast<std::ptrdiff_t>(n) * dk;
+  keys.Pack(view.keys.data(), n, dk, dk);
+  keys_back.PackTransposed(view.keys.data(), n, dk, dk);
+  values_back.Pack(view.values.data(), n, h.value, h.value);
+  for (int first = 0; first < segment.size(); first += kQueries) {
+    const int count = std::min(kQueries, segment.size() - first), seen = before + first + count, row = segment.begin + first, width = RoundUp(seen);
+    const float* q = view.q + static_cast<std::ptrdiff_t>(row) * q_width + head * dk;
+    const float* d_out = b.grad + row * b.grad_stride + head * h.value;
+    keys.Multiply(q, q_width, count, p, stride, PackedMatrix::Into::kReplace, nullptr, seen);
+    values_back.Multiply(d_out, b.grad_stride, count, dp, stride, PackedMatrix::Into::kReplace, nullptr, seen);
+    for (int i = 0; i < count; ++i) {
+      const float* o = b.out + static_cast<std::ptrdiff_t>(row + i) * out_width + head * h.value;
+      float dot = 0.0f;
+      for (int c = 0; c < h.value; ++c) dot += o[c] * d_out[i * b.grad_stride + c];
+      float* pi = p + static_cast<std::ptrdiff_t>(i) * stride;
+      float* di = dp + static_cast<std::ptrdiff_t>(i) * stride;
+      const int own = before + first + i + 1;
+      const float log_sum = b.log_sums[static_cast<std::ptrdiff_t>(head) * b.total_rows + row + i];
+      for (int j = own; j < width; ++j) pi[j] = -std::numeric_limits<float>::max(), di[j] = 0.0f;
+      for (int j = 0; j < width; j += kLanes) {
+        const Vec probability = Exp(Load(pi + j) * scale - log_sum);
+        Store(pi + j, probability);
+        Store(di + j, probability * (Load(di + j) - dot) * scale);
+      }
+    }
+    // width may reach past n: those probabilities are zero, and the outer products stop at n.
+    keys_back.Multiply(dp, stride, count, b.d_q + static_cast<std::ptrdiff_t>(row) * q_width + head * dk, q_width);
+    AccumulateOuter(dp, stride, std::min(seen, n), q, q_width, dk, count, d_keys, dk);
+    AccumulateOuter(p, stride, std::min(seen, n), d_out, b.grad_stride, h.value, count, d_values, h.value);
+    std::fill_n(dp, static_cast<std::ptrdiff_t>(count) * stride, 0.0f);
+  }
+  for (int j = 0; j < n; ++j) {
+    float* to = b.d_kv + static_cast<std::ptrdiff_t>(view.rows[j]) * h.count * (h.nope + h.value) + head * (h.nope + h.value);
+    float* rope = b.d_key_rope + static_cast<std::ptrdiff_t>(view.rows[j]) * h.rope;
+    for (int c = 0; c < h.nope; ++c) to[c] += d_keys[j * dk + c];
+    for (int c = 0; c < h.rope; ++c) rope[c] += d_keys[j * dk + h.nope + c];
+    for (int c = 0; c < h.value; ++c) to[h.nope + c] += d_values[j * h.value + c];
+  }
+}
+
+}  // namespace
+
+at::Tensor LatentAttention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
+                           const Heads& heads, const std::vector<Segment>& segments) {
+  if (!OnFastPath({q, kv, key_rope})) return reference::LatentAttention(q, kv, key_rope, rotation, heads, segments);
+  const Rows q_rows(q), kv_rows(kv), k_rows(key_rope);
+  const int n = q_rows.rows;
+  at::Tensor turned_q = at::empty({n, q_rows.width}, q.options()), turned_k = at::empty({n, heads.rope}, q.options());
+  RotateRows(q_rows.data, q_rows.stride, Data(turned_q), n, heads.count, heads.nope, heads.rope, rotation, 1.0f);
+  RotateRows(k_rows.data, k_rows.stride, Data(turned_k), n, 1, 0, heads.rope, rotation, 1.0f);
+  at::Tensor out = at::empty({n, heads.count * heads.value}, q.options()), log_sums = at::empty({heads.count, n}, q.options());
+  HeadView view{heads, Data(turned_q), kv_rows.data, kv_rows.stride, Data(turned_k), {}, {}, {}};
+  Forward(view, segments, Data(out), Data(log_sums), n);
+  return Differentiable(out, {q, kv, key_rope}, [=, kv = kv.detach(), kept = out.detach()](const at::Tensor& grad) -> Gradients {
+    const Rows kv_rows(kv), dy(grad);
+    at::Tensor d_q = at::zeros_like(turned_q), d_kv = at::zeros({n, kv_rows.width}, kv.options()), d_k = at::zeros_like(turned_k);
+    HeadView view{heads, Data(turned_q), kv_rows.data, kv_rows.stride, Data(turned_k), {}, {}, {}};
+    const BackwardRows b{dy.data, Data(kept), Data(log_sums), dy.stride, Data(d_q), Data(d_kv), Data(d_k), n};
+    PackedMatrix keys, keys_back, values_back;
+    std::vector<float> scratch;
+    for (const Segment& segment : segments) {
+      const Segment* parent = segment.parent >= 0 ? &segments[segment.parent] : nullptr;
+      for (int head = 0; head < heads.count; ++head) {
+        view.Gather(segment, parent, head);
+        BackwardHead(view, segment, parent ? parent->size() : 0, head, b, keys, keys_back, values_back, scratch);
+      }
+    }
+    RotateRows(Data(d_q), static_cast<std::ptrdiff_t>(heads.count) * (heads.nope + heads.rope), Data(d_q), n, heads.count, heads.nope, heads.rope, rotation, -1.0f);
+    RotateRows(Data(d_k), heads.rope, Data(d_k), n, 1, 0, heads.rope, rotation, -1.0f);
+    return {d_q, d_kv, d_k};
+  });
+}
+
+}  // namespace cogent::ops

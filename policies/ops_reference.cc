@@ -1,0 +1,90 @@
+// The operations of ops.h in plain ATen: the definition, and what devices without our kernels run.
+#include <ATen/ATen.h>
+
+#include "policies/ops.h"
+
+namespace cogent::reference {
+namespace {
+
+// Rotates interleaved pairs: (a, b) -> (a cos - b sin, b cos + a sin). x [N, H, dr].
+at::Tensor Rotate(const at::Tensor& x, const Rotation& rotation) {
+  const at::Tensor pairs = x.unflatten(-1, {-1, 2});                                  // [N, H, dr/2, 2]
+  const at::Tensor a = pairs.select(-1, 0), b = pairs.select(-1, 1);                  // [N, H, dr/2]
+  const at::Tensor c = rotation.cosines.unsqueeze(1), s = rotation.sines.unsqueeze(1);
+  return at::stack({a * c - b * s, b * c + a * s}, -1).flatten(-2);
+}
+
+}  // namespace
+
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) { return at::linear(x, weight, bias); }
+
+at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  const at::Tensor wide = x.to(at::kFloat);
+  return (wide * at::rsqrt(wide.square().mean(-1, true) + eps)).to(x.scalar_type()) * weight;
+}
+
+at::Tensor SwiGlu(const at::Tensor& gate_up) {
+  const auto halves = gate_up.chunk(2, -1);
+  return at::silu(halves[0]) * halves[1];
+}
+
+at::Tensor LatentAttention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
+                           const Heads& h, const std::vector<Segment>& segments) {
+  const at::Tensor q3 = q.view({-1, h.count, h.nope + h.rope}), kv3 = kv.view({-1, h.count, h.nope + h.value});
+  const at::Tensor queries = at::cat({q3.narrow(-1, 0, h.nope), Rotate(q3.narrow(-1, h.nope, h.rope), rotation)}, -1);
+  const at::Tensor shared = Rotate(key_rope.unsqueeze(1), rotation).expand({-1, h.count, -1});
+  const at::Tensor keys = at::cat({kv3.narrow(-1, 0, h.nope), shared}, -1), values = kv3.narrow(-1, h.nope, h.value);
+  std::vector<at::Tensor> out;
+  for (const Segment& segment : segments) {
+    const auto rows = [&](const at::Tensor& t) { return t.narrow(0, segment.begin, segment.size()); };
+    at::Tensor k = rows(keys), v = rows(values);
+    if (segment.parent >= 0) {
+      const Segment& parent = segments[segment.parent];
+      k = at::cat({keys.narrow(0, parent.begin, parent.size()), k});
+      v = at::cat({values.narrow(0, parent.begin, parent.size()), v});
+    }
+    const at::Tensor scores = at::einsum("qhd,khd->hqk", {rows(queries), k}) * h.scale;
+    const at::Tensor later = at::ones({segment.size(), k.size(0)}, scores.options().dtype(at::kBool)).triu(k.size(0) - segment.size() + 1);
+    const at::Tensor p = at::softmax(scores.to(at::kFloat).masked_fill(later, -INFINITY), -1).to(v.scalar_type());
+    out.push_back(at::einsum("hqk,khd->qhd", {p, v}).flatten(1));
+  }
+  return at::cat(out);
+}
+
+Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule& rule) {
+  const at::Tensor scores = at::sigmoid(logits.to(at::kFloat));                       // [N, E]
+  at::Tensor biased = (scores + bias).detach();
+  if (rule.groups > 1) {
+    const at::Tensor grouped = biased.unflatten(-1, {rule.groups, -1});                // [N, G, E/G]
+    const at::Tensor best = std::get<0>(grouped.topk(2, -1)).sum(-1);                  // [N, G]
+    const at::Tensor kept = std::get<1>(best.topk(rule.kept_groups, -1));
+    const at::Tensor dropped = at::ones_like(best).scatter(-1, kept, 0).to(at::kBool);
+    biased = grouped.masked_fill(dropped.unsqueeze(-1), -INFINITY).flatten(-2);
+  }
+  const at::Tensor chosen = std::get<0>(std::get<1>(biased.topk(rule.chosen, -1)).sort(-1));
+  at::Tensor weights = scores.gather(-1, chosen);
+  if (rule.normalize) weights = weights / (weights.sum(-1, true) + 1e-20);
+  return {chosen.to(at::kInt), weights * rule.scale, scores};
+}
+
+at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down) {
+  at::Tensor y = at::zeros_like(x);
+  for (std::int64_t e = 0; e < gate_up.size(0); ++e) {
+    const at::Tensor where = routes.experts.eq(e).nonzero();                           // [n, 2]: row, slot
+    if (where.size(0) == 0) continue;
+    const at::Tensor row = where.select(1, 0);
+    const at::Tensor weight = routes.weights.index({row, where.select(1, 1)}).unsqueeze(-1).to(x.scalar_type());
+    y = y.index_add(0, row, at::linear(SwiGlu(at::linear(x.index({row}), gate_up[e])) * weight, down[e]));
+  }
+  return y;
+}
+
+TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std::vector<std::int64_t>& rows,
+                         const std::vector<std::int64_t>& targets, double temperature) {
+  const auto ids = [&](const std::vector<std::int64_t>& v) { return at::tensor(v, at::kLong).to(x.device()); };
+  const at::Tensor logits = at::linear(x.index({ids(rows)}), head).to(at::kFloat) / temperature;
+  const at::Tensor logprobs = at::log_softmax(logits, -1);                             // [M, V]
+  return {logprobs.gather(-1, ids(targets).unsqueeze(-1)).squeeze(-1), -(logprobs.exp() * logprobs).sum(-1)};
+}
+
+}  // namespace cogent::reference

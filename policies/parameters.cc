@@ -1,0 +1,160 @@
+#include "policies/parameters.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <set>
+
+#include "core/file.h"
+#include "policies/safetensors.h"
+
+namespace cogent {
+namespace {
+
+std::int64_t Count(const std::vector<std::int64_t>& shape) {
+  return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
+}
+
+at::ScalarType TorchType(DType dtype, const std::string& name) {
+  switch (dtype) {
+    case DType::kF64: return at::kDouble;
+    case DType::kF32: return at::kFloat;
+    case DType::kF16: return at::kHalf;
+    case DType::kBF16: return at::kBFloat16;
+    default: throw DataError(fmt::format("tensor '{}' has type {}; weights must be F32, BF16, F16 or F64", name, NameOf(dtype)));
+  }
+}
+
+at::Tensor ToFloat(const TensorView& view, const std::string& name) {
+  const at::Tensor raw = at::empty(view.shape, at::TensorOptions(TorchType(view.dtype, name)));
+  std::memcpy(raw.mutable_data_ptr(), view.bytes.data(), view.bytes.size());
+  return raw.to(at::kFloat);
+}
+
+std::string ShapeText(const at::IntArrayRef shape) { return fmt::format("[{}]", fmt::join(shape.begin(), shape.end(), ", ")); }
+
+// Tensors that a checkpoint may carry without our having a place for them.
+bool MayBeIgnored(const std::string& name, const ModelConfig& config) {
+  if (name.ends_with("rotary_emb.inv_freq")) return true;
+  if (config.tie_word_embeddings && name == "lm_head.weight") return true;
+  const std::string layers = "model.layers.";
+  if (!name.starts_with(layers)) return false;
+  const int layer = std::atoi(name.c_str() + layers.size());
+  // Prediction modules repeat the embedding and the head, and may be there though unused.
+  return layer >= config.num_hidden_layers + config.num_nextn_predict_layers ||
+         (layer >= config.num_hidden_layers && (name.ends_with("embed_tokens.weight") || name.ends_with("shared_head.head.weight")));
+}
+
+}  // namespace
+
+ParameterSet::ParameterSet(const ModelConfig& config) : config_(config), leaves_(ParameterLayout(config)) {
+  offsets_.resize(leaves_.size());
+  std::int64_t at = 0;
+  for (const bool matrix : {true, false}) {
+    for (std::size_t i = 0; i < leaves_.size(); ++i) {
+      if (leaves_[i].matrix != matrix) continue;
+      offsets_[i] = at;
+      at += Count(leaves_[i].shape);
+    }
+    if (matrix) matrix_size_ = at;
+  }
+  flat_ = at::zeros({at}, at::kFloat);
+  biases_ = at::zeros({static_cast<std::int64_t>(BufferLayout(config).size()), std::max(config.n_routed_experts, 1)}, at::kFloat);
+  for (auto& [name, view] : Named()) {
+    if (name.ends_with("norm.weight")) view.fill_(1.0);
+  }
+}
+
+void ParameterSet::Initialize(const Rng& rng) {
+  for (auto& [name, view] : Named()) {
+    if (view.dim() < 2) continue;
+    Rng draws = rng.Fork(name);
+    float* values = view.mutable_data_ptr<float>();
+    for (std::int64_t i = 0; i < view.numel(); ++i) values[i] = static_cast<float>(draws.Normal() * config_.initializer_range);
+  }
+}
+
+std::vector<at::Tensor> ParameterSet::Leaves(const at::Tensor& grad) const {
+  std::vector<at::Tensor> views;
+  for (std::size_t i = 0; i < leaves_.size(); ++i) {
+    const std::int64_t count = Count(leaves_[i].shape);
+    at::Tensor view = flat_.narrow(0, offsets_[i], count).view(leaves_[i].shape).detach();
+    if (grad.defined()) {
+      view.requires_grad_(true);
+      view.mutable_grad() = grad.narrow(0, offsets_[i], count).view(leaves_[i].shape);
+    }
+    views.push_back(view);
+  }
+  return views;
+}
+
+std::map<std::string, at::Tensor> ParameterSet::Named(const at::Tensor& flat) const {
+  std::map<std::string, at::Tensor> named;
+  for (std::size_t i = 0; i < leaves_.size(); ++i) {
+    std::int64_t at = offsets_[i];
+    for (const Leaf::Part& part : leaves_[i].parts) {
+      named[part.name] = flat.narrow(0, at, Count(part.shape)).view(part.shape);
+      at += Count(part.shape);
+    }
+  }
+  if (flat.is_same(flat_)) {
+    const auto buffers = BufferLayout(config_);
+    for (std::size_t i = 0; i < buffers.size(); ++i) named[buffers[i].name] = biases_[static_cast<std::int64_t>(i)];
+  }
+  return named;
+}
+
+std::vector<std::string> ParameterSet::Load(const std::string& dir, const Rng& rng_for_missing) {
+  const SafetensorsDir files = SafetensorsDir::Open(dir);
+  Initialize(rng_for_missing);
+  std::vector<std::string> wrong, notes;
+  std::set<std::string> known;
+  const std::string prediction = fmt::format("model.layers.{}.", config_.num_hidden_layers);
+  bool fresh_prediction = false;
+  for (auto& [name, view] : Named()) {
+    known.insert(name);
+    const auto found = files.tensors().find(name);
+    if (found == files.tensors().end()) {
+      if (name.starts_with(prediction)) fresh_prediction = true;
+      else wrong.push_back(fmt::format("missing: {} {}", name, ShapeText(view.sizes())));
+      continue;
+    }
+    if (found->second.shape != view.sizes().vec()) {
+      wrong.push_back(fmt::format("misshapen: {} is {}, must be {}", name, ShapeText(found->second.shape), ShapeText(view.sizes())));
+      continue;
+    }
+    view.copy_(ToFloat(found->second, name));
+  }
+  for (const auto& [name, view] : files.tensors()) {
+    if (!known.count(name) && !MayBeIgnored(name, config_)) wrong.push_back("unexpected: " + name);
+  }
+  if (!wrong.empty()) {
+    const std::size_t shown = std::min<std::size_t>(wrong.size(), 12);
+    std::string text = fmt::format("{}: the weights do not fit config.json ({} problems):", dir, wrong.size());
+    for (std::size_t i = 0; i < shown; ++i) text += "\n  " + wrong[i];
+    if (shown < wrong.size()) text += fmt::format("\n  and {} more", wrong.size() - shown);
+    throw DataError(text);
+  }
+  if (fresh_prediction) notes.push_back("the checkpoint has no prediction module; it starts from fresh weights");
+  return notes;
+}
+
+void ParameterSet::Save(const std::string& dir) const {
+  std::filesystem::create_directories(dir);
+  WriteFileAtomic(dir + "/config.json", ModelConfigJson(config_));
+  nlohmann::ordered_json generation{{"bos_token_id", config_.bos_token_id}, {"eos_token_id", config_.eos_token_id}};
+  if (config_.pad_token_id >= 0) generation["pad_token_id"] = config_.pad_token_id;
+  WriteFileAtomic(dir + "/generation_config.json", generation.dump(2) + "\n");
+  std::map<std::string, TensorView> views;
+  const auto named = Named();
+  for (const auto& [name, tensor] : named) {
+    views[name] = {DType::kF32, tensor.sizes().vec(), {static_cast<const std::byte*>(tensor.const_data_ptr()), static_cast<std::size_t>(tensor.nbytes())}};
+  }
+  WriteSafetensors(dir + "/model.safetensors", views, {{"format", "pt"}});
+}
+
+}  // namespace cogent

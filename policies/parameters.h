@@ -1,0 +1,63 @@
+// All weights of a model in one flat tensor, with the checkpoint's names as views into it.
+//
+// One tensor means one optimizer call, one norm for clipping and one buffer to reduce over threads.
+// Matrices come first and everything else behind, so that weight decay is a range. The parts of a
+// leaf (policies/model_config.h) lie one behind another, so projections of the same input are one
+// product, while each keeps its Hugging Face name on disk.
+//
+//   ParameterSet weights(config);
+//   weights.Initialize(Rng(seed).Fork("init"));       // or weights.Load("checkpoints/latest")
+//   std::vector<at::Tensor> leaves = weights.Leaves(grad);   // for one thread: autograd adds into `grad`
+//   weights.Save("checkpoints/step-000100");
+//
+// Thread rule: views share memory; nobody writes while others read.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/rng.h"
+#include "policies/model_config.h"
+
+namespace cogent {
+
+class ParameterSet {
+ public:
+  explicit ParameterSet(const ModelConfig& config);  // zeros; norms one
+
+  // Matrices from N(0, initializer_range^2), biases 0, norms 1. A weight depends on its name and the
+  // seed alone.
+  void Initialize(const Rng& rng);
+  // Reads config-shaped weights from a checkpoint directory in any float type. DataError lists missing,
+  // unexpected and misshapen tensors by name. A missing prediction module is initialised and said so
+  // in the returned notes; a redundant lm_head of tied models is dropped.
+  std::vector<std::string> Load(const std::string& dir, const Rng& rng_for_missing);
+  // Writes config.json, generation_config.json and model.safetensors into `dir`.
+  void Save(const std::string& dir) const;
+
+  const ModelConfig& config() const { return config_; }
+  const at::Tensor& flat() const { return flat_; }        // float32 [size]
+  std::int64_t size() const { return flat_.numel(); }
+  std::int64_t matrix_size() const { return matrix_size_; }  // the first part of flat: weight decay applies
+  const at::Tensor& biases() const { return biases_; }    // float32 [mixture layers, experts], correction biases
+
+  // Views of every leaf, in the order of ParameterLayout(config), that need gradients; if `grad` (float32
+  // [size]) is given, autograd adds into it.
+  std::vector<at::Tensor> Leaves(const at::Tensor& grad = {}) const;
+  // Every checkpoint tensor as a view of `flat` (this set's own weights, or an optimizer state or
+  // gradient of the same layout). Correction biases are added when `flat` is this set's own.
+  std::map<std::string, at::Tensor> Named(const at::Tensor& flat) const;
+  std::map<std::string, at::Tensor> Named() const { return Named(flat_); }
+
+ private:
+  ModelConfig config_;
+  std::vector<Leaf> leaves_;
+  std::vector<std::int64_t> offsets_;  // of each leaf in flat
+  std::int64_t matrix_size_ = 0;
+  at::Tensor flat_, biases_;
+};
+
+}  // namespace cogent
