@@ -10,7 +10,12 @@
 //       visit("max_new_tokens", max_new_tokens, "longest completion, in tokens", {1, 1 << 20});
 //       visit("mode", mode, "how a token is chosen", OneOf{"sample", "greedy"});
 //     }
-//     void Validate(Problems& problems) const;   // optional: rules between fields
+//     // Optional: rules between fields. Takes a const Location& instead where one place is enough.
+//     void Validate(Problems& problems, const Node& section) const {
+//       if (mode == "greedy" && temperature != 1.0) {
+//         problems.Add(section.PlaceOf("temperature"), "'temperature' has no effect when greedy.");
+//       }
+//     }
 //   };
 //
 //   Node root = ParseYamlFile("run.yaml");
@@ -20,7 +25,8 @@
 //   problems.ThrowIfAny();            // ConfigError, all mistakes at once, one a line
 //
 // Mistakes found: unknown keys (with the nearest known one and the list), duplicate keys, a wrong
-// type, a value out of range. Nothing is allocated or run before they are all reported.
+// type, a value out of range. Nothing is allocated or run before they are all reported. A section's
+// Validate is skipped while a value in it could not be read.
 // Thread rule: none of this is shared between threads.
 #pragma once
 
@@ -62,18 +68,22 @@ class Node {
 
   const Node* Find(std::string_view key) const;  // null when absent or not a map
   Node* Find(std::string_view key);
+  const Location& PlaceOf(std::string_view key) const;  // of the value, or of this where absent
   static Node Scalar(std::string text, Location location = {});
   static Node Map(Location location = {});
   static Node List(Location location = {});
   void Set(std::string key, Node value);          // replaces or appends
 };
 
-// Reads a file or text; resolves one top-level `extends: other.yaml` (relative to the file; the
-// file's own keys win). Throws ConfigError with file:line:column on bad syntax and duplicate keys.
+// Reads a file, and the one it names in a top-level `extends: other.yaml` (relative to the file; the
+// file's own keys win, maps are merged, a section with another `name:` is replaced). Throws ConfigError
+// with file:line:column on bad syntax, duplicate keys, merge keys, tags and cycles of `extends`.
 Node ParseYamlFile(const std::string& path);
+// Reads text; `extends` stays an ordinary key. Limits: 10 MB, depth 100, 250,000 values.
 Node ParseYaml(std::string_view text, const std::string& file_name);
-// Applies `a.b.c=value` (value is YAML; lists by `[1, 2]`; list items by index `a.0.b`). Creates missing maps; the reading that
-// follows rejects unknown keys with the override as their place. Throws ConfigError on bad syntax.
+// Applies `a.b.c=value` (value is YAML: `[1, 2]`, `{a: 1}`; list items by index: `a.0.b=c`). Creates
+// missing maps; a choice written as a word becomes a map (`grpo`, then `{name: grpo, b: c}`). The
+// reading that follows rejects unknown keys with the override as their place. Throws ConfigError.
 void ApplyOverride(Node& root, std::string_view assignment);
 // YAML text that ParseYaml reads back to an equal tree.
 std::string DumpYaml(const Node& node);
@@ -123,13 +133,11 @@ class FieldVisitor {
 
   void operator()(const char* name, bool& value, const char* help) { Bool(name, value, help); }
   void operator()(const char* name, int& value, const char* help, Between range);
-  void operator()(const char* name, std::int64_t& value, const char* help, Between range);
-  void operator()(const char* name, std::uint64_t& value, const char* help);
-  void operator()(const char* name, double& value, const char* help, Between range);
+  void operator()(const char* name, std::int64_t& value, const char* help, Between range) { Integer(name, value, help, range); }
+  void operator()(const char* name, std::uint64_t& value, const char* help) { Unsigned(name, value, help); }
+  void operator()(const char* name, double& value, const char* help, Between range) { Real(name, value, help, range); }
   void operator()(const char* name, std::string& value, const char* help) { Text(name, value, help, nullptr); }
-  void operator()(const char* name, std::string& value, const char* help, const OneOf& allowed) {
-    Text(name, value, help, &allowed);
-  }
+  void operator()(const char* name, std::string& value, const char* help, const OneOf& allowed) { Text(name, value, help, &allowed); }
   void operator()(const char* name, IntRange& value, const char* help, Between range) { Range(name, value, help, range); }
   void operator()(const char* name, std::vector<std::string>& value, const char* help) { Texts(name, value, help); }
   void operator()(const char* name, std::vector<double>& value, const char* help, Between range) { Doubles(name, value, help, range); }
@@ -141,21 +149,35 @@ class FieldVisitor {
   template <typename Config>
     requires requires(Config& c, FieldVisitor& v) { c.VisitFields(v); }
   void operator()(const char* name, Config& value, const char* help) {
-    Nested(name, help, false, [&](FieldVisitor& inner) { value.VisitFields(inner); return true; },
-           [&](Problems& p, const Location& at) { RunValidate(value, p, at); });
+    Nested(name, help, {[&](FieldVisitor& inner) { value.VisitFields(inner); },
+                        [&](Problems& problems, const Node& node) { RunValidate(value, problems, node); }});
   }
   // A nested struct that may be absent (its section not written, or `null`).
   template <typename Config>
     requires requires(Config& c, FieldVisitor& v) { c.VisitFields(v); }
   void operator()(const char* name, std::optional<Config>& value, const char* help) {
-    Optional(name, help, value.has_value(), [&](bool present) { if (present && !value) value.emplace(); if (!present) value.reset(); },
-             [&](FieldVisitor& inner) { value->VisitFields(inner); },
-             [&](Problems& p, const Location& at) { RunValidate(*value, p, at); });
+    Maybe maybe{value.has_value(), [&] { value.emplace(); }, [&] { value.reset(); }};
+    Optional(name, help, maybe, {[&](FieldVisitor& inner) { value->VisitFields(inner); },
+                                 [&](Problems& problems, const Node& node) { RunValidate(*value, problems, node); }});
+  }
+
+  // Calls config.Validate(problems, section or its location) where it exists.
+  template <typename Config>
+  static void RunValidate(const Config& config, Problems& problems, const Node& section) {
+    if constexpr (requires { config.Validate(problems, section); }) config.Validate(problems, section);
+    else if constexpr (requires { config.Validate(problems, section.location); }) config.Validate(problems, section.location);
   }
 
  protected:
-  using Visit = std::function<void(FieldVisitor&)>;
-  using Check = std::function<void(Problems&, const Location&)>;
+  struct Section {
+    std::function<void(FieldVisitor&)> visit;
+    std::function<void(Problems&, const Node&)> validate;
+  };
+  struct Maybe {
+    bool present;
+    std::function<void()> make;  // with its defaults
+    std::function<void()> drop;
+  };
   virtual void Bool(const char* name, bool& value, const char* help) = 0;
   virtual void Integer(const char* name, std::int64_t& value, const char* help, Between range) = 0;
   virtual void Unsigned(const char* name, std::uint64_t& value, const char* help) = 0;
@@ -167,29 +189,30 @@ class FieldVisitor {
   virtual void OneChoice(const char* name, Choice& value, const char* help) = 0;
   virtual void Choices(const char* name, std::vector<Choice>& value, const char* help) = 0;
   virtual void Raw(const char* name, Node& value, const char* help) = 0;
-  virtual void Nested(const char* name, const char* help, bool, const std::function<bool(FieldVisitor&)>& visit, const Check& validate) = 0;
-  virtual void Optional(const char* name, const char* help, bool present,
-                        const std::function<void(bool)>& set_present, const Visit& visit, const Check& validate) = 0;
-
-  template <typename Config>
-  static void RunValidate(const Config& value, Problems& problems, const Location& where) {
-    if constexpr (requires { value.Validate(problems, where); }) value.Validate(problems, where);
-  }
+  virtual void Nested(const char* name, const char* help, const Section& section) = 0;
+  virtual void Optional(const char* name, const char* help, const Maybe& maybe, const Section& section) = 0;
 };
 
 // The three uses of a field listing, for any struct with VisitFields.
-void ReadFields(const Node& node, const std::string& what, const std::function<void(FieldVisitor&)>& visit, Problems& problems);
+// Reading returns false when a value could not be read, so that rules between values make no sense.
+bool ReadFields(const Node& node, const std::string& what, const std::function<void(FieldVisitor&)>& visit, Problems& problems);
 Node DumpFields(const std::function<void(FieldVisitor&)>& visit);
 // One line a field: name, type, default, range, help; nested fields indented.
 std::string DescribeFields(const std::function<void(FieldVisitor&)>& visit);
 
+// Visits the fields of a config; a struct without VisitFields has none.
+template <typename Config>
+void VisitAll(Config& config, FieldVisitor& visit) {
+  if constexpr (requires { config.VisitFields(visit); }) config.VisitFields(visit);
+}
+
 // Reads `node` (a map, or null for all defaults) into a Config. `what` names the section in
-// messages ("algorithm 'grpo'"). Runs Config::Validate(problems, location) when it exists.
+// messages ("algorithm 'grpo'"). Runs Config::Validate when it exists.
 template <typename Config>
 Config ReadConfig(const Node& node, Problems& problems, const std::string& what = "the file") {
   Config config;
-  ReadFields(node, what, [&](FieldVisitor& v) { config.VisitFields(v); }, problems);
-  if constexpr (requires { config.Validate(problems, node.location); }) config.Validate(problems, node.location);
+  const bool readable = ReadFields(node, what, [&](FieldVisitor& v) { VisitAll(config, v); }, problems);
+  if (readable) FieldVisitor::RunValidate(config, problems, node);
   return config;
 }
 

@@ -35,11 +35,11 @@ class Registry {
                     if (problems.lines().size() != before) return nullptr;
                     return std::make_unique<T>(config);
                   },
-                  [] { Config config; return DescribeFields([&](FieldVisitor& v) { config.VisitFields(v); }); },
+                  [] { Config config; return DescribeFields([&](FieldVisitor& v) { VisitAll(config, v); }); },
                   [name, kind = kind_](const Node& settings) {
                     Problems ignored;
                     Config config = ReadConfig<Config>(settings, ignored, kind + " '" + name + "'");
-                    return DumpFields([&](FieldVisitor& v) { config.VisitFields(v); });
+                    return DumpFields([&](FieldVisitor& v) { VisitAll(config, v); });
                   }});
   }
 
