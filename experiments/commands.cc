@@ -1,0 +1,128 @@
+#include "experiments/commands.h"
+
+namespace cogent {
+namespace {
+
+using enum ValueKind;
+
+const WordSpec kOverrides{"key=value", "settings that win over the file's: train.steps=50",
+                          false, true, {}};
+
+CommandSpec Train() {
+  return {"train",
+          "run an experiment: train a policy and write its run directory",
+          "Every mistake in the file is reported with its place before anything is allocated. Ctrl-C\n"
+          "finishes the step, saves, and says how to go on.",
+          {{"CONFIG", "the experiment, a YAML file", true, false, {}}, kOverrides},
+          {{.name = "name", .kind = kText, .placeholder = "NAME", .help = "the run directory is runs/NAME"},
+           {.name = "resume", .kind = kText, .placeholder = "latest|N|DIR",
+            .help = "go on from the newest whole checkpoint, from step N, or from a directory",
+            .if_bare = "latest"},
+           {.name = "dry-run", .help = "resolve, check, print parameters, memory and tokens a step; train nothing"},
+           {.name = "quiet", .letter = 'q', .help = "no progress, only warnings and errors"}},
+          {{"train experiments/configs/r1_zero.yaml", "the main job: R1-Zero from scratch"},
+           {"train experiments/configs/r1_zero.yaml seed=7 --name seven", "another seed, into runs/seven"},
+           {"train runs/seven/config.yaml --name seven --resume", "go on where it stopped"},
+           {"train my.yaml --dry-run", "what would it cost?"}}};
+}
+
+CommandSpec Eval() {
+  return {"eval",
+          "measure a policy on held-out tasks: pass@k with a 95% interval",
+          "Takes an experiment's file, or a run directory, whose newest checkpoint is then measured.",
+          {{"CONFIG-or-RUN-DIR", "a YAML file or runs/NAME", true, false, {}}, kOverrides},
+          {{.name = "checkpoint", .kind = kPath, .placeholder = "DIR", .help = "this checkpoint instead of the newest"},
+           {.name = "tasks", .letter = 'n', .kind = kCount, .placeholder = "TASKS", .help = "held-out tasks"},
+           {.name = "rollouts", .letter = 'r', .kind = kCount, .placeholder = "ROLLOUTS", .help = "completions of each task"},
+           {.name = "k", .letter = 'k', .kind = kCounts, .placeholder = "K,K", .help = "the k of pass@k, as 1,8; none above ROLLOUTS"},
+           {.name = "temperature", .letter = 'T', .kind = kReal, .placeholder = "T", .help = "divides the logits"},
+           {.name = "greedy", .help = "the likeliest token instead of a draw", .excludes = "temperature"}},
+          {{"eval runs/r1_zero", "as the run itself measured"},
+           {"eval runs/r1_zero -n 1000 -r 8 -k 1,8 -T 1", "1,000 tasks, 8 completions each, pass@1 and pass@8"},
+           {"eval runs/r1_zero --checkpoint runs/r1_zero/checkpoints/step-000000 --greedy", "before training"}}};
+}
+
+CommandSpec Generate() {
+  return {"generate",
+          "complete a prompt, or tasks of an environment",
+          "Without --prompt and --env, the prompt is read from standard input.",
+          {},
+          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout", .required = true},
+           {.name = "prompt", .letter = 'p', .kind = kText, .placeholder = "TEXT", .help = "the prompt as the policy reads it"},
+           {.name = "env", .letter = 'e', .kind = kText, .placeholder = "NAME", .help = "held-out tasks of this environment, with their verdicts", .excludes = "prompt"},
+           {.name = "samples", .letter = 'n', .kind = kCount, .placeholder = "N", .help = "completions (of each task)"},
+           {.name = "temperature", .letter = 'T', .kind = kReal, .placeholder = "T", .help = "divides the logits; 0 = the likeliest token"},
+           {.name = "top-k", .kind = kWhole, .placeholder = "K", .help = "draw from the K likeliest tokens; 0 = all"},
+           {.name = "top-p", .kind = kShare, .placeholder = "P", .help = "draw from the smallest set of this probability"},
+           {.name = "max-new-tokens", .kind = kCount, .placeholder = "N", .help = "longest completion, in tokens"},
+           {.name = "stop", .kind = kText, .placeholder = "TEXT", .help = "end where this appears"},
+           {.name = "seed", .kind = kWhole, .placeholder = "N", .help = "of the draws"}},
+          {{"generate --model runs/r1_zero/checkpoints/latest --env signs -n 4", "watch it reason"},
+           {"generate -m DIR -p 'What is 2 + 3 * 4?' -T 0", "the likeliest completion"}}};
+}
+
+CommandSpec ModelDescribe() {
+  return {"model describe",
+          "parameters (total and active), layers, experts and cache of a model, without allocating it",
+          "",
+          {{"DIR-or-config.json", "a checkpoint or a Hugging Face config.json", true, false, {}}},
+          {},
+          {{"model describe runs/r1_zero/checkpoints/latest", ""},
+           {"model describe deepseek-v3/config.json", "671B in all, 37B active"}}};
+}
+
+CommandSpec ModelForward() {
+  return {"model forward",
+          "logits, log-probabilities and chosen experts of given token ids, as safetensors",
+          "In: {\"sequences\": [[1, 2, 3], ...]}. Out: seqI.logits, seqI.logprobs, seqI.greedy and\n"
+          "seqI.layers.L.router_topk.",
+          {},
+          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout", .required = true},
+           {.name = "input", .letter = 'i', .kind = kPath, .placeholder = "FILE.json", .help = "the sequences", .required = true},
+           {.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE.safetensors", .help = "where the tensors go", .required = true},
+           {.name = "greedy", .kind = kCount, .placeholder = "N", .help = "also the N likeliest next tokens, decoded one by one"}},
+          {{"model forward -m DIR -i ids.json -o out.safetensors --greedy 16", ""}}};
+}
+
+std::vector<CommandSpec> MakeTable() {
+  return {
+      Train(), Eval(), Generate(),
+      {"list", "what can be named in YAML: environments, rewards, algorithms", "",
+       {{"KIND", "environments, rewards or algorithms", false, false, {"environments", "rewards", "algorithms"}}},
+       {}, {{"list", "everything"}, {"list rewards", ""}}},
+      {"show", "explain a registered part and its settings, or print a file with all defaults written out", "",
+       {{"NAME-or-CONFIG.yaml", "a name that `list` prints, or a YAML file", true, false, {}}, kOverrides}, {},
+       {{"show grpo", "its settings: type, default, range, meaning"},
+        {"show experiments/configs/r1_zero.yaml", "the file as a run would see it"}}},
+      {"report", "write report.html of a run again", "",
+       {{"RUN-DIR", "runs/NAME", true, false, {}}}, {}, {{"report runs/r1_zero", ""}}},
+      ModelDescribe(), ModelForward(),
+      {"bench", "measure generation and training on this machine",
+       "What follows is passed to the benchmark as it is.",
+       {{"WORD", "passed on", false, true, {}}}, {}, {{"bench", "everything"}}, true},
+      {"doctor", "what this machine has and what it lacks", "", {}, {}, {{"doctor", "for a report of a fault"}}},
+      {"completion", "print a completion script for a shell", "",
+       {{"SHELL", "bash, zsh or fish", true, false, {"bash", "zsh", "fish"}}}, {},
+       {{"completion bash > ~/.local/share/bash-completion/completions/cogent", ""},
+        {"completion fish > ~/.config/fish/completions/cogent.fish", ""}}},
+  };
+}
+
+}  // namespace
+
+const std::vector<CommandSpec>& CommandTable() {
+  static const std::vector<CommandSpec> table = MakeTable();
+  return table;
+}
+
+const std::vector<ExampleSpec>& EnvironmentTable() {
+  static const std::vector<ExampleSpec> table = {
+      {"COGENT_LOG_LEVEL", "trace, debug, info (default), warn, error, off"},
+      {"COGENT_SEED", "the seed where the command line gives none; wins over the file"},
+      {"NO_COLOR", "set to anything: no colours"},
+      {"OMP_NUM_THREADS", "threads inside one LibTorch operation (default 1: the engine has its own)"},
+  };
+  return table;
+}
+
+}  // namespace cogent

@@ -1,0 +1,22 @@
+// Loads libcogent_engine.so, which brings LibTorch, when a command needs it.
+//
+//   PrepareEngine(argv);                        // thread settings; may start the program over
+//   int code = LoadEngine()(parts, command);
+//
+// Thread rule: main thread, before any other thread is started.
+#pragma once
+
+#include "experiments/engine.h"
+
+namespace cogent {
+
+// Sets what OpenMP reads when it is loaded: one thread inside an operation, and idle threads that
+// sleep. Where a program has linked the engine directly, it is loaded already and the settings would
+// come too late: then the program is started over with the same `argv`, once.
+void PrepareEngine(char** argv);
+
+// The engine that lies beside this library, else one that the loader finds. Throws MachineError that
+// says what to build.
+EngineEntry LoadEngine();
+
+}  // namespace cogent

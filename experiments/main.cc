@@ -1,0 +1,3 @@
+#include "experiments/engine.h"
+
+int main(int argc, char** argv) { return cogent::RunCli(argc, argv, cogent::Parts{}); }

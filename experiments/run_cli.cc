@@ -1,0 +1,191 @@
+// RunCli: what main() calls. Commands that need no LibTorch are answered here, the rest by the engine.
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <iterator>
+#include <new>
+
+#include "core/config.h"
+#include "core/error.h"
+#include "experiments/cli.h"
+#include "experiments/completion.h"
+#include "experiments/doctor.h"
+#include "experiments/engine.h"
+#include "experiments/load_engine.h"
+#include "experiments/report.h"
+#include "policies/model_config.h"
+
+namespace cogent {
+namespace {
+
+struct Session {
+  std::string program;
+  char** argv = nullptr;
+  const Parts* parts = nullptr;
+};
+
+void SetUpLog(const Command& command) {
+  const bool coloured = isatty(STDERR_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
+  auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>(
+      coloured ? spdlog::color_mode::automatic : spdlog::color_mode::never);
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>("cogent", sink));
+  spdlog::set_pattern("%H:%M:%S %^%l%$ %v");
+  spdlog::set_level(command.Has("quiet") ? spdlog::level::warn : spdlog::level::info);
+  const char* wanted = std::getenv("COGENT_LOG_LEVEL");
+  if (wanted == nullptr || *wanted == 0) return;
+  const std::vector<std::string> known = {"trace", "debug", "info", "warn", "error", "off"};
+  for (const std::string& level : known) {
+    if (level == wanted) return spdlog::set_level(spdlog::level::from_str(level));
+  }
+  const auto near = Nearest(wanted, known);
+  throw ConfigError(std::string("COGENT_LOG_LEVEL='") + wanted + "' is no level." +
+                    (near ? " Did you mean '" + *near + "'?" : "") +
+                    " Known: trace, debug, info, warn, error, off");
+}
+
+int InEngine(const Session& session, const Command& command) {
+  PrepareEngine(session.argv);
+  std::cout.flush();
+  return LoadEngine()(*session.parts, command);
+}
+
+template <typename Part>
+void PrintNames(const std::string& title, const Registry<Part>& registry) {
+  std::size_t width = 0;
+  for (const std::string& name : registry.Names()) width = std::max(width, name.size());
+  std::cout << title << "\n";
+  for (const std::string& name : registry.Names()) {
+    std::cout << "  " << name << std::string(width + 2 - name.size(), ' ') << registry.Summary(name) << "\n";
+  }
+}
+
+int List(const Session& session, const Command& command) {
+  const std::string kind = command.arguments.empty() ? "" : command.arguments[0];
+  if (kind.empty() || kind == "environments") PrintNames("environments", session.parts->envs);
+  if (kind.empty() || kind == "rewards") PrintNames("rewards", session.parts->rewards);
+  if (kind == "algorithms") return InEngine(session, {"list algorithms", {}, {}});
+  if (!kind.empty()) return kExitDone;
+  try {
+    return InEngine(session, {"list algorithms", {}, {}});
+  } catch (const MachineError& error) {
+    const std::string reason = error.what();
+    std::cout << "algorithms: not known, " << reason.substr(0, reason.find('\n')) << "\n";
+    return kExitDone;
+  }
+}
+
+template <typename Part>
+bool Explain(const Registry<Part>& registry, const std::string& name) {
+  if (!registry.Has(name)) return false;
+  std::cout << registry.kind() << " '" << name << "': " << registry.Summary(name) << "\n\n"
+            << registry.Describe(name);
+  return true;
+}
+
+bool LooksLikeFile(const std::string& name) {
+  return name.ends_with(".yaml") || name.ends_with(".yml") || name.find('/') != std::string::npos;
+}
+
+int Show(const Session& session, const Command& command) {
+  const std::string& name = command.arguments[0];
+  if (LooksLikeFile(name)) return InEngine(session, {"show config", command.arguments, {}});
+  if (command.arguments.size() > 1) {
+    throw ConfigError("'" + command.arguments[1] + "': settings go with a YAML file, and '" + name + "' is none");
+  }
+  const bool env = Explain(session.parts->envs, name);
+  const bool reward = Explain(session.parts->rewards, name);
+  if (env || reward) return kExitDone;
+  try {
+    return InEngine(session, {"show algorithm", {name}, {}});
+  } catch (const ConfigError&) {
+    std::vector<std::string> known = session.parts->envs.Names();
+    for (const std::string& reward_name : session.parts->rewards.Names()) known.push_back(reward_name);
+    const auto near = Nearest(name, known);
+    if (!near) throw;
+    throw ConfigError("nothing is registered as '" + name + "'. Did you mean '" + *near + "'? `" +
+                      session.program + " list` prints all names");
+  }
+}
+
+int Generate(const Session& session, Command command) {
+  if (!command.Has("prompt") && !command.Has("env")) {
+    if (isatty(STDIN_FILENO) != 0) {
+      throw ConfigError("generate: give --prompt TEXT or --env NAME, or write the prompt to standard input");
+    }
+    command.options["prompt"] = std::string(std::istreambuf_iterator<char>(std::cin), {});
+  }
+  return InEngine(session, command);
+}
+
+int Dispatch(const Session& session, const Command& command) {
+  if (command.name == "list") return List(session, command);
+  if (command.name == "show") return Show(session, command);
+  if (command.name == "generate") return Generate(session, command);
+  if (command.name == "report") {
+    std::cout << WriteReport(command.arguments[0]) << "\n";
+    return kExitDone;
+  }
+  if (command.name == "model describe") {
+    std::cout << DescribeModel(command.arguments[0]);
+    return kExitDone;
+  }
+  if (command.name == "doctor") {
+    const std::vector<Finding> findings = ExamineMachine();
+    std::cout << FindingsText(findings);
+    return AllThere(findings) ? kExitDone : kExitMachine;
+  }
+  if (command.name == "completion") {
+    std::cout << CompletionScript(command.arguments[0], session.program);
+    return kExitDone;
+  }
+  return InEngine(session, command);
+}
+
+int Fail(const std::string& program, const std::string& what, int code) {
+  std::cout.flush();
+  // Several mistakes, each with its place, stand better alone: editors can jump to them.
+  const bool several = what.find('\n') != std::string::npos && code == kExitUserMistake;
+  std::cerr << (several ? "" : program + ": ") << what << std::endl;
+  return code;
+}
+
+int Guarded(const Session& session, Command command) {
+  try {
+    SetUpLog(command);
+    ApplySeedVariable(command, std::getenv("COGENT_SEED"));
+    const int code = Dispatch(session, command);
+    std::cout.flush();
+    if (!std::cout) return Fail(session.program, "standard output cannot be written; is its disk full?", kExitFailed);
+    return code;
+  } catch (const ConfigError& error) {
+    return Fail(session.program, error.what(), kExitUserMistake);
+  } catch (const DataError& error) {
+    return Fail(session.program, error.what(), kExitUserMistake);
+  } catch (const MachineError& error) {
+    return Fail(session.program, error.what(), kExitMachine);
+  } catch (const std::bad_alloc&) {
+    return Fail(session.program, "'" + command.name + "' ran out of memory; a smaller batch or model needs less", kExitFailed);
+  } catch (const std::exception& error) {
+    return Fail(session.program, "'" + command.name + "' failed: " + error.what(), kExitFailed);
+  }
+}
+
+}  // namespace
+
+int RunCli(int argc, char** argv, Parts parts) {
+  const std::string program = argc > 0 ? std::filesystem::path(argv[0]).filename().string() : "cogent";
+  std::vector<std::string> words;
+  for (int i = 1; i < argc; ++i) words.emplace_back(argv[i]);
+  const ParsedLine line = ParseCommandLine(program, words);
+  if (line.command) return Guarded({program, argv, &parts}, *line.command);
+  (line.exit_code == kExitDone ? std::cout : std::cerr) << line.text << std::flush;
+  return line.exit_code;
+}
+
+}  // namespace cogent
