@@ -31,14 +31,14 @@ class Tokenizer {
     bool special = false;
   };
   struct TrainOptions {
-    int vocab_size = 512;  // all ids: added tokens, 256 bytes, merges (or fewer bytes: `alphabet`)
-    std::vector<AddedToken> added_tokens;  // get the first ids, in order
+    int vocab_size = 512;  // all ids: added tokens, 256 bytes, merges; not used with `alphabet`
+    std::vector<AddedToken> added_tokens = {};  // get the first ids, in order
     std::string eos_token = "<|end|>";     // must be among added_tokens
     std::string pad_token = "<|pad|>";     // likewise
     bool split_digits = true;              // every digit a token of its own: arithmetic is learned faster
     // Train no merges at all and keep only these single characters beside the added tokens (empty: all 256
     // bytes). A character outside is dropped by encode without a trace, as `tokenizers` does.
-    std::string alphabet;
+    std::string alphabet = {};
   };
 
   // Throws ConfigError when the options contradict each other.

@@ -1,0 +1,127 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "policies/tokenizer.h"
+#include "tests/policies_files/files_test_util.h"
+
+namespace cogent {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using Json = nlohmann::json;
+
+// A whole tokenizer of three characters and one merge, to be broken by the tests.
+Json Small() {
+  return Json::parse(R"({
+    "version": "1.0", "truncation": null, "padding": null,
+    "added_tokens": [{"id": 4, "content": "<|end|>", "special": true, "normalized": false,
+                      "single_word": false, "lstrip": false, "rstrip": false}],
+    "normalizer": null,
+    "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+    "post_processor": null,
+    "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+    "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+              "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+              "vocab": {"a": 0, "b": 1, "c": 2, "ab": 3}, "merges": [["a", "b"]]}})");
+}
+
+// The refusal of Small() with the value at `pointer` replaced.
+std::string RefusalOf(const char* pointer, const char* value) {
+  Json json = Small();
+  json[Json::json_pointer(pointer)] = Json::parse(value);
+  return DataErrorOf([&] { Tokenizer::Parse(json.dump(), "t.json"); });
+}
+
+TEST(TokenizerJson, BothSpellingsOfAMergeAreRead) {
+  Json json = Small();
+  EXPECT_THAT(Tokenizer::Parse(json.dump(), "t").Encode("abcab"), ElementsAre(3, 2, 3));
+  json["model"]["merges"] = {"a b"};
+  EXPECT_THAT(Tokenizer::Parse(json.dump(), "t").Encode("abcab"), ElementsAre(3, 2, 3));
+}
+
+TEST(TokenizerJson, APrefixSpaceIsPutBeforeEveryPieceWithoutOne) {
+  Json json = Small();
+  json["pre_tokenizer"]["add_prefix_space"] = true;
+  json["model"]["vocab"]["\u0120"] = 5;
+  EXPECT_THAT(Tokenizer::Parse(json.dump(), "t").Encode("c<|end|> c"), ElementsAre(5, 2, 4, 5, 2));
+}
+
+TEST(TokenizerJson, WhatIsNotSupportedIsRefusedByName) {
+  const std::vector<std::tuple<const char*, const char*, const char*>> cases = {
+      {"/normalizer", R"({"type":"NFC"})", "t.json: normalizer: is not supported"},
+      {"/truncation", R"({"max_length":5})", "t.json: truncation: is not supported"},
+      {"/padding", R"({"strategy":"BatchLongest"})", "t.json: padding: is not supported"},
+      {"/pre_tokenizer", "null", "t.json: pre_tokenizer: is missing"},
+      {"/pre_tokenizer/type", R"("Metaspace")", "t.json: pre_tokenizer: type 'Metaspace' cannot be read"},
+      {"/pre_tokenizer", R"({"type":"Sequence","pretokenizers":[]})", "pre_tokenizer.pretokenizers: is empty"},
+      {"/pre_tokenizer", R"({"type":"Sequence","pretokenizers":[{"type":"Split"},{"type":"ByteLevel"}]})",
+       "pre_tokenizer.pretokenizers[0]: type 'Split' cannot be read"},
+      {"/pre_tokenizer", R"({"type":"Sequence","pretokenizers":[{"type":"Digits"}]})", "type 'Digits' cannot be read here"},
+      {"/pre_tokenizer/add_prefix_space", "1", "pre_tokenizer.add_prefix_space: is missing or neither"},
+      {"/decoder", "null", "t.json: decoder: is missing"},
+      {"/decoder/type", R"("Fuse")", "t.json: decoder: type 'Fuse' cannot be read"},
+      {"/post_processor", R"({"type":"TemplateProcessing"})", "t.json: post_processor: type 'TemplateProcessing'"},
+      {"/model/type", R"("Unigram")", "t.json: model.type: 'Unigram' cannot be read"},
+      {"/model/dropout", "0.1", "t.json: model.dropout: is not supported"},
+      {"/model/unk_token", R"("a")", "t.json: model.unk_token: is not supported where bytes lack a token"},
+      {"/model/byte_fallback", "true", "t.json: model.byte_fallback: is not supported"},
+      {"/model/ignore_merges", "true", "t.json: model.ignore_merges: is not supported"},
+      {"/model/continuing_subword_prefix", R"("##")", "model.continuing_subword_prefix: is not supported"},
+      {"/model/end_of_word_suffix", R"("</w>")", "model.end_of_word_suffix: is not supported"}};
+  for (const auto& [pointer, value, message] : cases) EXPECT_THAT(RefusalOf(pointer, value), HasSubstr(message)) << pointer;
+}
+
+TEST(TokenizerJson, WhatIsBrokenIsRefusedWithItsPlace) {
+  const std::vector<std::tuple<const char*, const char*, const char*>> cases = {
+      {"", "[]", "is missing or no object"},
+      {"/model", "3", "t.json: model: is missing or no object"},
+      {"/model/vocab", "[]", "model.vocab: is missing or no object"},
+      {"/model/vocab/b", "-1", "model.vocab: 'b' has no id"},
+      {"/model/vocab/b", "99999999999", "model.vocab: 'b' has no id"},
+      {"/model/vocab/b", "2", "model.vocab: id 2 belongs to two tokens"},
+      {"/model/merges", "null", "model.merges: is missing or no list"},
+      {"/model/merges/0", R"("ab")", "model.merges[0]: 'ab' is not two tokens"},
+      {"/model/merges/0", R"("a b c")", "model.merges[0]: 'a b c' is not two tokens"},
+      {"/model/merges/0", R"(["a","b","c"])", "model.merges[0]: is no pair"},
+      {"/model/merges/0", R"(["a",1])", "model.merges[0][1]: is missing or no text"},
+      {"/model/merges/0", R"(["a","z"])", "model.merges[0]: 'z' is not in model.vocab"},
+      {"/model/merges/0", R"(["b","a"])", "model.merges[0]: 'ba' is not in model.vocab"},
+      {"/added_tokens/0/id", "1.5", "added_tokens[0].id: is no token id"},
+      {"/added_tokens/0/id", "2000000000", "added_tokens[0].id: is no token id"},
+      {"/added_tokens/0/id", "2", "added_tokens: id 2 of '<|end|>' is another token's"},
+      {"/added_tokens/0/content", R"("")", "added_tokens[0]: content is empty"},
+      {"/added_tokens/0/content", R"("a")", "added_tokens: 'a' has another id"},
+      {"/added_tokens/0/content", "null", "added_tokens[0].content: is missing or no text"},
+      {"/added_tokens/0/lstrip", R"("yes")", "added_tokens[0].lstrip: is missing or neither"},
+      {"/added_tokens/1", R"({"id":4,"content":"x"})", "added_tokens[1]: id 4 occurs twice"},
+      {"/added_tokens/1", R"({"id":5,"content":"<|end|>"})", "added_tokens[1]: content '<|end|>' occurs twice"}};
+  for (const auto& [pointer, value, message] : cases) EXPECT_THAT(RefusalOf(pointer, value), HasSubstr(message)) << pointer;
+  EXPECT_THAT(DataErrorOf([] { Tokenizer::Parse("{\"a\":", "t.json"); }), HasSubstr("t.json: is no JSON"));
+  EXPECT_THAT(DataErrorOf([] { Tokenizer::Load("/nowhere/t.json"); }), HasSubstr("/nowhere/t.json: cannot be opened"));
+}
+
+TEST(TokenizerJson, AFileCutAnywhereIsRefused) {
+  const std::string whole = Small().dump();
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    EXPECT_THROW(Tokenizer::Parse(std::string_view(whole).substr(0, length), "t"), DataError) << length;
+  }
+}
+
+TEST(TokenizerJson, ANameOfTheEndTokenIsTakenFromTheConfigBeside) {
+  ScratchFolder folder;
+  WriteText(folder / "tokenizer.json", Small().dump());
+  EXPECT_EQ(Tokenizer::Load(folder / "tokenizer.json").eos_id(), 4);  // our own name is known
+  EXPECT_THAT(DataErrorOf([&] { Tokenizer::Load(folder / "tokenizer.json").pad_id(); }), HasSubstr("set \"pad_token\""));
+  WriteText(folder / "tokenizer_config.json", R"({"eos_token": {"content": "c"}, "pad_token": "zz"})");
+  const Tokenizer tokenizer = Tokenizer::Load(folder / "tokenizer.json");
+  EXPECT_EQ(tokenizer.eos_id(), 2);
+  EXPECT_THAT(DataErrorOf([&] { tokenizer.pad_id(); }), HasSubstr("'zz' is not in the vocabulary"));
+  WriteText(folder / "tokenizer_config.json", R"({"eos_token": 7})");
+  EXPECT_THAT(DataErrorOf([&] { Tokenizer::Load(folder / "tokenizer.json"); }), HasSubstr("tokenizer_config.json: eos_token"));
+}
+
+}  // namespace
+}  // namespace cogent
