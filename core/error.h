@@ -10,7 +10,6 @@
 // A message says what is wrong, where, what was allowed, and what to do.
 #pragma once
 
-#include <source_location>
 #include <stdexcept>
 #include <string>
 
@@ -52,11 +51,12 @@ class InternalError : public Error {
   using Error::Error;
 };
 
-// Throws InternalError with the place of the call when `condition` does not hold.
-inline void Check(bool condition, const char* what,
-                  std::source_location where = std::source_location::current()) {
+// Throws InternalError with the place of the call when `condition` does not hold. (Built-ins, since
+// clang 14, which builds the fuzzers, has no std::source_location.)
+inline void Check(bool condition, const char* what, const char* file = __builtin_FILE(),
+                  int line = __builtin_LINE()) {
   if (!condition) {
-    throw InternalError(std::string(where.file_name()) + ":" + std::to_string(where.line()) +
+    throw InternalError(std::string(file) + ":" + std::to_string(line) +
                         ": internal error: " + what + "; please report this with the command you ran");
   }
 }
