@@ -1,4 +1,4 @@
-// How an allowed range is written, shared by messages and help. Internal to core.
+// How ranges and values are written on one line, shared by messages and help. Internal to core.
 //
 //   RangeOfIntegers({1, 8}, RangeForm::kSentence) == "from 1 to 8"
 //   RangeOfReals({0, 1.0 / 0.0}, RangeForm::kTable) == ">= 0"
@@ -17,5 +17,7 @@ enum class RangeForm { kSentence, kTable };
 
 std::string RangeOfIntegers(Between range, RangeForm form);
 std::string RangeOfReals(Between range, RangeForm form);
+
+std::string OneLineYaml(const Node& node);  // {name: grpo, range: [1, 2]}
 
 }  // namespace cogent

@@ -81,10 +81,10 @@ class Writer : public FieldVisitor {
     Field(name, "numbers", ListNode(value, RealNode), RangeOfReals(range, RangeForm::kTable), help);
   }
   void OneChoice(const char* name, Choice& value, const char* help) override {
-    Field(name, "name or map", value.name.empty() ? Node() : ChoiceNode(value), "", help);
+    Field(name, "choice", value.name.empty() ? Node() : ChoiceNode(value), "", help);
   }
   void Choices(const char* name, std::vector<Choice>& value, const char* help) override {
-    Field(name, "list of names or maps", ListNode(value, ChoiceNode), "", help);
+    Field(name, "choices", ListNode(value, ChoiceNode), "", help);
   }
   void Raw(const char* name, Node& value, const char* help) override { Field(name, "any", value, "", help); }
 };
@@ -96,7 +96,7 @@ class Dumper : public Writer {
  protected:
   void Field(const char* name, const char* type, Node value, const std::string&, const char*) override {
     // A choice that was never made has nothing to write.
-    if (std::string_view(type) == "name or map" && value.kind == Node::Kind::kNull) return;
+    if (std::string_view(type) == "choice" && value.kind == Node::Kind::kNull) return;
     map.Set(name, std::move(value));
   }
   void Nested(const char* name, const char*, const Section& section) override {
@@ -138,9 +138,7 @@ class Describer : public Writer {
   };
 
   void Field(const char* name, const char* type, Node value, const std::string& range, const char* help) override {
-    std::string text = value.kind == Node::Kind::kNull ? "-" : DumpYaml(value);
-    while (!text.empty() && text.back() == '\n') text.pop_back();
-    std::replace(text.begin(), text.end(), '\n', ' ');
+    const std::string text = value.kind == Node::Kind::kNull ? "-" : OneLineYaml(value);
     rows_.push_back({{Margin() + name, type, Shortened(text, 32), range, help}});
   }
   void Nested(const char* name, const char* help, const Section& section) override { Heading(name, help, section); }

@@ -231,7 +231,6 @@ std::string Advice(const std::string& complaint) {
       {YAML::ErrorMsg::END_OF_MAP_FLOW, "a '{' is not closed, or a ',' is missing"},
       {YAML::ErrorMsg::END_OF_SEQ, "the list goes wrong here: look for a missing '- ' or wrong indentation"},
       {YAML::ErrorMsg::END_OF_SEQ_FLOW, "a '[' is not closed, or a ',' is missing"},
-      {YAML::ErrorMsg::TAB_IN_INDENTATION, "a tab in the indentation; use spaces"},
       {YAML::ErrorMsg::MAP_VALUE, "a ':' where no key can be; put quotes around text that holds ': '"},
       {YAML::ErrorMsg::EOF_IN_SCALAR, "a quote is not closed"},
       {YAML::ErrorMsg::UNKNOWN_TOKEN, "text cannot start with this character; put it in quotes"},
@@ -241,6 +240,12 @@ std::string Advice(const std::string& complaint) {
     if (complaint == theirs) return ours;
   }
   return complaint;
+}
+
+// yaml-cpp blames the ':' behind a tab in the indentation; a person must be told of the tab.
+bool IsIndentedWithTab(std::string_view text, int line) {
+  for (; line > 0; --line) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  return text.substr(0, text.find_first_not_of(" \t")).find('\t') != std::string_view::npos;
 }
 
 // Overlays `own` on `base`: maps are merged, everything else is replaced. A section that names
@@ -314,7 +319,9 @@ Node ParseYaml(std::string_view text, const std::string& file_name) {
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
-    builder.problems().Add(builder.Place(error.mark), "not YAML: " + Advice(error.msg) + ".");
+    const bool tab = !error.mark.is_null() && IsIndentedWithTab(text, error.mark.line);
+    const std::string advice = tab ? "there is a tab in this line's indentation; use spaces" : Advice(error.msg);
+    builder.problems().Add(builder.Place(error.mark), "not YAML: " + advice + ".");
   }
   builder.problems().ThrowIfAny();
   if (builder.root().location.file.empty()) builder.root().location = {file_name, 1, 1};

@@ -2,6 +2,7 @@
 #include <charconv>
 
 #include "core/config.h"
+#include "core/fields.h"
 #include "core/scalar.h"
 
 namespace cogent {
@@ -76,18 +77,6 @@ bool FitsOneLine(const Node& node) {
   return width <= 80;
 }
 
-std::string WriteOneLine(const Node& node) {
-  switch (node.kind) {
-    case Node::Kind::kNull: return "null";
-    case Node::Kind::kScalar: return WriteScalar(node);
-    case Node::Kind::kMap: return "{}";
-    case Node::Kind::kList: break;
-  }
-  std::string line = "[";
-  for (const Node& item : node.items) line += (line.size() > 1 ? ", " : "") + WriteOneLine(item);
-  return line + "]";
-}
-
 // Writes `node`, whose first line continues the current one and whose others start at `indent`.
 void WriteBlock(const Node& node, std::size_t indent, std::string& out) {
   const std::string margin(indent, ' ');
@@ -99,7 +88,7 @@ void WriteBlock(const Node& node, std::size_t indent, std::string& out) {
   for (const Node& item : node.items) {
     start("- ");
     if (FitsOneLine(item)) {
-      out += WriteOneLine(item) + "\n";
+      out += OneLineYaml(item) + "\n";
     } else {
       WriteBlock(item, indent + 2, out);
     }
@@ -107,7 +96,7 @@ void WriteBlock(const Node& node, std::size_t indent, std::string& out) {
   for (const auto& [key, value] : node.entries) {
     start(WriteKey(key) + ":");
     if (FitsOneLine(value)) {
-      out += " " + WriteOneLine(value) + "\n";
+      out += " " + OneLineYaml(value) + "\n";
     } else {
       out += "\n" + margin + "  ";
       WriteBlock(value, indent + 2, out);
@@ -164,8 +153,19 @@ Node& Step(Node& node, const std::string& part, const std::string& path, const L
 
 }  // namespace
 
+std::string OneLineYaml(const Node& node) {
+  if (node.kind == Node::Kind::kNull) return "null";
+  if (node.kind == Node::Kind::kScalar) return WriteScalar(node);
+  std::string inside;
+  for (const Node& item : node.items) inside += (inside.empty() ? "" : ", ") + OneLineYaml(item);
+  for (const auto& [key, value] : node.entries) {
+    inside += (inside.empty() ? "" : ", ") + WriteKey(key) + ": " + OneLineYaml(value);
+  }
+  return node.kind == Node::Kind::kList ? "[" + inside + "]" : "{" + inside + "}";
+}
+
 std::string DumpYaml(const Node& node) {
-  if (FitsOneLine(node)) return WriteOneLine(node) + "\n";
+  if (FitsOneLine(node)) return OneLineYaml(node) + "\n";
   std::string out;
   WriteBlock(node, 0, out);
   return out;
