@@ -18,12 +18,30 @@
 // Thread rule: free functions; call them from anywhere.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "envs/env.h"
 
 namespace cogent {
+
+struct SignsProblem {
+  std::vector<int> digits;
+  int target = 0;
+};
+
+// The notation, written and read. `signs` holds the sign before each digit but the first.
+std::string SignsPrompt(const SignsProblem& problem);  // 7 5 9 3=14
+std::string SignsExpression(const std::vector<int>& digits, const std::string& signs);  // 7-5+9+3
+std::string RunningSums(const std::vector<int>& digits, const std::string& signs);  // 7-5=2+9=11..
+int SignsValue(const std::vector<int>& digits, const std::string& signs);
+std::optional<SignsProblem> ReadSignsPrompt(std::string_view prompt);
+// Says why `answer` does not solve the problem; empty when it does.
+std::string SignsFault(const std::string& answer, const SignsProblem& problem);
+// The signs of every candidate in the order of the search.
+std::vector<std::string> SignCandidates(int digits);
 
 // How much of a scratchpad is right. A sum (`12+9=21`) is right when its value is, and when its
 // digit is the problem's at that place. A verdict is right when it says truly whether the number
@@ -41,9 +59,6 @@ struct ScratchpadQuality {
 // an unfinished last sum is not counted). `prompt` is the bare problem, `7 5 9 3=14`. Where it is
 // no such problem, places and verdicts are not judged: only sums count.
 ScratchpadQuality CheckScratchpad(const std::string& prompt, const std::string& completion);
-
-// The signs of every candidate in the order of the search: signs[i] is the sign before digit i + 1.
-std::vector<std::string> SignCandidates(int digits);
 
 void RegisterSigns(EnvRegistry& envs);
 

@@ -19,7 +19,8 @@ Observation SingleTurnEnv::Reset(const TaskId& id) {
     running_ = true;
     return {{{Role::kUser, task_.prompt}}};
   }
-  throw DataError("no problem of the " + std::string(side) + " split in 10,000 draws: the environment has too "
+  throw DataError("no problem of the " + std::string(side) +
+                  " split in 10,000 draws: the environment has too "
                   "few different problems; widen its settings");
 }
 

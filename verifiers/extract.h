@@ -7,9 +7,9 @@
 //   Extract("<think>a</think><answer>\\boxed{7}</answer>").text;    // "7"
 //   Extract("<think>a</think> so \\boxed{7}").place;                // kBox
 //
-// Layout (DeepSeek-R1-Zero, arXiv 2501.12948, table 1): `<think> .. </think> <answer> .. </answer>`.
-// All functions take linear time in the text, never throw because of it, and are thread-safe. Views
-// that are returned by value as std::string outlive the text.
+// Layout (DeepSeek-R1-Zero, arXiv 2501.12948, table 1): `<think> .. </think> <answer> ..
+// </answer>`. All functions take linear time in the text, never throw because of it, and are
+// thread-safe. Views that are returned by value as std::string outlive the text.
 #pragma once
 
 #include <optional>

@@ -1,0 +1,76 @@
+#include "envs/template.h"
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+#include "core/config.h"
+#include "core/error.h"
+
+namespace cogent {
+namespace {
+
+constexpr std::string_view kHole = "{prompt}";
+
+struct Named {
+  const char* name;
+  const char* text;
+};
+
+constexpr std::array<Named, 2> kTemplates = {{
+    {"plain", "{prompt}"},
+    {"r1_zero",
+     "A conversation between User and Assistant. The user asks a question, and the Assistant "
+     "solves "
+     "it. The assistant first thinks about the reasoning process in the mind and then provides the "
+     "user with the answer. The reasoning process and answer are enclosed within <think> </think> "
+     "and <answer> </answer> tags, respectively, i.e., <think> reasoning process here </think> "
+     "<answer> answer here </answer>. User: {prompt}. Assistant:"},
+}};
+
+}  // namespace
+
+std::vector<std::string> TemplateNames() {
+  std::vector<std::string> names;
+  for (const Named& item : kTemplates) names.push_back(item.name);
+  return names;
+}
+
+std::string TemplateText(const std::string& name_or_text) {
+  for (const Named& item : kTemplates) {
+    if (name_or_text == item.name) return item.text;
+  }
+  const std::size_t first = name_or_text.find(kHole);
+  if (first == std::string::npos) {
+    std::string message = "no prompt template '" + name_or_text + "'.";
+    if (const auto near = Nearest(name_or_text, TemplateNames())) {
+      message += " Did you mean '" + *near + "'?";
+    }
+    message += " Known:";
+    for (const std::string& name : TemplateNames()) message += " " + name;
+    throw ConfigError(message + "; a text of your own must hold {prompt}");
+  }
+  if (name_or_text.find(kHole, first + 1) != std::string::npos) {
+    throw ConfigError("the prompt template '" + name_or_text +
+                      "' holds {prompt} more than once; leave one");
+  }
+  return name_or_text;
+}
+
+std::string RenderPrompt(const std::string& template_text, const std::vector<Message>& messages) {
+  std::string prompt;
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    if (i > 0) prompt += '\n';
+    prompt += messages[i].text;
+  }
+  const auto [head, tail] = TemplateFixedParts(template_text);
+  return head + prompt + tail;
+}
+
+std::pair<std::string, std::string> TemplateFixedParts(const std::string& template_text) {
+  const std::size_t hole = template_text.find(kHole);
+  Check(hole != std::string::npos, "a prompt template without {prompt}");
+  return {template_text.substr(0, hole), template_text.substr(hole + kHole.size())};
+}
+
+}  // namespace cogent

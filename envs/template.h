@@ -1,0 +1,33 @@
+// Prompt templates: how a question is put before a base model, which knows no chat format.
+//
+//   std::string text = TemplateText("r1_zero");
+//   RenderPrompt(text, observation.messages);   // "A conversation between ... User: 2+3?.
+//   Assistant:" auto [head, tail] = TemplateFixedParts(text);  // "A conversation ... User: ", ".
+//   Assistant:"
+//
+// `r1_zero` is the template of DeepSeek-R1-Zero, word for word (arXiv 2501.12948, table 1).
+// Thread rule: free functions; call them from anywhere.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/message.h"
+
+namespace cogent {
+
+// The text of a template by name (`r1_zero`, `plain`), or a text of one's own that holds
+// `{prompt}` exactly once. Throws ConfigError for anything else.
+std::string TemplateText(const std::string& name_or_text);
+std::vector<std::string> TemplateNames();
+
+// Puts the messages in the place of `{prompt}`; several are joined by line breaks. Text that looks
+// like `{prompt}` inside a message stays as it is. REQUIRES a text that TemplateText returned.
+std::string RenderPrompt(const std::string& template_text, const std::vector<Message>& messages);
+
+// What stands before and behind `{prompt}`: the same in every prompt, so a tokenizer may hold each
+// as one token. REQUIRES a text that TemplateText returned.
+std::pair<std::string, std::string> TemplateFixedParts(const std::string& template_text);
+
+}  // namespace cogent

@@ -1,0 +1,13 @@
+// The rewards this library ships.
+#include "verifiers/format.h"
+#include "verifiers/reward.h"
+
+namespace cogent {
+
+RewardRegistry BuiltinRewards() {
+  RewardRegistry rewards("reward");
+  RegisterTextRewards(rewards);
+  return rewards;
+}
+
+}  // namespace cogent
