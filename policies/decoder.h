@@ -1,0 +1,96 @@
+// Decoding: batched, cached, without autograd or LibTorch's operators.
+//
+// Attention runs in the absorbed form of multi-head latent attention (DeepSeek-V2, arXiv 2405.04434,
+// section 2.1.2): the cache holds the normalised latent and the rotated shared key, kv_lora_rank +
+// qk_rope_head_dim numbers a token and layer, whatever the number of heads.
+//
+// Rows of a call are independent: a token's logits are the same bits whatever stands beside it (see
+// kernels.h). Cost grows with the rows and the experts chosen, not with the experts held.
+//
+//   DecoderWeights weights(parameters);            // packed once for each rollout; shared by threads
+//   Decoder decoder(weights, slots, longest);      // one a thread
+//   decoder.Run({{slot, position, token}, ...}, {row indices whose logits are wanted});
+//   const float* logits = decoder.Logits(0);       // [V] of the first wanted row
+//   decoder.CopySlot(from, to, tokens);            // a prompt's cache for every member of its group
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "policies/kernels.h"
+#include "policies/model_config.h"
+
+namespace cogent {
+
+class ParameterSet;
+
+// All weights, rearranged for products with few rows.
+class DecoderWeights {
+ public:
+  explicit DecoderWeights(const ParameterSet& parameters);
+  // Takes over changed weights. REQUIRES the same shapes.
+  void Update(const ParameterSet& parameters);
+  const ModelConfig& config() const { return config_; }
+
+ private:
+  friend class Decoder;
+  struct Layer {
+    bool mixture = false;
+    std::vector<float> input_norm, q_norm, kv_norm, post_norm, down_bias, out_bias, correction;
+    PackedMatrix down, q_up, out, gate_up, mlp_down, router;
+    std::vector<PackedMatrix> key_up, value_up;            // of each head: q~ = q_nope * Wk, o = o_c * Wv^T
+    std::vector<PackedMatrix> experts_up, experts_down;
+  };
+  ModelConfig config_;
+  std::vector<float> embedding_, norm_;
+  std::vector<double> speeds_;
+  PackedMatrix head_;
+  std::vector<Layer> layers_;
+};
+
+// One token to run: where it is cached and what it is.
+struct DecodeRow {
+  int slot = 0;
+  int position = 0;
+  std::int32_t token = 0;
+};
+
+class Decoder {
+ public:
+  // `slots` sequences of at most `longest` tokens each.
+  Decoder(const DecoderWeights& weights, int slots, int longest);
+
+  // Runs the rows through all layers and caches them. Rows of one slot may stand in one call (a prompt)
+  // in rising position, each sees the positions up to its own. Logits are computed for `wanted` rows.
+  void Run(const std::vector<DecodeRow>& rows, const std::vector<int>& wanted);
+  // Logits [vocab_size] of the i-th wanted row of the last Run.
+  const float* Logits(int i) const { return logits_.data() + static_cast<std::size_t>(i) * weights_->config_.vocab_size; }
+  // Experts chosen in the last Run: row * K of mixture layer `layer`, rising.
+  const std::vector<std::int32_t>& Experts(int layer) const { return chosen_[static_cast<std::size_t>(layer)]; }
+  // Copies the first `tokens` positions of a slot's cache.
+  void CopySlot(int from, int to, int tokens);
+  static std::size_t CacheBytes(const ModelConfig& config, int slots, int longest);
+
+ private:
+  void Attend(const DecoderWeights::Layer& layer, int index, const std::vector<DecodeRow>& rows);
+  void AttendRow(float* cache, const float* query, int position, float* mixed);
+  void Mlp(const DecoderWeights::Layer& layer, int index, int rows);
+  void Mixture(const DecoderWeights::Layer& layer, int index, int rows);
+  float* Cache(int layer, int slot) {
+    return cache_.data() + (static_cast<std::size_t>(layer) * slots_ + slot) * slot_floats_;
+  }
+
+  const DecoderWeights* weights_;
+  int slots_, longest_;
+  std::size_t slot_floats_;
+  // [layer][slot][block of 16 positions][width][16]: positions are lanes, so that scores are sums of vectors.
+  std::vector<float> cache_;
+  std::vector<float> cosines_, sines_;  // [longest][dr / 2]
+  // Work space, [rows, ...].
+  std::vector<float> x_, normed_, down_, latent_, query_, absorbed_, mixed_, heads_, wide_, act_, router_, route_weights_, scores_,
+      gathered_, logits_, sums_;
+  std::vector<std::int32_t> routes_;
+  std::vector<std::vector<std::int32_t>> chosen_;
+};
+
+}  // namespace cogent

@@ -1,0 +1,66 @@
+// Reads the parity fixtures (tests/data/parity) and compares with their tolerances.
+#pragma once
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "policies/deepseek_v3.h"
+#include "policies/parameters.h"
+#include "policies/safetensors.h"
+
+namespace cogent::parity {
+
+inline std::string Root() { return std::string(COGENT_SOURCE_DIR) + "/tests/data/parity"; }
+inline nlohmann::json ReadJson(const std::string& path) {
+  std::ifstream in(path);
+  return nlohmann::json::parse(in);
+}
+inline std::vector<std::string> Models() {
+  std::vector<std::string> names;
+  const nlohmann::json index = ReadJson(Root() + "/index.json");
+  for (const auto& model : index["models"]) names.push_back(model["dir"]);
+  return names;
+}
+
+struct Fixture {
+  explicit Fixture(const std::string& name)
+      : dir(Root() + "/" + name), config(LoadModelConfig(dir)), weights(config),
+        expected(SafetensorsFile::Open(dir + "/expected.safetensors")), summary(ReadJson(dir + "/expected.json")) {
+    weights.Load(dir, Rng(0));
+  }
+  at::Tensor Get(const std::string& name) const {
+    const TensorView& view = expected.Get(name);
+    const auto type = view.dtype == DType::kF32 ? at::kFloat : view.dtype == DType::kI64 ? at::kLong : at::kInt;
+    at::Tensor t = at::empty(view.shape, at::TensorOptions(type));
+    std::memcpy(t.mutable_data_ptr(), view.bytes.data(), view.bytes.size());
+    return t;
+  }
+  std::vector<std::int64_t> Ids(const std::string& name) const {
+    const at::Tensor t = Get(name).to(at::kLong).flatten();
+    return {t.const_data_ptr<std::int64_t>(), t.const_data_ptr<std::int64_t>() + t.numel()};
+  }
+  double Tolerance(const char* key) const { return summary["tolerance"][key].get<double>(); }
+  DeepseekV3 Model(const at::Tensor& grad = {}) const { return DeepseekV3(config, weights.Leaves(grad), weights.biases()); }
+
+  std::string dir;
+  ModelConfig config;
+  ParameterSet weights;
+  SafetensorsFile expected;
+  nlohmann::json summary;
+};
+
+// |got - want| <= atol + rtol |want|, everywhere.
+inline ::testing::AssertionResult Near(const at::Tensor& got, const at::Tensor& want, double atol, double rtol) {
+  if (got.sizes() != want.sizes()) return ::testing::AssertionFailure() << "shape " << got.sizes() << ", wanted " << want.sizes();
+  const at::Tensor over = ((got - want).abs() - rtol * want.abs()).max();
+  if (over.item<double>() <= atol) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << "largest excess " << over.item<double>() << " over tolerance " << atol;
+}
+
+}  // namespace cogent::parity
