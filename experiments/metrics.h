@@ -23,8 +23,8 @@ namespace cogent {
 using Metrics = std::map<std::string, double>;
 
 struct MetricInfo {
-  std::string_view name;     // `*` stands for one or more characters: a reward's name, a layer
-  std::string_view unit;     // "tokens", "nats", "s", "tokens/s", "share" (0 to 1), ...; "1" for none
+  std::string_view name;  // `*` stands for one or more characters: a reward's name, a layer
+  std::string_view unit;  // "tokens", "nats", "s", "tokens/s", "share" (0 to 1), ...; "1" for none
   std::string_view meaning;  // one sentence
 };
 
@@ -35,7 +35,8 @@ const std::vector<MetricInfo>& MetricTable();
 // does. The prefixes `eval_` and `eval/` are looked through.
 const MetricInfo* FindMetric(std::string_view name);
 
-// True for what depends on the machine of the moment: seconds, rates, memory. All else repeats exactly.
+// True for what depends on the machine of the moment: seconds, rates, memory. All else repeats
+// exactly.
 bool IsTimeMetric(std::string_view name);
 
 // The table as Markdown: | metric | unit | meaning |.

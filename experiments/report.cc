@@ -34,7 +34,7 @@ Roboto,'Helvetica Neue',Arial,sans-serif}
 main{max-width:1440px;margin:0 auto;padding:28px 20px 60px}
 h1{font-size:26px;margin:0}h2{font-size:18px;margin:36px 0 12px}
 .soft{color:var(--soft)}.line{margin:4px 0 0}
-.cards,.plots{display:grid;gap:14px}.cards{grid-template-columns:repeat(auto-fill,minmax(210px,1fr));margin-top:22px}
+.cards,.plots{display:grid;gap:14px}.cards{grid-template-columns:repeat(auto-fill,minmax(250px,1fr));margin-top:22px}
 .plots{grid-template-columns:repeat(auto-fill,minmax(min(100%,440px),1fr))}
 .card{background:var(--card);border:1px solid var(--edge);border-radius:8px;padding:14px 16px;min-width:0}
 .card .name{color:var(--soft);font-size:13px}.card .value{font-size:24px;font-weight:650;white-space:nowrap}
@@ -76,13 +76,13 @@ std::string Duration(double seconds) {
 
 // The first and the last of an evaluation's numbers, for a run that has no summary yet.
 std::pair<Metrics, Metrics> SoFar(const RunRecords& run) {
-  for (const auto& [name, lines] : run.evals) {
-    Metrics first = lines.front().values, last = lines.back().values;
-    first.erase("time");
-    last.erase("time");
-    return {first, last};
-  }
-  return {};
+  if (run.evals.empty()) return {};
+  auto eval = run.evals.find("sampled");
+  if (eval == run.evals.end()) eval = run.evals.begin();
+  Metrics first = eval->second.front().values, last = eval->second.back().values;
+  first.erase("time");
+  last.erase("time");
+  return {first, last};
 }
 
 std::string Interval(const Metrics& metrics, const std::string& name) {
@@ -100,9 +100,10 @@ std::string Card(const std::string& name, const Metrics& before, const Metrics& 
   value += to != after.end() ? Formatted(name, to->second) : "...";
   const std::string interval = Interval(after, name);
   const std::string more = interval.empty() ? "" : "after, 95%: " + interval;
-  return fmt::format("<div class=\"card\"><div class=\"name\">{}</div><div class=\"value\">{}</div>"
-                     "<div class=\"more\">{}</div></div>\n",
-                     EscapeMarkup(name), value, more);
+  return fmt::format(
+      "<div class=\"card\"><div class=\"name\">{}</div><div class=\"value\">{}</div>"
+      "<div class=\"more\">{}</div></div>\n",
+      EscapeMarkup(name), value, more);
 }
 
 std::string Headline(const RunRecords& run) {
@@ -129,7 +130,9 @@ std::string Title(const RunRecords& run) {
 
 // "finished, 200 steps, 8 min 03 s; Cogent 0.1.0 (commit), seed 7, 2 threads, ..."
 std::string StatusLines(const RunRecords& run) {
-  std::string text = run.finished ? "finished" : run.metrics.empty() ? "no step recorded yet" : "going on, or stopped early";
+  std::string text = run.finished          ? "finished"
+                     : run.metrics.empty() ? "no step recorded yet"
+                                           : "going on, or stopped early";
   if (!run.metrics.empty()) {
     double seconds = 0.0;
     for (const StepMetrics& line : run.metrics) {
@@ -137,27 +140,34 @@ std::string StatusLines(const RunRecords& run) {
       if (time != line.values.end()) seconds += time->second;
     }
     text += fmt::format("; step {}", run.metrics.back().step);
-    if (seconds > 0.0) text += ", " + Duration(seconds) + " in its steps";
+    if (seconds > 0.0) text += ", " + Duration(seconds) + " of training";
   }
-  for (const auto& [name, value] : run.run) text += fmt::format("; {} {}", name, Formatted(name, value));
+  for (const auto& [name, value] : run.run)
+    text += fmt::format("; {} {}", name, Formatted(name, value));
   for (const auto& [name, value] : run.run_text) text += fmt::format("; {} {}", name, value);
   std::string where;
-  for (const auto& [key, word] : {std::pair{"version", "Cogent "}, {"commit", "commit "}, {"seed", "seed "},
-                                  {"threads", "threads "}, {"libtorch", "LibTorch "},
-                                  {"machine.processor", ""}, {"started", "started "}}) {
+  for (const auto& [key, word] : {std::pair{"version", "Cogent "},
+                                  {"commit", "commit "},
+                                  {"seed", "seed "},
+                                  {"threads", "threads "},
+                                  {"libtorch", "LibTorch "},
+                                  {"machine.processor", ""},
+                                  {"started", "started "}}) {
     const auto found = run.environment.find(key);
     if (found == run.environment.end() || found->second.empty()) continue;
     where += (where.empty() ? "" : "; ") + (word + found->second);
   }
-  return fmt::format("<p class=\"line soft\">{}</p><p class=\"line soft\">{}</p>\n", EscapeMarkup(text),
-                     EscapeMarkup(where));
+  return fmt::format("<p class=\"line soft\">{}</p><p class=\"line soft\">{}</p>\n",
+                     EscapeMarkup(text), EscapeMarkup(where));
 }
 
 // Colours the tags of the completion format. `escaped` is markup already.
 std::string WithTags(std::string escaped) {
-  for (const std::string_view tag : {"&lt;think&gt;", "&lt;/think&gt;", "&lt;answer&gt;", "&lt;/answer&gt;"}) {
+  for (const std::string_view tag :
+       {"&lt;think&gt;", "&lt;/think&gt;", "&lt;answer&gt;", "&lt;/answer&gt;"}) {
     const std::string coloured = fmt::format("<span class=\"tag\">{}</span>", tag);
-    for (std::size_t at = escaped.find(tag); at != std::string::npos; at = escaped.find(tag, at + coloured.size())) {
+    for (std::size_t at = escaped.find(tag); at != std::string::npos;
+         at = escaped.find(tag, at + coloured.size())) {
       escaped.replace(at, tag.size(), coloured);
     }
   }
@@ -166,8 +176,9 @@ std::string WithTags(std::string escaped) {
 
 std::string SampleCard(const SampleLine* sample) {
   if (!sample) return "<div class=\"card soft\">no completion of this problem was kept</div>\n";
-  std::string chips = fmt::format("<span class=\"chip\">step {}</span><span class=\"chip{}\">reward {:.3g}</span>",
-                                  sample->step, sample->reward > 0.5 ? " good" : "", sample->reward);
+  std::string chips =
+      fmt::format("<span class=\"chip\">step {}</span><span class=\"chip{}\">reward {:.3g}</span>",
+                  sample->step, sample->reward > 0.5 ? " good" : "", sample->reward);
   for (const auto& [name, score] : sample->rewards) {
     chips += fmt::format("<span class=\"chip{}\">{} {:.3g}</span>", score > 0.5 ? " good" : "",
                          EscapeMarkup(name, 60), score);
@@ -192,9 +203,9 @@ std::vector<SamplePair> PairUp(const RunRecords& run) {
   std::vector<SamplePair> pairs, singles;
   std::set<const SampleLine*> taken;
   for (const SampleLine& before : run.first_samples) {
-    const auto same = std::find_if(run.last_samples.begin(), run.last_samples.end(), [&](const SampleLine& after) {
-      return after.task == before.task && !taken.count(&after);
-    });
+    const auto same = std::find_if(
+        run.last_samples.begin(), run.last_samples.end(),
+        [&](const SampleLine& after) { return after.task == before.task && !taken.count(&after); });
     if (same == run.last_samples.end()) {
       singles.push_back({&before, nullptr});
       continue;
@@ -203,7 +214,8 @@ std::vector<SamplePair> PairUp(const RunRecords& run) {
     pairs.push_back({&before, &*same});
   }
   if (!pairs.empty()) return pairs;
-  for (std::size_t i = 0; i < run.last_samples.size(); ++i) {  // nothing in common: just one beside the other
+  for (std::size_t i = 0; i < run.last_samples.size();
+       ++i) {  // nothing in common: just one beside the other
     if (i == singles.size()) singles.push_back({});
     singles[i].after = &run.last_samples[i];
   }
@@ -253,18 +265,22 @@ std::string Timings(const RunRecords& run) {
   if (!(whole > 0.0)) return {};
   if (whole - phases > 0.005 * whole) sums["other"] = whole - phases;
   std::vector<std::pair<std::string, double>> rows(sums.begin(), sums.end());
-  std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
   const double steps = static_cast<double>(run.metrics.size());
-  std::string out = "<h2>Where the time goes</h2>\n<div class=\"card\"><table><tr><th>phase</th><th>s a step</th>"
-                    "<th>in all</th><th>share</th><th></th></tr>\n";
+  std::string out =
+      "<h2>Where the time goes</h2>\n<div class=\"card\"><table><tr><th>phase</th><th>s a step</th>"
+      "<th>in all</th><th>share</th><th></th></tr>\n";
   for (const auto& [name, seconds] : rows) {
     const MetricInfo* info = FindMetric("timing_s/" + name);
     const bool described = info && info->name != "timing_s/*" && name != "other";
-    fmt::format_to(std::back_inserter(out),
-                   "<tr><td title=\"{}\">{}</td><td>{:.3g}</td><td>{}</td><td>{:.1f}%</td><td class=\"wide\">"
-                   "<div class=\"bar\" style=\"width:{:.1f}%\"></div></td></tr>\n",
-                   described ? EscapeMarkup(info->meaning) : "", EscapeMarkup(name), seconds / steps,
-                   Duration(seconds), 100.0 * seconds / whole, 100.0 * seconds / whole);
+    fmt::format_to(
+        std::back_inserter(out),
+        "<tr><td>{} <span "
+        "class=\"soft\">{}</span></td><td>{:.3g}</td><td>{}</td><td>{:.1f}%</td><td class=\"wide\">"
+        "<div class=\"bar\" style=\"width:{:.1f}%\"></div></td></tr>\n",
+        EscapeMarkup(name), described ? EscapeMarkup(info->meaning) : "", seconds / steps,
+        Duration(seconds), 100.0 * seconds / whole, 100.0 * seconds / whole);
   }
   return out + "</table></div>\n";
 }
@@ -272,8 +288,8 @@ std::string Timings(const RunRecords& run) {
 std::string Facts(const RunRecords& run) {
   std::string out;
   if (!run.config.empty()) {
-    out += "<details><summary>Configuration</summary><pre class=\"card\">" + EscapeMarkup(run.config) +
-           "</pre></details>\n";
+    out += "<details><summary>Configuration</summary><pre class=\"card\">" +
+           EscapeMarkup(run.config) + "</pre></details>\n";
   }
   if (!run.environment.empty()) {
     out += "<details><summary>Environment</summary><div class=\"card\"><table>\n";

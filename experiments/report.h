@@ -14,8 +14,8 @@
 
 namespace cogent {
 
-// Writes `run_dir`/report.html and returns its path. Throws DataError when `run_dir` is no directory
-// or the file cannot be written.
+// Writes `run_dir`/report.html and returns its path. Throws DataError when `run_dir` is no
+// directory or the file cannot be written.
 std::string WriteReport(const std::string& run_dir);
 
 // The page as text.

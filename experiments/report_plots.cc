@@ -20,7 +20,8 @@ std::vector<PlotPoint> PointsOf(const Lines& lines, const std::string& name) {
   std::vector<PlotPoint> points;
   for (const StepMetrics& line : lines) {
     const auto value = line.values.find(name);
-    if (value != line.values.end()) points.push_back({static_cast<double>(line.step), value->second});
+    if (value != line.values.end())
+      points.push_back({static_cast<double>(line.step), value->second});
   }
   return points;
 }
@@ -47,6 +48,15 @@ void AddCurve(Plot& plot, const Lines& lines, const std::string& metric, const s
   plot.series.push_back({.name = label, .points = Smoothed(points, window), .colour = colour});
 }
 
+// By name, but "sampled" first: it is what a claim about the policy rests on.
+std::vector<const std::pair<const std::string, Lines>*> EvalsInOrder(const RunRecords& run) {
+  std::vector<const std::pair<const std::string, Lines>*> evals;
+  for (const auto& eval : run.evals) evals.push_back(&eval);
+  std::stable_partition(evals.begin(), evals.end(),
+                        [](const auto* eval) { return eval->first == "sampled"; });
+  return evals;
+}
+
 bool IsAccuracy(std::string_view name) {
   if (name.ends_with("_low") || name.ends_with("_high")) return false;
   return name.starts_with("pass@") || name.starts_with("maj@") || name.ends_with("accuracy");
@@ -58,7 +68,8 @@ std::string EvalLabel(const RunRecords& run, const std::string& metric, const st
 
 void AddEvalSeries(Plot& plot, const RunRecords& run, const std::string& eval, const Lines& lines,
                    const std::string& metric) {
-  Series series{.name = EvalLabel(run, metric, eval), .points = PointsOf(lines, metric), .markers = true};
+  Series series{
+      .name = EvalLabel(run, metric, eval), .points = PointsOf(lines, metric), .markers = true};
   series.low = PointsOf(lines, metric + "_low");
   series.high = PointsOf(lines, metric + "_high");
   if (series.low.size() != series.points.size() || series.high.size() != series.points.size()) {
@@ -85,21 +96,28 @@ const std::vector<CurvePlot>& CurvePlots() {
       {"Entropy (nats a token)", kNumber, {{"entropy", ""}}},
       {"KL to the reference (nats a token)", kNumber, {{"kl", ""}}},
       {"Gradient norm", kNumber, {{"grad_norm", ""}}},
-      {"Tokens clipped by the ratio", kPercent,
-       {{"clip_ratio/region_mean", "either border"}, {"clip_ratio/low_mean", "lower"},
+      {"Tokens clipped by the ratio",
+       kPercent,
+       {{"clip_ratio/region_mean", "either border"},
+        {"clip_ratio/low_mean", "lower"},
         {"clip_ratio/high_mean", "upper"}}},
       {"Groups without signal", kPercent, {{"frac_reward_zero_std", ""}}},
       {"Completions cut by the length limit", kPercent, {{"completions/clipped_ratio", ""}}},
-      {"Tokens per second", kNumber,
-       {{"perf/gen_throughput", "generation"}, {"perf/train_throughput", "training"},
+      {"Tokens per second",
+       kNumber,
+       {{"perf/gen_throughput", "generation"},
+        {"perf/train_throughput", "training"},
         {"perf/throughput", "whole step"}}},
       {"Loss", kNumber, {{"loss", ""}}},
       {"Multi-token prediction loss (nats)", kNumber, {{"mtp_loss", ""}}},
       {"Learning rate", kNumber, {{"learning_rate", ""}}},
-      {"Trainer against generator (nats)", kNumber,
+      {"Trainer against generator (nats)",
+       kNumber,
        {{"sampling/sampling_logp_difference/max", "largest"},
         {"sampling/sampling_logp_difference/mean", "mean"}}},
-      {"Expert balance", kNumber, {{"moe/max_violation", "largest overload"}, {"moe/bias_max", "largest bias"}}},
+      {"Expert balance",
+       kNumber,
+       {{"moe/max_violation", "largest overload"}, {"moe/bias_max", "largest bias"}}},
   };
   return plots;
 }
@@ -116,8 +134,11 @@ Plot MakeCurves(const CurvePlot& chosen, const Lines& lines, const std::set<std:
     }
     const std::string_view head = pattern.substr(0, star), tail = pattern.substr(star + 1);
     for (const std::string& name : names) {
-      if (name.size() <= head.size() + tail.size() || !name.starts_with(head) || !name.ends_with(tail)) continue;
-      AddCurve(plot, lines, name, name.substr(head.size(), name.size() - head.size() - tail.size()), colour++);
+      if (name.size() <= head.size() + tail.size() || !name.starts_with(head) ||
+          !name.ends_with(tail))
+        continue;
+      AddCurve(plot, lines, name, name.substr(head.size(), name.size() - head.size() - tail.size()),
+               colour++);
     }
   }
   return plot;
@@ -131,7 +152,8 @@ std::vector<PlotPoint> Smoothed(const std::vector<PlotPoint>& points, int window
   const std::ptrdiff_t size = static_cast<std::ptrdiff_t>(points.size());
   std::vector<PlotPoint> smooth;
   for (std::ptrdiff_t i = 0; i < size; ++i) {
-    const std::ptrdiff_t reach = std::min({half, i, size - 1 - i});  // even on both sides: no lag at the ends
+    const std::ptrdiff_t reach =
+        std::min({half, i, size - 1 - i});  // even on both sides: no lag at the ends
     double sum = 0.0;
     int count = 0;
     for (std::ptrdiff_t j = i - reach; j <= i + reach; ++j) {
@@ -147,9 +169,14 @@ std::vector<PlotPoint> Smoothed(const std::vector<PlotPoint>& points, int window
 }
 
 Plot AccuracyPlot(const RunRecords& run) {
-  Plot plot{.title = "Accuracy on held-out problems", .x_label = "step", .series = {},
-            .format = TickFormat::kPercent, .y_min = 0.0, .y_max = 1.0};
-  for (const auto& [eval, lines] : run.evals) {
+  Plot plot{.title = "Accuracy on held-out problems",
+            .x_label = "step",
+            .series = {},
+            .format = TickFormat::kPercent,
+            .y_min = 0.0,
+            .y_max = 1.0};
+  for (const auto* named : EvalsInOrder(run)) {
+    const auto& [eval, lines] = *named;
     for (const std::string& metric : NamesOf(lines)) {
       if (IsAccuracy(metric)) AddEvalSeries(plot, run, eval, lines, metric);
     }
@@ -166,17 +193,19 @@ Plot LengthPlot(const RunRecords& run) {
   const bool evaluated = std::any_of(run.evals.begin(), run.evals.end(), [](const auto& eval) {
     return NamesOf(eval.second).count("mean_length") > 0;
   });
-  AddCurve(plot, run.metrics, "completions/mean_length", evaluated ? "training" : "mean", 1);
+  AddCurve(plot, run.metrics, "completions/mean_length", evaluated ? "training" : "mean",
+           evaluated ? 4 : 0);
   if (!evaluated && !plot.series.empty()) plot.series.back().label_ends = true;
   int colour = 0;
-  for (const auto& [eval, lines] : run.evals) {
+  for (const auto* named : EvalsInOrder(run)) {
+    const auto& [eval, lines] = *named;
     const std::vector<PlotPoint> points = PointsOf(lines, "mean_length");
     if (points.empty()) continue;
     plot.series.push_back({.name = run.evals.size() == 1 ? "held-out" : "held-out, " + eval,
                            .points = points,
                            .markers = true,
                            .label_ends = colour == 0,
-                           .colour = colour == 0 ? 0 : colour + 1});
+                           .colour = colour});
     ++colour;
   }
   return plot;

@@ -72,7 +72,8 @@ std::string FromProc(const char* path, std::string_view key) {
   for (std::string line; std::getline(file, line);) {
     if (!line.starts_with(key)) continue;
     const std::size_t colon = line.find_first_of(":=");
-    const std::size_t start = colon == std::string::npos ? colon : line.find_first_not_of(" \t\"", colon + 1);
+    const std::size_t start =
+        colon == std::string::npos ? colon : line.find_first_not_of(" \t\"", colon + 1);
     if (start == std::string::npos) return {};
     return line.substr(start, line.find_last_not_of(" \t\"") - start + 1);
   }
@@ -85,7 +86,8 @@ Json MachineFacts() {
   Json machine;
   machine["processor"] = ToValidUtf8(FromProc("/proc/cpuinfo", "model name"));
   machine["cores"] = std::thread::hardware_concurrency();
-  machine["memory_bytes"] = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  machine["memory_bytes"] =
+      static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
   machine["system"] = ToValidUtf8(FromProc("/etc/os-release", "PRETTY_NAME"));
   machine["kernel"] = fmt::format("{} {} {}", kernel.sysname, kernel.release, kernel.machine);
   machine["compiler"] = fmt::format("{} {}",
@@ -143,7 +145,8 @@ void CutToStep(const std::string& path, std::int64_t step) {
   }
   std::error_code error;
   fs::resize_file(path, keep, error);
-  if (error) throw DataError(fmt::format("{}: cannot be cut to step {}: {}", path, step, error.message()));
+  if (error)
+    throw DataError(fmt::format("{}: cannot be cut to step {}: {}", path, step, error.message()));
 }
 
 // Holds the directory for this process until it is closed; the system lets go of it after a kill.
@@ -153,7 +156,8 @@ class DirectoryLock {
       : file_(open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
     if (file_ >= 0 && flock(file_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
       close(file_);
-      throw ConfigError(dir + ": another process is writing this run; wait for it to end, stop it, "
+      throw ConfigError(dir +
+                        ": another process is writing this run; wait for it to end, stop it, "
                         "or choose another name");
     }
   }
@@ -177,16 +181,20 @@ void MakeRunDirectory(const std::string& dir) {
   const bool empty = fs::is_empty(dir, error);
   if (error) throw DataError(fmt::format("{}: cannot be read: {}", dir, error.message()));
   if (!empty) {
-    throw ConfigError(dir + ": this run directory exists and is not empty; continue the run with "
+    throw ConfigError(dir +
+                      ": this run directory exists and is not empty; continue the run with "
                       "--resume, choose another name, or remove the directory");
   }
 }
 
 const char* StatusName(TrajectoryStatus status) {
   switch (status) {
-    case TrajectoryStatus::kDone: return "done";
-    case TrajectoryStatus::kTruncated: return "truncated";
-    case TrajectoryStatus::kUnscorable: return "unscorable";
+    case TrajectoryStatus::kDone:
+      return "done";
+    case TrajectoryStatus::kTruncated:
+      return "truncated";
+    case TrajectoryStatus::kUnscorable:
+      return "unscorable";
   }
   return "unknown";
 }
@@ -231,7 +239,8 @@ std::string SampleMarkdown(const SampleRecord& sample) {
   std::string text = "prompt\n\n" + Indented(ToValidUtf8(sample.prompt)) + "\ncompletion\n\n" +
                      Indented(ToValidUtf8(sample.completion)) + "\n";
   for (const NamedScore& score : sample.scores) {
-    text += fmt::format("{} {:.4g} (weight {:.4g}), ", ToValidUtf8(score.name), score.score, score.weight);
+    text += fmt::format("{} {:.4g} (weight {:.4g}), ", ToValidUtf8(score.name), score.score,
+                        score.weight);
   }
   return text + fmt::format("reward {:.4g}, {} tokens, {}", sample.reward, sample.length,
                             StatusName(sample.status));
@@ -272,13 +281,19 @@ struct StepFile {
 };
 
 struct RunLog::State {
-  State(const std::string& run_dir, std::function<double()> run_clock, std::optional<std::int64_t> resume)
-      : dir(run_dir), clock(run_clock ? std::move(run_clock) : SystemTime), lock(Cut(run_dir, resume)),
-        metrics(dir + "/metrics.jsonl"), samples(dir + "/samples.jsonl"), eval(dir + "/eval.jsonl"),
+  State(const std::string& run_dir, std::function<double()> run_clock,
+        std::optional<std::int64_t> resume)
+      : dir(run_dir),
+        clock(run_clock ? std::move(run_clock) : SystemTime),
+        lock(Cut(run_dir, resume)),
+        metrics(dir + "/metrics.jsonl"),
+        samples(dir + "/samples.jsonl"),
+        eval(dir + "/eval.jsonl"),
         events(dir, clock(), resume) {}
 
   // Nothing is cut before the directory is ours.
-  static std::unique_ptr<DirectoryLock> Cut(const std::string& dir, std::optional<std::int64_t> resume) {
+  static std::unique_ptr<DirectoryLock> Cut(const std::string& dir,
+                                            std::optional<std::int64_t> resume) {
     auto held = std::make_unique<DirectoryLock>(dir);
     if (resume) {
       for (const char* name : kStepFiles) CutToStep(dir + "/" + name, *resume);
@@ -311,7 +326,8 @@ RunLog RunLog::Create(const std::string& dir, const std::string& config_yaml,
 
 RunLog RunLog::Resume(const std::string& dir, std::int64_t step, std::function<double()> clock) {
   if (!fs::exists(dir + "/config.yaml")) {
-    throw ConfigError(dir + ": holds no run to resume (config.yaml is missing); check the name, or "
+    throw ConfigError(dir +
+                      ": holds no run to resume (config.yaml is missing); check the name, or "
                       "start the run without --resume");
   }
   auto state = std::make_unique<State>(dir, std::move(clock), step);
@@ -324,7 +340,8 @@ void RunLog::AddMetrics(std::int64_t step, const Metrics& metrics) {
   Json line{{"step", step}, {"time", Milliseconds(now)}};
   PutNumbers(line, metrics);
   state_->metrics.Append(step, line);
-  for (const auto& [name, value] : metrics) state_->events.Scalar(ToValidUtf8(name), step, value, now);
+  for (const auto& [name, value] : metrics)
+    state_->events.Scalar(ToValidUtf8(name), step, value, now);
 }
 
 void RunLog::AddSample(const SampleRecord& sample) {
@@ -351,7 +368,8 @@ void RunLog::WriteSummary(const RunSummary& summary) {
   object["before"] = NumbersOf(summary.before);
   object["after"] = NumbersOf(summary.after);
   object["run"] = NumbersOf(summary.run);
-  for (const auto& [name, text] : summary.text) object["run"][ToValidUtf8(name)] = ToValidUtf8(text);
+  for (const auto& [name, text] : summary.text)
+    object["run"][ToValidUtf8(name)] = ToValidUtf8(text);
   WriteFileAtomic(state_->dir + "/summary.json", object.dump(2) + "\n");
 }
 

@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 // Calls visit(step, object) for each whole line that is an object with a step.
-void ForEachLine(const std::string& path, const std::function<void(std::int64_t, const Json&)>& visit) {
+void ForEachLine(const std::string& path,
+                 const std::function<void(std::int64_t, const Json&)>& visit) {
   std::ifstream file(path, std::ios::binary);
   for (std::string line; std::getline(file, line) && !file.eof();) {
     const Json object = Json::parse(line, nullptr, false);
@@ -110,7 +111,8 @@ void ReadSummary(RunRecords& run) {
   }
 }
 
-void Flatten(const Json& object, const std::string& prefix, std::map<std::string, std::string>& out) {
+void Flatten(const Json& object, const std::string& prefix,
+             std::map<std::string, std::string>& out) {
   for (const auto& [name, value] : object.items()) {
     const std::string path = prefix + name;
     if (value.is_object()) {

@@ -37,11 +37,11 @@ struct RunRecords {
   std::map<std::string, std::vector<StepMetrics>> evals;  // by the evaluation's name
   // Samples of the first and of the last step that has any; held-out ones where there are some.
   std::vector<SampleLine> first_samples, last_samples;
-  Metrics before, after, run;                    // of summary.json
-  std::map<std::string, std::string> run_text;   // what of its `run` is text
+  Metrics before, after, run;                      // of summary.json
+  std::map<std::string, std::string> run_text;     // what of its `run` is text
   std::map<std::string, std::string> environment;  // environment.json, flat, as text
-  bool finished = false;                         // summary.json is there
-  std::string config;                            // config.yaml
+  bool finished = false;                           // summary.json is there
+  std::string config;                              // config.yaml
 };
 
 // Throws DataError when `dir` is no directory; nothing else is an error.

@@ -45,7 +45,8 @@ Estimate BootstrapMean(std::span<const double> values, const Rng& rng, int resam
   for (std::size_t r = 0; r < means.size(); ++r) {
     Rng draws = rng.Fork("bootstrap").Fork(r);
     double sum = 0.0;
-    for (std::int64_t i = 0; i < n; ++i) sum += values[static_cast<std::size_t>(draws.Range(0, n - 1))];
+    for (std::int64_t i = 0; i < n; ++i)
+      sum += values[static_cast<std::size_t>(draws.Range(0, n - 1))];
     means[r] = sum / static_cast<double>(n);
   }
   std::sort(means.begin(), means.end());
@@ -54,9 +55,11 @@ Estimate BootstrapMean(std::span<const double> values, const Rng& rng, int resam
 
 double PassAtK(const TaskCount& count, std::int64_t k) {
   const auto [n, c] = count;
-  Check(0 <= c && c <= n && 1 <= k && k <= n, "pass@k needs 0 <= correct <= samples, 1 <= k <= samples");
+  Check(0 <= c && c <= n && 1 <= k && k <= n,
+        "pass@k needs 0 <= correct <= samples, 1 <= k <= samples");
   if (n - c < k) return 1.0;  // every choice of k holds a right one
-  // C(n-c, k) / C(n, k) = prod_{i = n-c+1}^{n} (i - k) / i, each factor at most 1: nothing overflows.
+  // C(n-c, k) / C(n, k) = prod_{i = n-c+1}^{n} (i - k) / i, each factor at most 1: nothing
+  // overflows.
   double all_wrong = 1.0;
   for (std::int64_t i = n - c + 1; i <= n; ++i) {
     all_wrong *= static_cast<double>(i - k) / static_cast<double>(i);
@@ -64,7 +67,8 @@ double PassAtK(const TaskCount& count, std::int64_t k) {
   return 1.0 - all_wrong;
 }
 
-Estimate MeanPassAtK(std::span<const TaskCount> counts, std::int64_t k, const Rng& rng, int resamples) {
+Estimate MeanPassAtK(std::span<const TaskCount> counts, std::int64_t k, const Rng& rng,
+                     int resamples) {
   std::vector<double> chances;
   chances.reserve(counts.size());
   for (const TaskCount& count : counts) chances.push_back(PassAtK(count, k));

@@ -22,21 +22,21 @@ struct PlotPoint {
 };
 
 struct Series {
-  std::string name;                   // in the legend; empty: not in it
-  std::vector<PlotPoint> points;      // by rising x
-  std::vector<PlotPoint> low = {};    // lower edge of a band, at the same x; may be empty
-  std::vector<PlotPoint> high = {};   // upper edge, as many points as `low`
-  bool markers = false;               // a dot with its value at each point: for few, far points
-  bool label_ends = false;            // writes the first and the last value beside the line
-  bool faint = false;                 // thin and pale: raw values behind a smoothed line
-  std::optional<int> colour = {};     // 0 to 5; otherwise by order
+  std::string name = {};               // in the legend; empty: not in it
+  std::vector<PlotPoint> points = {};  // by rising x
+  std::vector<PlotPoint> low = {};     // lower edge of a band, at the same x; may be empty
+  std::vector<PlotPoint> high = {};    // upper edge, as many points as `low`
+  bool markers = false;                // a dot with its value at each point: for few, far points
+  bool label_ends = false;             // writes the first and the last value beside the line
+  bool faint = false;                  // thin and pale: raw values behind a smoothed line
+  std::optional<int> colour = {};      // 0 to 5; otherwise by order
 };
 
 enum class TickFormat { kNumber, kPercent };
 struct Plot {
-  std::string title;
-  std::string x_label;
-  std::vector<Series> series;
+  std::string title = {};
+  std::string x_label = {};
+  std::vector<Series> series = {};
   TickFormat format = TickFormat::kNumber;
   std::optional<double> y_min = {}, y_max = {};  // otherwise from the data
   int width = 460;                               // pixels

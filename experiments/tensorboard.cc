@@ -30,12 +30,14 @@ constexpr std::array<std::uint32_t, 256> MakeCrcTable() {
   return table;
 }
 
-// Stored checksums are rotated and shifted, so that a checksum of bytes that hold checksums stays good.
+// Stored checksums are rotated and shifted, so that a checksum of bytes that hold checksums stays
+// good.
 std::uint32_t Masked(std::uint32_t crc) { return std::rotr(crc, 15) + 0xA282EAD8u; }
 
 template <typename Number>
 void AppendLittleEndian(std::string& out, Number value) {
-  for (std::size_t i = 0; i < sizeof value; ++i) out += static_cast<char>((value >> (8 * i)) & 0xFF);
+  for (std::size_t i = 0; i < sizeof value; ++i)
+    out += static_cast<char>((value >> (8 * i)) & 0xFF);
 }
 
 // The four wire forms of protobuf that an Event needs.
@@ -124,7 +126,8 @@ std::string FrameRecord(std::string_view message) {
 
 EventWriter::EventWriter(const std::string& dir, double unix_seconds,
                          std::optional<std::int64_t> resume_step) {
-  path_ = fmt::format("{}/{}{:010}.{}", dir, kPrefix, NextFileNumber(dir, unix_seconds), HostName());
+  path_ =
+      fmt::format("{}/{}{:010}.{}", dir, kPrefix, NextFileNumber(dir, unix_seconds), HostName());
   file_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (file_ < 0) {
     throw DataError(fmt::format("{}: cannot be made: {}; choose a directory that can be written",
@@ -140,7 +143,8 @@ EventWriter::~EventWriter() {
   if (file_ >= 0) close(file_);
 }
 
-void EventWriter::Scalar(std::string_view tag, std::int64_t step, double value, double unix_seconds) {
+void EventWriter::Scalar(std::string_view tag, std::int64_t step, double value,
+                         double unix_seconds) {
   Message scalar;
   scalar.Bytes(1, tag).Fixed32(2, static_cast<float>(value));
   Write(Event(unix_seconds, step).Nested(5, SummaryOf(scalar)).bytes());

@@ -1,7 +1,7 @@
 // Writes TensorBoard event files by hand: no TensorFlow, no protobuf.
 //
-// A file is a sequence of frames: length (8 bytes), masked CRC32C of the length, an `Event` message,
-// masked CRC32C of the message; all little-endian.
+// A file is a sequence of frames: length (8 bytes), masked CRC32C of the length, an `Event`
+// message, masked CRC32C of the message; all little-endian.
 //
 //   EventWriter events("runs/first", UnixSeconds());
 //   events.Scalar("reward", 12, 0.5, UnixSeconds());

@@ -22,14 +22,17 @@ void ForEachCharacter(std::string_view text, Visit visit) {
   }
 }
 
-bool IsControl(UChar32 c) { return (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7F && c < 0xA0); }
+bool IsControl(UChar32 c) {
+  return (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7F && c < 0xA0);
+}
 
 }  // namespace
 
 std::string ToValidUtf8(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  ForEachCharacter(text, [&](UChar32 c, std::string_view bytes) { out += c < 0 ? kReplacement : bytes; });
+  ForEachCharacter(text,
+                   [&](UChar32 c, std::string_view bytes) { out += c < 0 ? kReplacement : bytes; });
   return out;
 }
 
