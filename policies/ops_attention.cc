@@ -102,6 +102,7 @@ void Forward(HeadView& view, const std::vector<Segment>& segments, float* out, f
         keys.Multiply(view.q + static_cast<std::ptrdiff_t>(row) * q_width + head * dk, q_width, count, scores.data(), stride,
                       PackedMatrix::Into::kReplace, nullptr, seen);
         for (int i = 0; i < count; ++i) {
+          std::fill(scores.data() + static_cast<std::size_t>(i) * stride + RoundUp(seen), scores.data() + static_cast<std::size_t>(i + 1) * stride, 0.0f);
           log_sums[static_cast<std::ptrdiff_t>(head) * total_rows + row + i] =
               SoftmaxRow(scores.data() + static_cast<std::size_t>(i) * stride, before + first + i + 1, RoundUp(seen), static_cast<float>(h.scale));
         }
