@@ -117,7 +117,7 @@ const std::vector<CommandSpec>& CommandTable() {
 
 const std::vector<ExampleSpec>& EnvironmentTable() {
   static const std::vector<ExampleSpec> table = {
-      {"COGENT_LOG_LEVEL", "trace, debug, info (default), warn, error, off"},
+      {"COGENT_LOG_LEVEL", "debug, info (default), warn, error, off"},
       {"COGENT_SEED", "the seed where the command line gives none; wins over the file"},
       {"NO_COLOR", "set to anything: no colours"},
       {"OMP_NUM_THREADS", "threads inside one LibTorch operation (default 1: the engine has its own)"},

@@ -1,6 +1,4 @@
 // RunCli: what main() calls. Commands that need no LibTorch are answered here, the rest by the engine.
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,23 +28,16 @@ struct Session {
   const Parts* parts = nullptr;
 };
 
+// core/log.h reads the level at its first message; a word that it would not know is refused here.
 void SetUpLog(const Command& command) {
-  const bool coloured = isatty(STDERR_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
-  auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>(
-      coloured ? spdlog::color_mode::automatic : spdlog::color_mode::never);
-  spdlog::set_default_logger(std::make_shared<spdlog::logger>("cogent", sink));
-  spdlog::set_pattern("%H:%M:%S %^%l%$ %v");
-  spdlog::set_level(command.Has("quiet") ? spdlog::level::warn : spdlog::level::info);
+  if (command.Has("quiet")) setenv("COGENT_LOG_LEVEL", "warn", 0);
   const char* wanted = std::getenv("COGENT_LOG_LEVEL");
   if (wanted == nullptr || *wanted == 0) return;
-  const std::vector<std::string> known = {"trace", "debug", "info", "warn", "error", "off"};
-  for (const std::string& level : known) {
-    if (level == wanted) return spdlog::set_level(spdlog::level::from_str(level));
-  }
+  const std::vector<std::string> known = {"debug", "info", "warn", "error", "off"};
+  if (std::find(known.begin(), known.end(), wanted) != known.end()) return;
   const auto near = Nearest(wanted, known);
   throw ConfigError(std::string("COGENT_LOG_LEVEL='") + wanted + "' is no level." +
-                    (near ? " Did you mean '" + *near + "'?" : "") +
-                    " Known: trace, debug, info, warn, error, off");
+                    (near ? " Did you mean '" + *near + "'?" : "") + " Known: debug, info, warn, error, off");
 }
 
 int InEngine(const Session& session, const Command& command) {
