@@ -80,7 +80,8 @@ class Registry {
                                            : "unknown " + kind_ + " '" + choice.name + "'.";
     if (auto near = Nearest(choice.name, Names())) text += " Did you mean '" + *near + "'?";
     text += " Known:";
-    for (const auto& name : Names()) text += " " + name;
+    for (const auto& name : Names()) text += (text.back() == ':' ? " " : ", ") + name;
+    text += ".";
     problems.Add(choice.location, text);
     return nullptr;
   }

@@ -66,6 +66,7 @@ class Builder : public YAML::EventHandler {
 
   Node& root() { return root_; }
   Problems& problems() { return problems_; }
+  const YAML::Mark& last_quoted() const { return last_quoted_; }
   Location Place(const YAML::Mark& mark) const {
     return mark.is_null() ? Location{file_, 0, 0} : Location{file_, mark.line + 1, mark.column + 1};
   }
@@ -84,6 +85,7 @@ class Builder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& text) override {
     Node node = Node::Scalar(text, Place(mark));
     node.quoted = IsTextTag(tag, node.location);
+    if (node.quoted) last_quoted_ = mark;
     Complete({std::move(node), 1, 1, text.size()}, anchor);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -219,10 +221,36 @@ class Builder : public YAML::EventHandler {
   Problems problems_;
   std::vector<Frame> frames_;
   std::unordered_map<YAML::anchor_t, Value> anchors_;
+  YAML::Mark last_quoted_ = YAML::Mark::null_mark();
   int documents_ = 0;
   int values_ = 0;
   std::size_t copied_bytes_ = 0;
 };
+
+// True when the quoted text that starts at `begin` (behind an anchor or a tag) is never closed:
+// yaml-cpp takes the rest of the file for it in silence when the file ends in a newline.
+bool IsUnclosed(std::string_view text, std::size_t begin) {
+  text.remove_prefix(std::min(begin, text.size()));
+  while (!text.empty() && text[0] != '"' && text[0] != '\'') {
+    if (text[0] == '|' || text[0] == '>') return false;  // a block, which ends by its indentation
+    const bool comment = text[0] == '#';
+    const bool property = text[0] == '&' || text[0] == '!';
+    if (!comment && !property && std::string_view(" \t\r\n").find(text[0]) == std::string_view::npos) return false;
+    const std::size_t end = comment ? text.find('\n') : property ? text.find_first_of(" \t\r\n") : 1;
+    text.remove_prefix(std::min(end, text.size()));
+  }
+  if (text.empty()) return false;
+  for (std::size_t i = 1; i < text.size(); ++i) {
+    if (text[0] == '"' && text[i] == '\\') {
+      ++i;
+    } else if (text[i] == text[0]) {
+      const bool doubled = text[0] == '\'' && i + 1 < text.size() && text[i + 1] == '\'';
+      if (!doubled) return false;
+      ++i;
+    }
+  }
+  return true;
+}
 
 // What a person can do about the commonest of yaml-cpp's complaints.
 std::string Advice(const std::string& complaint) {
@@ -286,7 +314,7 @@ Node ParseFileInChain(const std::string& path, std::vector<std::string>& chain, 
   std::error_code ignored;
   const std::string identity = fs::weakly_canonical(path, ignored).string();
   if (std::find(chain.begin(), chain.end(), identity) != chain.end()) {
-    Fail(asked_at, "`extends` goes in a circle: this file is extended by " + Quoted(path) + " itself.");
+    Fail(asked_at, "`extends` goes in a circle: '" + path + "' leads back to itself.");
   }
   if (chain.size() > kMostExtends) Fail(asked_at, "more than " + std::to_string(kMostExtends) + " files extend one another.");
   chain.push_back(identity);
@@ -322,6 +350,10 @@ Node ParseYaml(std::string_view text, const std::string& file_name) {
     const bool tab = !error.mark.is_null() && IsIndentedWithTab(text, error.mark.line);
     const std::string advice = tab ? "there is a tab in this line's indentation; use spaces" : Advice(error.msg);
     builder.problems().Add(builder.Place(error.mark), "not YAML: " + advice + ".");
+  }
+  const YAML::Mark& quote = builder.last_quoted();
+  if (!quote.is_null() && IsUnclosed(text, static_cast<std::size_t>(quote.pos))) {
+    builder.problems().Add(builder.Place(quote), "not YAML: this quote is not closed.");
   }
   builder.problems().ThrowIfAny();
   if (builder.root().location.file.empty()) builder.root().location = {file_name, 1, 1};
