@@ -16,7 +16,8 @@
 namespace cogent {
 namespace {
 
-constexpr std::size_t kLargestWrite = std::size_t{1} << 30;  // Linux writes at most 2 GiB - 4 KiB at once
+constexpr std::size_t kLargestWrite = std::size_t{1}
+                                      << 30;  // Linux writes at most 2 GiB - 4 KiB at once
 
 std::string Reason(int error) { return std::strerror(error); }
 
@@ -32,10 +33,12 @@ std::string TemporaryName(const std::string& path) {
 
 }  // namespace
 
-AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), temporary_(TemporaryName(path_)) {
+AtomicFile::AtomicFile(std::string path)
+    : path_(std::move(path)), temporary_(TemporaryName(path_)) {
   struct stat status {};
   if (::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
-    throw DataError(path_ + ": cannot be written: it exists and is no regular file; name another file");
+    throw DataError(path_ +
+                    ": cannot be written: it exists and is no regular file; name another file");
   }
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (descriptor_ < 0) {
@@ -51,7 +54,8 @@ AtomicFile::~AtomicFile() {
 
 void AtomicFile::Write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kLargestWrite));
+    const ssize_t written =
+        ::write(descriptor_, bytes.data(), std::min(bytes.size(), kLargestWrite));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) Fail("write");
     bytes = bytes.subspan(static_cast<std::size_t>(written));
@@ -74,8 +78,9 @@ void AtomicFile::Commit() {
 
 void AtomicFile::Fail(const char* step) const {
   const int error = errno;
-  throw DataError(path_ + ": could not be saved (" + step + ": " + Reason(error) +
-                  "); make room on the disk and save again; an earlier file of this name is unharmed");
+  throw DataError(
+      path_ + ": could not be saved (" + step + ": " + Reason(error) +
+      "); make room on the disk and save again; an earlier file of this name is unharmed");
 }
 
 std::string ReadWholeFile(const std::string& path) {
@@ -88,7 +93,8 @@ std::string ReadWholeFile(const std::string& path) {
   if (regular) text.resize(static_cast<std::size_t>(status.st_size));
   std::size_t filled = 0;
   while (regular && filled < text.size()) {
-    const ssize_t got = ::read(descriptor, text.data() + filled, std::min(text.size() - filled, kLargestWrite));
+    const ssize_t got =
+        ::read(descriptor, text.data() + filled, std::min(text.size() - filled, kLargestWrite));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) error = errno;
     if (got <= 0) break;

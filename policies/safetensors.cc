@@ -24,16 +24,17 @@
 
 namespace cogent {
 
-static_assert(std::endian::native == std::endian::little, "the data of a safetensors file is little-endian");
+static_assert(std::endian::native == std::endian::little,
+              "the data of a safetensors file is little-endian");
 
 namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kPrefix = 8;                   // the header's length, little-endian
-constexpr std::size_t kMaxHeader = 100'000'000;      // the format's own bound
-constexpr std::size_t kAlignment = 64;               // of the data when we write
-constexpr int kMaxDepth = 4;                         // header > entry > shape; nothing nests deeper
+constexpr std::size_t kPrefix = 8;               // the header's length, little-endian
+constexpr std::size_t kMaxHeader = 100'000'000;  // the format's own bound
+constexpr std::size_t kAlignment = 64;           // of the data when we write
+constexpr int kMaxDepth = 4;                     // header > entry > shape; nothing nests deeper
 constexpr const char* kMetadata = "__metadata__";
 
 struct DTypeInfo {
@@ -107,8 +108,10 @@ Json ParseStrict(std::string_view text, const std::string& where, int max_depth)
     if (depth > max_depth) throw DataError(where + ": nested too deeply for a file of this kind");
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(value.get_ref<const std::string&>()).second) {
-      throw DataError(where + ": the name " + Quote(value.get_ref<const std::string&>()) + " occurs twice");
+    if (event == Json::parse_event_t::key &&
+        !keys.back().insert(value.get_ref<const std::string&>()).second) {
+      throw DataError(where + ": the name " + Quote(value.get_ref<const std::string&>()) +
+                      " occurs twice");
     }
     return true;
   };
@@ -124,7 +127,8 @@ class Reader {
  public:
   Reader(std::span<const std::byte> bytes, const std::string& name) : bytes_(bytes), name_(name) {}
 
-  void Read(std::map<std::string, TensorView>& tensors, std::map<std::string, std::string>& metadata) {
+  void Read(std::map<std::string, TensorView>& tensors,
+            std::map<std::string, std::string>& metadata) {
     const Json header = ReadHeader();
     for (const auto& [key, value] : header.items()) {
       if (key == kMetadata) {
@@ -144,7 +148,8 @@ class Reader {
 
   Json ReadHeader() {
     if (bytes_.size() < kPrefix) {
-      Fail("is " + std::to_string(bytes_.size()) + " bytes long, too short for a safetensors file; it is cut short");
+      Fail("is " + std::to_string(bytes_.size()) +
+           " bytes long, too short for a safetensors file; it is cut short");
     }
     std::uint64_t length = 0;
     std::memcpy(&length, bytes_.data(), kPrefix);
@@ -157,7 +162,8 @@ class Reader {
            std::to_string(bytes_.size() - kPrefix) + " follow; the file is cut short");
     }
     const std::string_view text(reinterpret_cast<const char*>(bytes_.data()) + kPrefix, length);
-    if (!text.starts_with('{')) Fail("the header does not start with '{'; this is no safetensors file");
+    if (!text.starts_with('{'))
+      Fail("the header does not start with '{'; this is no safetensors file");
     data_ = bytes_.subspan(kPrefix + length);
     return ParseStrict(text, name_ + ": header", kMaxDepth);
   }
@@ -173,7 +179,8 @@ class Reader {
   TensorView ReadEntry(const std::string& tensor, const Json& entry) const {
     if (!entry.is_object()) FailTensor(tensor, "its header entry is no object");
     const auto dtype_at = entry.find("dtype");
-    if (dtype_at == entry.end() || !dtype_at->is_string()) FailTensor(tensor, "dtype is missing or no string");
+    if (dtype_at == entry.end() || !dtype_at->is_string())
+      FailTensor(tensor, "dtype is missing or no string");
     const auto dtype = DTypeNamed(dtype_at->get_ref<const std::string&>());
     if (!dtype) {
       FailTensor(tensor, "unknown dtype " + Quote(dtype_at->get_ref<const std::string&>()) +
@@ -188,7 +195,8 @@ class Reader {
     if (offsets.size() != 2) FailTensor(tensor, "data_offsets must be two numbers, begin and end");
     if (offsets[0] > offsets[1]) FailTensor(tensor, "data_offsets end before they begin");
     if (offsets[1] > data_.size()) {
-      FailTensor(tensor, "ends at byte " + std::to_string(offsets[1]) + " of the data, but the file holds only " +
+      FailTensor(tensor, "ends at byte " + std::to_string(offsets[1]) +
+                             " of the data, but the file holds only " +
                              std::to_string(data_.size()) + "; the file is cut short");
     }
     view.bytes = data_.subspan(offsets[0], offsets[1] - offsets[0]);
@@ -203,12 +211,15 @@ class Reader {
   }
 
   // A list of whole numbers from 0 to 2^63 - 1.
-  std::vector<std::uint64_t> Numbers(const std::string& tensor, const Json& entry, const char* key) const {
+  std::vector<std::uint64_t> Numbers(const std::string& tensor, const Json& entry,
+                                     const char* key) const {
     const auto at = entry.find(key);
-    if (at == entry.end() || !at->is_array()) FailTensor(tensor, std::string(key) + " is missing or no list");
+    if (at == entry.end() || !at->is_array())
+      FailTensor(tensor, std::string(key) + " is missing or no list");
     std::vector<std::uint64_t> numbers;
     for (const Json& item : *at) {
-      if (!item.is_number_unsigned() || item.get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max()) {
+      if (!item.is_number_unsigned() ||
+          item.get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max()) {
         FailTensor(tensor, std::string(key) + " must hold whole numbers from 0 on");
       }
       numbers.push_back(item.get<std::uint64_t>());
@@ -231,7 +242,8 @@ class Reader {
     for (const auto& [begin, end, tensor] : ranges) {
       if (begin < filled) FailTensor(*tensor, "its data overlap those of another tensor");
       if (begin > filled) {
-        FailTensor(*tensor, "leaves a gap of " + std::to_string(begin - filled) + " bytes before it");
+        FailTensor(*tensor,
+                   "leaves a gap of " + std::to_string(begin - filled) + " bytes before it");
       }
       filled = end;
     }
@@ -261,7 +273,8 @@ class Mapping {
     void* at = size_ == 0 ? nullptr : ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
     const int error = errno;
     ::close(descriptor);
-    if (at == MAP_FAILED) throw DataError(path + ": cannot be mapped into memory: " + std::strerror(error));
+    if (at == MAP_FAILED)
+      throw DataError(path + ": cannot be mapped into memory: " + std::strerror(error));
     at_ = at;
   }
   ~Mapping() {
@@ -309,14 +322,17 @@ SafetensorsFile SafetensorsFile::Parse(std::span<const std::byte> bytes, const s
 }
 
 const std::map<std::string, TensorView>& SafetensorsFile::tensors() const { return impl_->tensors; }
-const std::map<std::string, std::string>& SafetensorsFile::metadata() const { return impl_->metadata; }
+const std::map<std::string, std::string>& SafetensorsFile::metadata() const {
+  return impl_->metadata;
+}
 bool SafetensorsFile::Has(const std::string& name) const { return impl_->tensors.count(name) > 0; }
 const std::string& SafetensorsFile::path() const { return impl_->path; }
 
 const TensorView& SafetensorsFile::Get(const std::string& name) const {
   const auto found = impl_->tensors.find(name);
   if (found != impl_->tensors.end()) return found->second;
-  throw DataError(impl_->path + ": tensor " + Quote(name) + " is missing; the file belongs to another architecture");
+  throw DataError(impl_->path + ": tensor " + Quote(name) +
+                  " is missing; the file belongs to another architecture");
 }
 
 SafetensorsDir SafetensorsDir::Open(const std::string& dir) {
@@ -339,11 +355,13 @@ SafetensorsDir SafetensorsDir::Open(const std::string& dir) {
   }
   std::map<std::string, std::size_t> opened;  // file name to its place in files_
   for (const auto& [tensor, file] : json["weight_map"].items()) {
-    if (!file.is_string()) throw DataError(name + ": the file of tensor " + Quote(tensor) + " is no string");
+    if (!file.is_string())
+      throw DataError(name + ": the file of tensor " + Quote(tensor) + " is no string");
     const std::string& shard = file.get_ref<const std::string&>();
     const bool outside = shard.find_first_of(std::string_view("/\0", 2)) != std::string::npos;
     if (shard.empty() || shard == "." || shard == ".." || outside) {
-      throw DataError(name + ": tensor " + Quote(tensor) + ": " + Quote(shard) + " is no file name of this folder");
+      throw DataError(name + ": tensor " + Quote(tensor) + ": " + Quote(shard) +
+                      " is no file name of this folder");
     }
     const auto [at, is_new] = opened.emplace(shard, result.files_.size());
     if (is_new) result.files_.push_back(SafetensorsFile::Open((fs::path(dir) / shard).string()));
@@ -362,7 +380,8 @@ void WriteSafetensors(const std::string& path, const std::map<std::string, Tenso
     const auto size = ByteSize(view.dtype, view.shape);
     if (!size || *size != view.bytes.size()) {
       throw DataError(path + ": tensor " + Quote(name) + ": shape " + Shape(view.shape) + " of " +
-                      NameOf(view.dtype) + " does not take the " + std::to_string(view.bytes.size()) + " bytes given");
+                      NameOf(view.dtype) + " does not take the " +
+                      std::to_string(view.bytes.size()) + " bytes given");
     }
     header.emplace_back(name, nlohmann::ordered_json{{"dtype", NameOf(view.dtype)},
                                                      {"shape", view.shape},
@@ -376,7 +395,8 @@ void WriteSafetensors(const std::string& path, const std::map<std::string, Tenso
     throw DataError(path + ": a tensor's name or a metadata text is no UTF-8");
   }
   text.append((kAlignment - (kPrefix + text.size()) % kAlignment) % kAlignment, ' ');
-  if (text.size() > kMaxHeader) throw DataError(path + ": the names and shapes take more than 100 MB");
+  if (text.size() > kMaxHeader)
+    throw DataError(path + ": the names and shapes take more than 100 MB");
 
   const std::uint64_t length = text.size();
   AtomicFile file(path);

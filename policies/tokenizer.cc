@@ -55,7 +55,9 @@ struct Tokenizer::Impl {
   }
 
   const std::string* BytesOf(std::int32_t id) const {
-    return id >= 0 && static_cast<std::size_t>(id) < bytes.size() ? &bytes[static_cast<std::size_t>(id)] : nullptr;
+    return id >= 0 && static_cast<std::size_t>(id) < bytes.size()
+               ? &bytes[static_cast<std::size_t>(id)]
+               : nullptr;
   }
 
   std::int32_t IdOf(const std::string& token, const char* role, const char* key) const {
@@ -63,7 +65,8 @@ struct Tokenizer::Impl {
     if (!token.empty() && found != ids.end()) return found->second;
     throw DataError(parts.name + ": " +
                     (token.empty() ? "names no " + std::string(role) + " token"
-                                   : "the " + std::string(role) + " token '" + token + "' is not in the vocabulary") +
+                                   : "the " + std::string(role) + " token '" + token +
+                                         "' is not in the vocabulary") +
                     "; set \"" + key + "\" in the tokenizer_config.json beside it");
   }
 };
@@ -113,7 +116,9 @@ std::vector<std::int32_t> Tokenizer::Encode(std::string_view text) const {
   }
   std::vector<std::int32_t> ids;
   Bpe::Scratch scratch;
-  const WordSink encode_word = [&](std::string_view word) { impl_->bpe.Encode(word, scratch, ids); };
+  const WordSink encode_word = [&](std::string_view word) {
+    impl_->bpe.Encode(word, scratch, ids);
+  };
   impl_->added.Split(text, [&](const AddedPiece& piece) {
     if (piece.id >= 0) {
       ids.push_back(piece.id);
@@ -145,8 +150,12 @@ std::optional<std::int32_t> Tokenizer::TokenToId(std::string_view token) const {
 }
 
 int Tokenizer::vocab_size() const { return static_cast<int>(impl_->bytes.size()); }
-std::int32_t Tokenizer::eos_id() const { return impl_->IdOf(impl_->parts.eos_token, "end", "eos_token"); }
-std::int32_t Tokenizer::pad_id() const { return impl_->IdOf(impl_->parts.pad_token, "padding", "pad_token"); }
+std::int32_t Tokenizer::eos_id() const {
+  return impl_->IdOf(impl_->parts.eos_token, "end", "eos_token");
+}
+std::int32_t Tokenizer::pad_id() const {
+  return impl_->IdOf(impl_->parts.pad_token, "padding", "pad_token");
+}
 
 std::string StreamDecoder::Add(std::int32_t id) {
   pending_ += tokenizer_->TokenBytes(id);

@@ -35,7 +35,8 @@ std::size_t StripRight(std::string_view text, std::size_t stop) {
 
 AddedTokens::AddedTokens(std::vector<AddedTokenSpec> tokens) : tokens_(std::move(tokens)) {
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
-    (tokens_[i].normalized ? normalized_ : raw_).Insert(tokens_[i].text, static_cast<std::int32_t>(i));
+    (tokens_[i].normalized ? normalized_ : raw_)
+        .Insert(tokens_[i].text, static_cast<std::int32_t>(i));
   }
 }
 
@@ -46,7 +47,8 @@ void AddedTokens::Trie::Insert(std::string_view text, std::int32_t token) {
   for (const char c : text) {
     const unsigned char byte = static_cast<unsigned char>(c);
     auto& children = nodes[node].children;
-    auto at = std::lower_bound(children.begin(), children.end(), std::pair<unsigned char, std::uint32_t>(byte, 0));
+    auto at = std::lower_bound(children.begin(), children.end(),
+                               std::pair<unsigned char, std::uint32_t>(byte, 0));
     if (at == children.end() || at->first != byte) {
       const auto child = static_cast<std::uint32_t>(nodes.size());
       children.insert(at, {byte, child});
@@ -65,7 +67,8 @@ std::int32_t AddedTokens::Trie::Longest(std::string_view text) const {
   for (const char c : text) {
     const unsigned char byte = static_cast<unsigned char>(c);
     const auto& children = nodes[node].children;
-    const auto at = std::lower_bound(children.begin(), children.end(), std::pair<unsigned char, std::uint32_t>(byte, 0));
+    const auto at = std::lower_bound(children.begin(), children.end(),
+                                     std::pair<unsigned char, std::uint32_t>(byte, 0));
     if (at == children.end() || at->first != byte) break;
     node = at->second;
     if (nodes[node].token >= 0) found = nodes[node].token;
@@ -97,7 +100,8 @@ void AddedTokens::Pass(const Trie& trie, std::string_view text,
   if (done < text.size()) sink({-1, text.substr(done)});
 }
 
-void AddedTokens::Split(std::string_view text, const std::function<void(const AddedPiece&)>& sink) const {
+void AddedTokens::Split(std::string_view text,
+                        const std::function<void(const AddedPiece&)>& sink) const {
   Pass(raw_, text, [&](const AddedPiece& piece) {
     if (piece.id >= 0) {
       sink(piece);

@@ -1,7 +1,7 @@
 // Added tokens: texts that are one id wherever they stand, found before anything else is cut.
 //
-// Leftmost match, longest at an equal start. Two passes, as the `tokenizers` package has them: those
-// with `normalized: false` in the raw text, the others in what lies between.
+// Leftmost match, longest at an equal start. Two passes, as the `tokenizers` package has them:
+// those with `normalized: false` in the raw text, the others in what lies between.
 //
 //   AddedTokens added({{.text = "<think>", .id = 0}});
 //   added.Split("<think>2+3", ...);    // id 0, then the text "2+3"
@@ -50,7 +50,7 @@ class AddedTokens {
   struct Trie {
     struct Node {
       std::vector<std::pair<unsigned char, std::uint32_t>> children;  // sorted by byte
-      std::int32_t token = -1;                                         // place in tokens_
+      std::int32_t token = -1;                                        // place in tokens_
     };
     std::vector<Node> nodes{1};
     std::array<bool, 256> starts{};  // bytes that some token starts with
@@ -58,7 +58,8 @@ class AddedTokens {
     // The longest token at the start of `text`; -1 when none.
     std::int32_t Longest(std::string_view text) const;
   };
-  void Pass(const Trie& trie, std::string_view text, const std::function<void(const AddedPiece&)>& sink) const;
+  void Pass(const Trie& trie, std::string_view text,
+            const std::function<void(const AddedPiece&)>& sink) const;
 
   std::vector<AddedTokenSpec> tokens_;
   Trie raw_;

@@ -15,17 +15,20 @@ MergeTable::MergeTable(const std::vector<BpeSpec::Merge>& merges) {
   shift_ = 64 - std::countr_zero(size);
   std::uint32_t rank = 0;
   for (const BpeSpec::Merge& merge : merges) {
-    const std::uint64_t key = static_cast<std::uint64_t>(merge.left) << 32 | static_cast<std::uint32_t>(merge.right);
+    const std::uint64_t key =
+        static_cast<std::uint64_t>(merge.left) << 32 | static_cast<std::uint32_t>(merge.right);
     entries_[Slot(key)] = {key, rank++, merge.joined};
   }
 }
 
-Bpe::Bpe(const BpeSpec& spec, std::size_t scan_limit) : merges_(spec.merges), scan_limit_(scan_limit) {
+Bpe::Bpe(const BpeSpec& spec, std::size_t scan_limit)
+    : merges_(spec.merges), scan_limit_(scan_limit) {
   byte_ids_.fill(-1);
   for (const auto& [text, id] : spec.vocab) {
     if (text.size() > 2) continue;  // a stand-in takes one or two bytes of UTF-8
     for (int byte = 0; byte < 256; ++byte) {
-      if (text == StandIn(static_cast<unsigned char>(byte))) byte_ids_[static_cast<std::size_t>(byte)] = id;
+      if (text == StandIn(static_cast<unsigned char>(byte)))
+        byte_ids_[static_cast<std::size_t>(byte)] = id;
     }
   }
 }

@@ -22,7 +22,8 @@ namespace cogent {
 
 // What a tokenizer.json says under `model`.
 struct BpeSpec {
-  std::vector<std::pair<std::string, std::int32_t>> vocab;  // stand-in texts; ids differ, in any order
+  std::vector<std::pair<std::string, std::int32_t>>
+      vocab;  // stand-in texts; ids differ, in any order
   struct Merge {
     std::int32_t left = 0;
     std::int32_t right = 0;
@@ -45,14 +46,16 @@ class MergeTable {
   explicit MergeTable(const std::vector<BpeSpec::Merge>& merges);
   // rank kNone when the pair is never joined. Ids are not negative.
   const Entry& Find(std::int32_t left, std::int32_t right) const {
-    return entries_[Slot(static_cast<std::uint64_t>(left) << 32 | static_cast<std::uint32_t>(right))];
+    return entries_[Slot(static_cast<std::uint64_t>(left) << 32 |
+                         static_cast<std::uint32_t>(right))];
   }
 
  private:
   static constexpr std::uint64_t kEmpty = ~std::uint64_t{0};
   std::size_t Slot(std::uint64_t key) const {
     std::size_t slot = key * 0x9E3779B97F4A7C15u >> shift_;
-    while (entries_[slot].key != key && entries_[slot].key != kEmpty) slot = (slot + 1) & (entries_.size() - 1);
+    while (entries_[slot].key != key && entries_[slot].key != kEmpty)
+      slot = (slot + 1) & (entries_.size() - 1);
     return slot;
   }
   std::vector<Entry> entries_;  // a power of two, at most half full

@@ -31,7 +31,8 @@ struct StandIns {
       code_points[byte] = c;
       bytes[c] = byte;
       texts[byte] = c < 0x80 ? std::string(1, static_cast<char>(c))
-                             : std::string{static_cast<char>(0xC0 | c >> 6), static_cast<char>(0x80 | (c & 0x3F))};
+                             : std::string{static_cast<char>(0xC0 | c >> 6),
+                                           static_cast<char>(0x80 | (c & 0x3F))};
     }
     std::iota(by_code_point.begin(), by_code_point.end(), 0);
     std::sort(by_code_point.begin(), by_code_point.end(),
@@ -57,11 +58,13 @@ Lead LeadOf(unsigned char byte) {
   if (byte >= 0xC2 && byte <= 0xDF) return {1, 0x80, 0xBF, static_cast<unsigned char>(byte & 0x1F)};
   if (byte >= 0xE0 && byte <= 0xEF) {
     return {2, static_cast<unsigned char>(byte == 0xE0 ? 0xA0 : 0x80),
-            static_cast<unsigned char>(byte == 0xED ? 0x9F : 0xBF), static_cast<unsigned char>(byte & 0x0F)};
+            static_cast<unsigned char>(byte == 0xED ? 0x9F : 0xBF),
+            static_cast<unsigned char>(byte & 0x0F)};
   }
   if (byte >= 0xF0 && byte <= 0xF4) {
     return {3, static_cast<unsigned char>(byte == 0xF0 ? 0x90 : 0x80),
-            static_cast<unsigned char>(byte == 0xF4 ? 0x8F : 0xBF), static_cast<unsigned char>(byte & 0x07)};
+            static_cast<unsigned char>(byte == 0xF4 ? 0x8F : 0xBF),
+            static_cast<unsigned char>(byte & 0x07)};
   }
   return {};
 }
@@ -111,7 +114,8 @@ std::string RepairUtf8(std::string_view bytes) {
 }
 
 std::size_t DecidedBytes(std::string_view bytes) {
-  // A character has at most 4 bytes, so an undecided rest has at most 3 and starts with a lead byte.
+  // A character has at most 4 bytes, so an undecided rest has at most 3 and starts with a lead
+  // byte.
   for (std::size_t rest = 1; rest <= std::min<std::size_t>(3, bytes.size()); ++rest) {
     const std::size_t at = bytes.size() - rest;
     if ((static_cast<unsigned char>(bytes[at]) & 0xC0) == 0x80) continue;
@@ -134,7 +138,8 @@ bool IsNumeric(char32_t c) {
 bool IsWordChar(char32_t c) {
   const UChar32 u = static_cast<UChar32>(c);
   constexpr std::uint32_t kMarksDigitsConnectors = U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK;
-  return u_hasBinaryProperty(u, UCHAR_ALPHABETIC) || (U_MASK(u_charType(u)) & kMarksDigitsConnectors) != 0 ||
+  return u_hasBinaryProperty(u, UCHAR_ALPHABETIC) ||
+         (U_MASK(u_charType(u)) & kMarksDigitsConnectors) != 0 ||
          u_hasBinaryProperty(u, UCHAR_JOIN_CONTROL);
 }
 

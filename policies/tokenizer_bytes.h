@@ -29,7 +29,8 @@ Utf8Char LastUtf8(std::string_view text);
 
 bool IsUtf8(std::string_view bytes);
 std::string RepairUtf8(std::string_view bytes);
-// How many leading bytes are decided: the rest is the start of a character that more bytes may complete.
+// How many leading bytes are decided: the rest is the start of a character that more bytes may
+// complete.
 std::size_t DecidedBytes(std::string_view bytes);
 
 bool IsSpace(char32_t c);     // the Unicode property White_Space
@@ -39,7 +40,8 @@ bool IsWordChar(char32_t c);  // \w of Unicode regular expressions (UTS 18, anne
 // The stand-in of one byte, as UTF-8.
 std::string_view StandIn(unsigned char byte);
 std::string ToStandIns(std::string_view bytes);
-// The bytes that the characters of `token` stand for; `token` itself when one of them is no stand-in.
+// The bytes that the characters of `token` stand for; `token` itself when one of them is no
+// stand-in.
 std::string FromStandIns(std::string_view token);
 // The bytes in the order of their stand-ins' code points; trained vocabularies list them so.
 const unsigned char* BytesByStandIn();

@@ -1,5 +1,5 @@
-// tokenizer.json to TokenizerParts and back. One reader a part of the file: a further kind of a part
-// is a branch in its reader. What is not known is refused by name, never passed over.
+// tokenizer.json to TokenizerParts and back. One reader a part of the file: a further kind of a
+// part is a branch in its reader. What is not known is refused by name, never passed over.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -20,7 +20,8 @@ using OrderedJson = nlohmann::ordered_json;
 std::string Quote(std::string_view text) {
   constexpr std::size_t kShown = 100;
   std::string shown = RepairUtf8(text.substr(0, kShown));
-  std::replace_if(shown.begin(), shown.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, '?');
+  std::replace_if(
+      shown.begin(), shown.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, '?');
   return "'" + shown + (text.size() > kShown ? "...'" : "'");
 }
 
@@ -40,9 +41,12 @@ class Part {
   Part At(const char* key) const {
     if (IsNull() || !json_->is_object()) Fail("is missing or no object");
     const auto found = json_->find(key);
-    return {found == json_->end() ? nullptr : &*found, file_, path_.empty() ? key : path_ + "." + key};
+    return {found == json_->end() ? nullptr : &*found, file_,
+            path_.empty() ? key : path_ + "." + key};
   }
-  Part At(std::size_t index) const { return {&(*json_)[index], file_, path_ + "[" + std::to_string(index) + "]"}; }
+  Part At(std::size_t index) const {
+    return {&(*json_)[index], file_, path_ + "[" + std::to_string(index) + "]"};
+  }
 
   std::size_t ListSize() const {
     if (IsNull() || !json_->is_array()) Fail("is missing or no list");
@@ -102,7 +106,8 @@ std::vector<AddedTokenSpec> ReadAddedTokens(const Part& list) {
     token.rstrip = item.At("rstrip").Bool(false);
     token.normalized = item.At("normalized").Bool(!token.special);
     if (token.text.empty()) item.Fail("content is empty");
-    if (!texts.insert(token.text).second) item.Fail("content " + Quote(token.text) + " occurs twice");
+    if (!texts.insert(token.text).second)
+      item.Fail("content " + Quote(token.text) + " occurs twice");
     if (!ids.insert(token.id).second) item.Fail("id " + std::to_string(token.id) + " occurs twice");
     tokens.push_back(std::move(token));
   }
@@ -125,7 +130,8 @@ void ReadStage(const Part& part, bool last, std::vector<PreTokenizerStage>& stag
   } else if (type == "Digits" && !last) {
     stages.push_back(DigitsStage{part.At("individual_digits").Bool(false)});
   } else {
-    part.Fail("type " + Quote(type) + " cannot be read here; known: ByteLevel, or a Sequence of Digits and then ByteLevel");
+    part.Fail("type " + Quote(type) +
+              " cannot be read here; known: ByteLevel, or a Sequence of Digits and then ByteLevel");
   }
 }
 
@@ -149,13 +155,16 @@ std::vector<std::pair<std::string, std::int32_t>> ReadVocab(const Part& part) {
   std::unordered_set<std::int32_t> ids;
   for (const auto& [text, id] : part.json().items()) {
     const bool fits = id.is_number_unsigned() && id.get<std::uint64_t>() <= kMaxTokenId;
-    if (!fits) part.Fail(Quote(text) + " has no id (a whole number from 0 to " + std::to_string(kMaxTokenId) + ")");
+    if (!fits)
+      part.Fail(Quote(text) + " has no id (a whole number from 0 to " +
+                std::to_string(kMaxTokenId) + ")");
     vocab.emplace_back(text, id.get<std::int32_t>());
     if (!ids.insert(vocab.back().second).second) {
       part.Fail("id " + std::to_string(vocab.back().second) + " belongs to two tokens");
     }
   }
-  std::sort(vocab.begin(), vocab.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  std::sort(vocab.begin(), vocab.end(),
+            [](const auto& a, const auto& b) { return a.second < b.second; });
   return vocab;
 }
 
@@ -173,7 +182,8 @@ std::pair<std::string, std::string> ReadPair(const Part& part) {
   return {part.At(std::size_t{0}).Text(), part.At(std::size_t{1}).Text()};
 }
 
-std::vector<BpeSpec::Merge> ReadMerges(const Part& list, const std::unordered_map<std::string, std::int32_t>& ids) {
+std::vector<BpeSpec::Merge> ReadMerges(const Part& list,
+                                       const std::unordered_map<std::string, std::int32_t>& ids) {
   std::vector<BpeSpec::Merge> merges;
   const std::size_t size = list.ListSize();
   merges.reserve(size);
@@ -192,18 +202,21 @@ std::vector<BpeSpec::Merge> ReadMerges(const Part& list, const std::unordered_ma
 
 BpeSpec ReadModel(const Part& part) {
   const Part type = part.At("type");
-  if (!type.IsNull() && type.Text() != "BPE") type.Fail(Quote(type.Text()) + " cannot be read; known: BPE");
+  if (!type.IsNull() && type.Text() != "BPE")
+    type.Fail(Quote(type.Text()) + " cannot be read; known: BPE");
   part.At("dropout").RequireNull("is not supported");
   part.At("continuing_subword_prefix").RequireEmpty();
   part.At("end_of_word_suffix").RequireEmpty();
-  if (part.At("ignore_merges").Bool(false)) part.At("ignore_merges").Fail("is not supported; only false can be read");
+  if (part.At("ignore_merges").Bool(false))
+    part.At("ignore_merges").Fail("is not supported; only false can be read");
   BpeSpec model;
   model.vocab = ReadVocab(part.At("vocab"));
   model.merges = ReadMerges(part.At("merges"), VocabMap(model));
   // With a token for every byte neither of these is ever used.
   if (Bpe(model).HasAllBytes()) return model;
   part.At("unk_token").RequireNull("is not supported where bytes lack a token");
-  if (part.At("byte_fallback").Bool(false)) part.At("byte_fallback").Fail("is not supported; only false can be read");
+  if (part.At("byte_fallback").Bool(false))
+    part.At("byte_fallback").Fail("is not supported; only false can be read");
   return model;
 }
 
@@ -213,11 +226,13 @@ void CheckDecoder(const Part& part) {
   if (type != "ByteLevel") part.Fail("type " + Quote(type) + " cannot be read; known: ByteLevel");
 }
 
-// ByteLevel changes only offsets. Anything that adds tokens is refused: ids would differ in silence.
+// ByteLevel changes only offsets. Anything that adds tokens is refused: ids would differ in
+// silence.
 void CheckPostProcessor(const Part& part) {
   if (part.IsNull()) return;
   const std::string& type = part.At("type").Text();
-  if (type != "ByteLevel") part.Fail("type " + Quote(type) + " cannot be read; known: ByteLevel, null");
+  if (type != "ByteLevel")
+    part.Fail("type " + Quote(type) + " cannot be read; known: ByteLevel, null");
 }
 
 // An added token may also stand in the vocabulary, with the same id; two tokens never share one.
@@ -230,7 +245,9 @@ void CheckIds(const Part& added, const TokenizerParts& parts) {
     const auto at_text = ids.find(token.text);
     const bool id_taken = at_id != texts.end() && *at_id->second != token.text;
     const bool other_id = at_text != ids.end() && at_text->second != token.id;
-    if (id_taken) added.Fail("id " + std::to_string(token.id) + " of " + Quote(token.text) + " is another token's in model.vocab");
+    if (id_taken)
+      added.Fail("id " + std::to_string(token.id) + " of " + Quote(token.text) +
+                 " is another token's in model.vocab");
     if (other_id) added.Fail(Quote(token.text) + " has another id in model.vocab");
   }
 }
@@ -352,8 +369,10 @@ void ReadTokenizerConfig(std::string_view text, const std::string& name, Tokeniz
   if (!pad.empty()) parts.pad_token = pad;
 }
 
-std::string TokenizerConfigJson(std::string_view earlier, const std::string& name, const TokenizerParts& parts) {
-  OrderedJson json = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
+std::string TokenizerConfigJson(std::string_view earlier, const std::string& name,
+                                const TokenizerParts& parts) {
+  OrderedJson json = {{"tokenizer_class", "PreTrainedTokenizerFast"},
+                      {"clean_up_tokenization_spaces", false}};
   if (!earlier.empty()) {
     TokenizerParts known;
     ReadTokenizerConfig(earlier, name, known);  // checks it, so that nothing of the user's is lost

@@ -17,7 +17,8 @@
 
 namespace cogent {
 
-constexpr std::int32_t kMaxTokenId = (1 << 24) - 1;  // ids index tables: a wild one must not fill memory
+constexpr std::int32_t kMaxTokenId =
+    (1 << 24) - 1;  // ids index tables: a wild one must not fill memory
 
 struct TokenizerParts {
   std::string name;  // for messages: the file, or "tokenizer"
@@ -36,10 +37,13 @@ TokenizerParts ParseTokenizerJson(std::string_view json, const std::string& name
 std::string TokenizerJson(const TokenizerParts& parts);
 // Takes eos_token and pad_token from the text of a tokenizer_config.json.
 void ReadTokenizerConfig(std::string_view json, const std::string& name, TokenizerParts& parts);
-// The text of a tokenizer_config.json with these tokens; other keys of `earlier` (may be empty) stay.
-std::string TokenizerConfigJson(std::string_view earlier, const std::string& name, const TokenizerParts& parts);
+// The text of a tokenizer_config.json with these tokens; other keys of `earlier` (may be empty)
+// stay.
+std::string TokenizerConfigJson(std::string_view earlier, const std::string& name,
+                                const TokenizerParts& parts);
 
 // tokenizer_train.cc
-TokenizerParts TrainTokenizer(const std::vector<std::string>& corpus, const Tokenizer::TrainOptions& options);
+TokenizerParts TrainTokenizer(const std::vector<std::string>& corpus,
+                              const Tokenizer::TrainOptions& options);
 
 }  // namespace cogent

@@ -16,7 +16,9 @@ const RE2& Gpt2Pattern() {
   static const RE2 pattern = [] {
     RE2::Options options;
     options.set_max_mem(64 << 20);  // room for the automaton of the Unicode classes
-    return RE2(R"('s|'t|'re|'ve|'m|'ll|'d| ?\pL+| ?\pN+| ?[^\t-\r\x{85}\pZ\pL\pN]+|[\t-\r\x{85}\pZ]+)", options);
+    return RE2(
+        R"('s|'t|'re|'ve|'m|'ll|'d| ?\pL+| ?\pN+| ?[^\t-\r\x{85}\pZ\pL\pN]+|[\t-\r\x{85}\pZ]+)",
+        options);
   }();
   Check(pattern.ok(), "the word pattern does not compile");
   return pattern;
@@ -38,7 +40,7 @@ std::size_t Gpt2Word(const RE2& pattern, std::string_view rest) {
 }
 
 void SplitDigits(std::string_view piece, bool individual, const WordSink& sink) {
-  std::size_t start = 0;        // of the run not yet handed out
+  std::size_t start = 0;  // of the run not yet handed out
   bool run_is_digits = false;
   for (std::size_t at = 0; at < piece.size();) {
     const Utf8Char c = ReadUtf8(piece.substr(at));

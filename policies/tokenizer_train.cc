@@ -35,12 +35,15 @@ struct Word {
 class MergeLearner {
  public:
   // `texts[id]` are the tokens so far; `reserved` texts must not come out of a merge.
-  MergeLearner(std::vector<std::string> texts, std::set<std::string> reserved, std::vector<Word> words)
+  MergeLearner(std::vector<std::string> texts, std::set<std::string> reserved,
+               std::vector<Word> words)
       : texts_(std::move(texts)), reserved_(std::move(reserved)), words_(std::move(words)) {
-    for (std::size_t id = 0; id < texts_.size(); ++id) ids_[texts_[id]] = static_cast<std::int32_t>(id);
+    for (std::size_t id = 0; id < texts_.size(); ++id)
+      ids_[texts_[id]] = static_cast<std::int32_t>(id);
     for (std::uint32_t w = 0; w < words_.size(); ++w) {
       const auto& symbols = words_[w].symbols;
-      for (std::size_t i = 0; i + 1 < symbols.size(); ++i) Gain(w, PairOf(symbols[i], symbols[i + 1]));
+      for (std::size_t i = 0; i + 1 < symbols.size(); ++i)
+        Gain(w, PairOf(symbols[i], symbols[i + 1]));
     }
     OfferGained();
   }
@@ -68,7 +71,8 @@ class MergeLearner {
   std::optional<BpeSpec::Merge> Join(Pair pair) {
     const auto left = static_cast<std::int32_t>(pair >> 32);
     const auto right = static_cast<std::int32_t>(pair & 0xFFFFFFFF);
-    const std::string text = texts_[static_cast<std::size_t>(left)] + texts_[static_cast<std::size_t>(right)];
+    const std::string text =
+        texts_[static_cast<std::size_t>(left)] + texts_[static_cast<std::size_t>(right)];
     if (reserved_.count(text) > 0) {
       counts_.erase(pair);
       return std::nullopt;
@@ -90,8 +94,8 @@ class MergeLearner {
     auto& symbols = words_[w].symbols;
     const std::size_t size = symbols.size();
     joined_.clear();
-    touched_.assign(size + 1, false);      // old symbols that are part of a join
-    new_touched_.clear();                  // new symbols that came out of one
+    touched_.assign(size + 1, false);  // old symbols that are part of a join
+    new_touched_.clear();              // new symbols that came out of one
     bool any = false;
     for (std::size_t i = 0; i < size;) {
       const bool here = i + 1 < size && symbols[i] == merge.left && symbols[i + 1] == merge.right;
@@ -102,7 +106,8 @@ class MergeLearner {
     }
     if (!any) return;
     for (std::size_t i = 0; i + 1 < size; ++i) {
-      if (touched_[i] || touched_[i + 1]) counts_[PairOf(symbols[i], symbols[i + 1])] -= words_[w].count;
+      if (touched_[i] || touched_[i + 1])
+        counts_[PairOf(symbols[i], symbols[i + 1])] -= words_[w].count;
     }
     for (std::size_t i = 0; i + 1 < joined_.size(); ++i) {
       if (new_touched_[i] || new_touched_[i + 1]) Gain(w, PairOf(joined_[i], joined_[i + 1]));
@@ -122,7 +127,8 @@ class MergeLearner {
     gained_.erase(std::unique(gained_.begin(), gained_.end()), gained_.end());
     for (const Pair pair : gained_) {
       const auto count = counts_.find(pair);
-      if (count != counts_.end() && count->second >= kLeastCount) heap_.emplace(count->second, ~pair);
+      if (count != counts_.end() && count->second >= kLeastCount)
+        heap_.emplace(count->second, ~pair);
     }
     gained_.clear();
   }
@@ -132,8 +138,10 @@ class MergeLearner {
   std::vector<Word> words_;
   std::unordered_map<std::string, std::int32_t> ids_;
   std::unordered_map<Pair, std::int64_t> counts_;
-  std::unordered_map<Pair, std::vector<std::uint32_t>> words_with_;  // may name words that lost the pair
-  std::priority_queue<std::pair<std::int64_t, Pair>> heap_;          // count, then ~pair: the smaller pair first
+  std::unordered_map<Pair, std::vector<std::uint32_t>>
+      words_with_;  // may name words that lost the pair
+  std::priority_queue<std::pair<std::int64_t, Pair>>
+      heap_;  // count, then ~pair: the smaller pair first
   std::vector<Pair> gained_;
   std::vector<std::int32_t> joined_;
   std::vector<bool> touched_, new_touched_;
@@ -149,21 +157,25 @@ void CheckOptions(const Tokenizer::TrainOptions& options) {
     }
     for (int byte = 0; byte < 256; ++byte) {
       if (token.text == StandIn(static_cast<unsigned char>(byte))) {
-        throw ConfigError("tokenizer: added token '" + token.text + "' is the name of a byte; take a longer text");
+        throw ConfigError("tokenizer: added token '" + token.text +
+                          "' is the name of a byte; take a longer text");
       }
     }
   }
-  for (const auto& [key, text] : {std::pair{"eos_token", options.eos_token}, {"pad_token", options.pad_token}}) {
+  for (const auto& [key, text] :
+       {std::pair{"eos_token", options.eos_token}, {"pad_token", options.pad_token}}) {
     if (seen.count(text) == 0) {
-      throw ConfigError(std::string("tokenizer: ") + key + " '" + text + "' is not among added_tokens; add it there");
+      throw ConfigError(std::string("tokenizer: ") + key + " '" + text +
+                        "' is not among added_tokens; add it there");
     }
   }
   if (!IsUtf8(options.alphabet)) throw ConfigError("tokenizer: alphabet is no UTF-8");
   const std::size_t least = options.added_tokens.size() + 256;
   const auto size = static_cast<std::int64_t>(options.vocab_size);
   if (options.alphabet.empty() && (size < static_cast<std::int64_t>(least) || size > kMaxTokenId)) {
-    throw ConfigError("tokenizer: vocab_size " + std::to_string(size) + " is not within " + std::to_string(least) +
-                      " (the added tokens and 256 bytes) to " + std::to_string(kMaxTokenId));
+    throw ConfigError("tokenizer: vocab_size " + std::to_string(size) + " is not within " +
+                      std::to_string(least) + " (the added tokens and 256 bytes) to " +
+                      std::to_string(kMaxTokenId));
   }
 }
 
@@ -192,7 +204,8 @@ std::vector<Word> CountWords(const std::vector<std::string>& corpus, const Token
 
 }  // namespace
 
-TokenizerParts TrainTokenizer(const std::vector<std::string>& corpus, const Tokenizer::TrainOptions& options) {
+TokenizerParts TrainTokenizer(const std::vector<std::string>& corpus,
+                              const Tokenizer::TrainOptions& options) {
   CheckOptions(options);
   TokenizerParts parts;
   parts.name = "tokenizer";
@@ -204,14 +217,16 @@ TokenizerParts TrainTokenizer(const std::vector<std::string>& corpus, const Toke
   std::vector<std::string> texts;
   std::set<std::string> reserved;
   for (const auto& token : options.added_tokens) {
-    parts.added_tokens.push_back(
-        {.text = token.text, .id = static_cast<std::int32_t>(texts.size()), .special = token.special});
+    parts.added_tokens.push_back({.text = token.text,
+                                  .id = static_cast<std::int32_t>(texts.size()),
+                                  .special = token.special});
     reserved.insert(token.text);
     texts.push_back(token.text);
   }
   for (int i = 0; i < 256; ++i) {
     const unsigned char byte = BytesByStandIn()[i];
-    const bool kept = options.alphabet.empty() || options.alphabet.find(static_cast<char>(byte)) != std::string::npos;
+    const bool kept = options.alphabet.empty() ||
+                      options.alphabet.find(static_cast<char>(byte)) != std::string::npos;
     if (kept) texts.emplace_back(StandIn(byte));
   }
   const auto list_vocab = [&parts](const std::vector<std::string>& all) {

@@ -16,7 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       std::size_t count = cogent::SizeOf(view.dtype);
       for (const std::int64_t dimension : view.shape) count *= static_cast<std::size_t>(dimension);
       if (count != view.bytes.size()) std::abort();
-      for (const std::byte byte : view.bytes) sum += static_cast<unsigned>(byte);  // every byte can be read
+      for (const std::byte byte : view.bytes)
+        sum += static_cast<unsigned>(byte);  // every byte can be read
       total += view.bytes.size();
     }
     if (total > size || (sum > 0 && total == 0)) std::abort();

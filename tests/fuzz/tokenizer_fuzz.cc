@@ -1,5 +1,6 @@
 // Any text is a tokenizer.json or a DataError; one that is read can be written, read again and used
-// on any bytes. An input is a file, a NUL, and the text to encode; without a NUL it is the text alone.
+// on any bytes. An input is a file, a NUL, and the text to encode; without a NUL it is the text
+// alone.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -12,9 +13,11 @@
 namespace {
 
 const cogent::Tokenizer& Words() {
-  static const cogent::Tokenizer tokenizer = cogent::Tokenizer::Train(
-      {"it's the sum of the sums  of 12 and 34", "the sums\n\nthe sum"},
-      {.vocab_size = 290, .added_tokens = {{"<|end|>", true}, {"<|pad|>", true}, {"<think>"}}, .split_digits = false});
+  static const cogent::Tokenizer tokenizer =
+      cogent::Tokenizer::Train({"it's the sum of the sums  of 12 and 34", "the sums\n\nthe sum"},
+                               {.vocab_size = 290,
+                                .added_tokens = {{"<|end|>", true}, {"<|pad|>", true}, {"<think>"}},
+                                .split_digits = false});
   return tokenizer;
 }
 
@@ -40,7 +43,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (end == std::string_view::npos) return 0;
   try {
     const auto tokenizer = cogent::Tokenizer::Parse(input.substr(0, end), "fuzz");
-    if (cogent::Tokenizer::Parse(tokenizer.ToJson(), "again").Encode(text) != tokenizer.Encode(text)) std::abort();
+    if (cogent::Tokenizer::Parse(tokenizer.ToJson(), "again").Encode(text) !=
+        tokenizer.Encode(text))
+      std::abort();
     Use(tokenizer, text);
   } catch (const cogent::DataError&) {
   }

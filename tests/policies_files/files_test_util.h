@@ -22,16 +22,17 @@ class ScratchFolder {
  public:
   ScratchFolder() {
     const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    path_ = std::filesystem::path(testing::TempDir()) /
-            ("cogent-" + std::to_string(::getpid()) + "-" + info->test_suite_name() + "-" + info->name());
+    path_ =
+        std::filesystem::path(testing::TempDir()) / ("cogent-" + std::to_string(::getpid()) + "-" +
+                                                     info->test_suite_name() + "-" + info->name());
     std::filesystem::create_directories(path_);
   }
   ~ScratchFolder() { std::filesystem::remove_all(path_); }
   std::string operator/(const std::string& name) const { return (path_ / name).string(); }
   std::string path() const { return path_.string(); }
   std::size_t CountFiles() const {
-    return static_cast<std::size_t>(
-        std::distance(std::filesystem::directory_iterator(path_), std::filesystem::directory_iterator()));
+    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path_),
+                                                  std::filesystem::directory_iterator()));
   }
 
  private:
@@ -50,7 +51,9 @@ inline void WriteText(const std::string& path, std::string_view text) {
   std::ofstream(path, std::ios::binary) << text;
 }
 
-inline std::string Stored(const std::string& name) { return std::string(COGENT_SOURCE_DIR) + "/tests/data/" + name; }
+inline std::string Stored(const std::string& name) {
+  return std::string(COGENT_SOURCE_DIR) + "/tests/data/" + name;
+}
 
 // The message of the DataError that `action` throws; empty (and a failure) when it throws none.
 template <typename Action>

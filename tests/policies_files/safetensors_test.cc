@@ -15,7 +15,9 @@ namespace {
 
 using testing::HasSubstr;
 
-std::span<const std::byte> Bytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+std::span<const std::byte> Bytes(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 // A file of this header and so many zero bytes of data.
 std::string FileOf(std::string_view header, std::size_t data) {
@@ -29,7 +31,9 @@ std::string Refusal(std::string_view file) {
   return DataErrorOf([&] { SafetensorsFile::Parse(Bytes(file), "m.safetensors"); });
 }
 
-std::string RefusalOf(std::string_view header, std::size_t data) { return Refusal(FileOf(header, data)); }
+std::string RefusalOf(std::string_view header, std::size_t data) {
+  return Refusal(FileOf(header, data));
+}
 
 const char* const kTwo =
     R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[3],"data_offsets":[8,11]}})";
@@ -38,10 +42,11 @@ TEST(Safetensors, ReadsBackWhatItWrote) {
   ScratchFolder folder;
   const std::vector<float> numbers = {1.5f, -2.0f, 3.0f, 0.0f, 7.0f, 1e-30f};
   const std::string raw = "\x01\x02\x03";
-  WriteSafetensors(folder / "x", {{"w \"quoted\" é\n", {DType::kF32, {2, 3}, std::as_bytes(std::span(numbers))}},
-                                  {"scalar", {DType::kU8, {}, Bytes(raw).first(1)}},
-                                  {"empty", {DType::kF64, {0, 5}, {}}},
-                                  {"raw", {DType::kF8E4M3, {3}, Bytes(raw)}}},
+  WriteSafetensors(folder / "x",
+                   {{"w \"quoted\" é\n", {DType::kF32, {2, 3}, std::as_bytes(std::span(numbers))}},
+                    {"scalar", {DType::kU8, {}, Bytes(raw).first(1)}},
+                    {"empty", {DType::kF64, {0, 5}, {}}},
+                    {"raw", {DType::kF8E4M3, {3}, Bytes(raw)}}},
                    {{"format", "pt"}, {"step", "7"}});
   const SafetensorsFile file = SafetensorsFile::Open(folder / "x");
   ASSERT_EQ(file.tensors().size(), 4u);
@@ -80,7 +85,8 @@ TEST(Safetensors, ReadsAFileOfThePythonPackage) {  // tests/oracles/make_safeten
 TEST(Safetensors, DataStartAtAMultipleOf64BytesAndNamesAreSorted) {
   ScratchFolder folder;
   for (std::size_t length = 1; length < 140; ++length) {
-    WriteSafetensors(folder / "x", {{std::string(length, 'n'), {DType::kU8, {2}, Bytes("ab")}}, {"a", {DType::kU8, {1}, Bytes("c")}}});
+    WriteSafetensors(folder / "x", {{std::string(length, 'n'), {DType::kU8, {2}, Bytes("ab")}},
+                                    {"a", {DType::kU8, {1}, Bytes("c")}}});
     const std::string file = ReadText(folder / "x");
     std::uint64_t header = 0;
     std::memcpy(&header, file.data(), 8);
@@ -92,7 +98,8 @@ TEST(Safetensors, DataStartAtAMultipleOf64BytesAndNamesAreSorted) {
 
 TEST(Safetensors, EqualInputGivesAnEqualFile) {
   ScratchFolder folder;
-  const std::map<std::string, TensorView> tensors = {{"b", {DType::kI16, {1}, Bytes("xy")}}, {"a", {DType::kU8, {1}, Bytes("z")}}};
+  const std::map<std::string, TensorView> tensors = {{"b", {DType::kI16, {1}, Bytes("xy")}},
+                                                     {"a", {DType::kU8, {1}, Bytes("z")}}};
   WriteSafetensors(folder / "1", tensors, {{"k", "v"}});
   WriteSafetensors(folder / "2", tensors, {{"k", "v"}});
   EXPECT_EQ(ReadText(folder / "1"), ReadText(folder / "2"));
@@ -100,13 +107,17 @@ TEST(Safetensors, EqualInputGivesAnEqualFile) {
 
 TEST(Safetensors, EveryTypeHasItsNameAndSize) {
   const std::vector<std::tuple<DType, std::string, std::size_t>> types = {
-      {DType::kF64, "F64", 8}, {DType::kF32, "F32", 4},         {DType::kF16, "F16", 2},         {DType::kBF16, "BF16", 2},
-      {DType::kI64, "I64", 8}, {DType::kF8E4M3, "F8_E4M3", 1}, {DType::kF8E5M2, "F8_E5M2", 1}, {DType::kI32, "I32", 4},
-      {DType::kI16, "I16", 2}, {DType::kI8, "I8", 1},           {DType::kU8, "U8", 1},           {DType::kBool, "BOOL", 1}};
+      {DType::kF64, "F64", 8},        {DType::kF32, "F32", 4}, {DType::kF16, "F16", 2},
+      {DType::kBF16, "BF16", 2},      {DType::kI64, "I64", 8}, {DType::kF8E4M3, "F8_E4M3", 1},
+      {DType::kF8E5M2, "F8_E5M2", 1}, {DType::kI32, "I32", 4}, {DType::kI16, "I16", 2},
+      {DType::kI8, "I8", 1},          {DType::kU8, "U8", 1},   {DType::kBool, "BOOL", 1}};
   for (const auto& [dtype, name, size] : types) {
     EXPECT_EQ(NameOf(dtype), name);
     EXPECT_EQ(SizeOf(dtype), size);
-    const std::string file = FileOf(R"({"x":{"dtype":")" + name + R"(","shape":[1],"data_offsets":[0,)" + std::to_string(size) + "]}}", size);
+    const std::string file =
+        FileOf(R"({"x":{"dtype":")" + name + R"(","shape":[1],"data_offsets":[0,)" +
+                   std::to_string(size) + "]}}",
+               size);
     EXPECT_EQ(SafetensorsFile::Parse(Bytes(file), "f").Get("x").dtype, dtype);
   }
 }
@@ -119,7 +130,9 @@ TEST(Safetensors, AFileCutAnywhereIsRefused) {
   }
 }
 
-TEST(Safetensors, LeftOverBytesAreRefused) { EXPECT_THAT(RefusalOf(kTwo, 12), HasSubstr("1 bytes at the end belong to no tensor")); }
+TEST(Safetensors, LeftOverBytesAreRefused) {
+  EXPECT_THAT(RefusalOf(kTwo, 12), HasSubstr("1 bytes at the end belong to no tensor"));
+}
 
 TEST(Safetensors, AHeaderOver100MegabytesIsRefused) {
   std::string file = FileOf("{}", 0);
@@ -142,7 +155,8 @@ TEST(Safetensors, AHeaderThatIsNoJsonObjectIsRefused) {
 
 TEST(Safetensors, ANameThatOccursTwiceIsRefused) {
   const std::string entry = R"({"dtype":"U8","shape":[1],"data_offsets":[0,1]})";
-  EXPECT_THAT(RefusalOf("{\"a\":" + entry + ",\"a\":" + entry + "}", 1), HasSubstr("'a' occurs twice"));
+  EXPECT_THAT(RefusalOf("{\"a\":" + entry + ",\"a\":" + entry + "}", 1),
+              HasSubstr("'a' occurs twice"));
 }
 
 TEST(Safetensors, OffsetsOutsideTheDataAreRefused) {
@@ -176,7 +190,8 @@ TEST(Safetensors, ASizeThatIsNotShapeTimesElementIsRefused) {
 TEST(Safetensors, OverlapAndGapAreRefused) {
   const auto with = [](const std::string& a, const std::string& b, std::size_t data) {
     return RefusalOf(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":)" + a +
-                         R"(},"b":{"dtype":"U8","shape":[2],"data_offsets":)" + b + "}}", data);
+                         R"(},"b":{"dtype":"U8","shape":[2],"data_offsets":)" + b + "}}",
+                     data);
   };
   EXPECT_THAT(with("[0,2]", "[1,3]", 3), HasSubstr("'b': its data overlap"));
   EXPECT_THAT(with("[0,2]", "[0,2]", 2), HasSubstr("overlap"));
@@ -186,9 +201,12 @@ TEST(Safetensors, OverlapAndGapAreRefused) {
 
 TEST(Safetensors, EntriesOfAnotherKindAreRefused) {
   EXPECT_THAT(RefusalOf(R"({"a":1})", 0), HasSubstr("no object"));
-  EXPECT_THAT(RefusalOf(R"({"a":{"shape":[],"data_offsets":[0,1]}})", 1), HasSubstr("dtype is missing"));
-  EXPECT_THAT(RefusalOf(R"({"a":{"dtype":"F31","shape":[],"data_offsets":[0,1]}})", 1), HasSubstr("unknown dtype 'F31'; known: F64"));
-  EXPECT_THAT(RefusalOf(R"({"a":{"dtype":"U8","data_offsets":[0,1]}})", 1), HasSubstr("shape is missing"));
+  EXPECT_THAT(RefusalOf(R"({"a":{"shape":[],"data_offsets":[0,1]}})", 1),
+              HasSubstr("dtype is missing"));
+  EXPECT_THAT(RefusalOf(R"({"a":{"dtype":"F31","shape":[],"data_offsets":[0,1]}})", 1),
+              HasSubstr("unknown dtype 'F31'; known: F64"));
+  EXPECT_THAT(RefusalOf(R"({"a":{"dtype":"U8","data_offsets":[0,1]}})", 1),
+              HasSubstr("shape is missing"));
   EXPECT_THAT(RefusalOf(R"({"__metadata__":{"a":1}})", 0), HasSubstr("'a' is no string"));
   EXPECT_THAT(RefusalOf(R"({"__metadata__":[]})", 0), HasSubstr("no object of strings"));
 }
@@ -197,25 +215,43 @@ TEST(Safetensors, AMissingTensorIsNamed) {
   const std::string file = FileOf("{}", 0);
   const SafetensorsFile empty = SafetensorsFile::Parse(Bytes(file), "m.safetensors");
   EXPECT_FALSE(empty.Has("lm_head.weight"));
-  EXPECT_THAT(DataErrorOf([&] { empty.Get("lm_head.weight"); }), HasSubstr("m.safetensors: tensor 'lm_head.weight' is missing"));
+  EXPECT_THAT(DataErrorOf([&] { empty.Get("lm_head.weight"); }),
+              HasSubstr("m.safetensors: tensor 'lm_head.weight' is missing"));
 }
 
 TEST(Safetensors, WhatIsNoFileIsRefused) {
   ScratchFolder folder;
-  EXPECT_THAT(DataErrorOf([&] { SafetensorsFile::Open(folder / "absent"); }), HasSubstr("absent: cannot be opened"));
-  EXPECT_THAT(DataErrorOf([&] { SafetensorsFile::Open(folder.path()); }), HasSubstr("no regular file"));
+  EXPECT_THAT(DataErrorOf([&] { SafetensorsFile::Open(folder / "absent"); }),
+              HasSubstr("absent: cannot be opened"));
+  EXPECT_THAT(DataErrorOf([&] { SafetensorsFile::Open(folder.path()); }),
+              HasSubstr("no regular file"));
   WriteText(folder / "empty", "");
-  EXPECT_THAT(DataErrorOf([&] { SafetensorsFile::Open(folder / "empty"); }), HasSubstr("too short"));
+  EXPECT_THAT(DataErrorOf([&] { SafetensorsFile::Open(folder / "empty"); }),
+              HasSubstr("too short"));
 }
 
 TEST(Safetensors, BytesThatDoNotFitTheShapeAreNotWritten) {
   ScratchFolder folder;
   WriteText(folder / "x", "old");
-  const auto write = [&](const std::string& name, TensorView view) { WriteSafetensors(folder / "x", {{name, view}}); };
-  EXPECT_THAT(DataErrorOf([&] { write("a", {DType::kF32, {2}, Bytes("1234")}); }), HasSubstr("shape [2] of F32"));
-  EXPECT_THAT(DataErrorOf([&] { write("a", {DType::kU8, {-1, -4}, Bytes("1234")}); }), HasSubstr("shape [-1, -4]"));
-  EXPECT_THAT(DataErrorOf([&] { write("__metadata__", {DType::kU8, {4}, Bytes("1234")}); }), HasSubstr("cannot be named"));
-  EXPECT_THAT(DataErrorOf([&] { write("\xFF", {DType::kU8, {4}, Bytes("1234")}); }), HasSubstr("no UTF-8"));
+  const auto write = [&](const std::string& name, TensorView view) {
+    WriteSafetensors(folder / "x", {{name, view}});
+  };
+  EXPECT_THAT(DataErrorOf([&] {
+                write("a", {DType::kF32, {2}, Bytes("1234")});
+              }),
+              HasSubstr("shape [2] of F32"));
+  EXPECT_THAT(DataErrorOf([&] {
+                write("a", {DType::kU8, {-1, -4}, Bytes("1234")});
+              }),
+              HasSubstr("shape [-1, -4]"));
+  EXPECT_THAT(DataErrorOf([&] {
+                write("__metadata__", {DType::kU8, {4}, Bytes("1234")});
+              }),
+              HasSubstr("cannot be named"));
+  EXPECT_THAT(DataErrorOf([&] {
+                write("\xFF", {DType::kU8, {4}, Bytes("1234")});
+              }),
+              HasSubstr("no UTF-8"));
   EXPECT_EQ(ReadText(folder / "x"), "old");
   EXPECT_EQ(folder.CountFiles(), 1u);
 }
@@ -248,15 +284,20 @@ TEST(Safetensors, AFullDiskLeavesTheOldFileWholeAndNothingBeside) {
 TEST(Safetensors, OnlyRegularFilesAreReplaced) {
   EXPECT_THAT(DataErrorOf([] { WriteSafetensors("/dev/full", {}); }), HasSubstr("no regular file"));
   ScratchFolder folder;
-  EXPECT_THAT(DataErrorOf([&] { WriteSafetensors(folder.path(), {}); }), HasSubstr("no regular file"));
-  EXPECT_THAT(DataErrorOf([&] { WriteSafetensors(folder / "no/folder/x", {}); }), HasSubstr("does the folder"));
+  EXPECT_THAT(DataErrorOf([&] { WriteSafetensors(folder.path(), {}); }),
+              HasSubstr("no regular file"));
+  EXPECT_THAT(DataErrorOf([&] { WriteSafetensors(folder / "no/folder/x", {}); }),
+              HasSubstr("does the folder"));
 }
 
 TEST(SafetensorsDir, ReadsOneFileOrTheShardsThatTheMapNames) {
   ScratchFolder folder;
-  EXPECT_THAT(DataErrorOf([&] { SafetensorsDir::Open(folder.path()); }), HasSubstr("holds neither"));
-  WriteSafetensors(folder / "one", {{"a", {DType::kU8, {1}, Bytes("1")}}, {"unlisted", {DType::kU8, {1}, Bytes("9")}}});
-  WriteSafetensors(folder / "two", {{"b", {DType::kU8, {1}, Bytes("2")}}, {"c", {DType::kU8, {1}, Bytes("3")}}});
+  EXPECT_THAT(DataErrorOf([&] { SafetensorsDir::Open(folder.path()); }),
+              HasSubstr("holds neither"));
+  WriteSafetensors(folder / "one", {{"a", {DType::kU8, {1}, Bytes("1")}},
+                                    {"unlisted", {DType::kU8, {1}, Bytes("9")}}});
+  WriteSafetensors(folder / "two",
+                   {{"b", {DType::kU8, {1}, Bytes("2")}}, {"c", {DType::kU8, {1}, Bytes("3")}}});
   const std::string index = folder / "model.safetensors.index.json";
   WriteText(index, R"({"metadata":{"total_size":3},"weight_map":{"c":"two","a":"one","b":"two"}})");
   const SafetensorsDir sharded = SafetensorsDir::Open(folder.path());
@@ -277,7 +318,8 @@ TEST(SafetensorsDir, AMapThatDoesNotHoldIsRefused) {
   EXPECT_THAT(with("[]"), HasSubstr("weight_map"));
   EXPECT_THAT(with(R"({"weight_map":{"a":1}})"), HasSubstr("no string"));
   EXPECT_THAT(with(R"({"weight_map":{"a":"one","b":"one"}})"), HasSubstr("tensor 'b' is missing"));
-  EXPECT_THAT(with(R"({"weight_map":{"a":"one","b":"gone"}})"), HasSubstr("gone: cannot be opened"));
+  EXPECT_THAT(with(R"({"weight_map":{"a":"one","b":"gone"}})"),
+              HasSubstr("gone: cannot be opened"));
   EXPECT_THAT(with(R"({"weight_map":{"a":"../one"}})"), HasSubstr("no file name of this folder"));
   EXPECT_THAT(with(R"({"weight_map":{"a":"one","a":"two"}})"), HasSubstr("occurs twice"));
 }
@@ -285,7 +327,8 @@ TEST(SafetensorsDir, AMapThatDoesNotHoldIsRefused) {
 RC_GTEST_PROP(Safetensors, AnyTensorsSurviveARoundTrip, ()) {
   const std::string path = testing::TempDir() + "cogent-roundtrip-" + std::to_string(::getpid());
   const auto content = *rc::gen::container<std::map<std::string, std::string>>(
-      rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::inRange<char>(1, 127))), rc::gen::arbitrary<std::string>());
+      rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::inRange<char>(1, 127))),
+      rc::gen::arbitrary<std::string>());
   std::map<std::string, TensorView> tensors;
   for (const auto& [name, data] : content) {
     tensors[name] = {DType::kI8, {1, static_cast<std::int64_t>(data.size())}, Bytes(data)};
@@ -297,7 +340,8 @@ RC_GTEST_PROP(Safetensors, AnyTensorsSurviveARoundTrip, ()) {
   for (const auto& [name, data] : content) {
     const TensorView& view = file.Get(name);
     RC_ASSERT(view.shape == tensors[name].shape);
-    RC_ASSERT(std::string(reinterpret_cast<const char*>(view.bytes.data()), view.bytes.size()) == data);
+    RC_ASSERT(std::string(reinterpret_cast<const char*>(view.bytes.data()), view.bytes.size()) ==
+              data);
   }
 }
 
@@ -307,7 +351,8 @@ RC_GTEST_PROP(Safetensors, AFlippedByteIsReadOrRefusedButNeverOutOfBounds, (std:
   try {
     const SafetensorsFile read = SafetensorsFile::Parse(Bytes(file), "f");
     for (const auto& [name, view] : read.tensors()) {
-      RC_ASSERT(reinterpret_cast<const char*>(view.bytes.data()) + view.bytes.size() <= file.data() + file.size());
+      RC_ASSERT(reinterpret_cast<const char*>(view.bytes.data()) + view.bytes.size() <=
+                file.data() + file.size());
     }
   } catch (const DataError&) {
   }

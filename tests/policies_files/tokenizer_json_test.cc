@@ -55,23 +55,32 @@ TEST(TokenizerJson, WhatIsNotSupportedIsRefusedByName) {
       {"/truncation", R"({"max_length":5})", "t.json: truncation: is not supported"},
       {"/padding", R"({"strategy":"BatchLongest"})", "t.json: padding: is not supported"},
       {"/pre_tokenizer", "null", "t.json: pre_tokenizer: is missing"},
-      {"/pre_tokenizer/type", R"("Metaspace")", "t.json: pre_tokenizer: type 'Metaspace' cannot be read"},
-      {"/pre_tokenizer", R"({"type":"Sequence","pretokenizers":[]})", "pre_tokenizer.pretokenizers: is empty"},
-      {"/pre_tokenizer", R"({"type":"Sequence","pretokenizers":[{"type":"Split"},{"type":"ByteLevel"}]})",
+      {"/pre_tokenizer/type", R"("Metaspace")",
+       "t.json: pre_tokenizer: type 'Metaspace' cannot be read"},
+      {"/pre_tokenizer", R"({"type":"Sequence","pretokenizers":[]})",
+       "pre_tokenizer.pretokenizers: is empty"},
+      {"/pre_tokenizer",
+       R"({"type":"Sequence","pretokenizers":[{"type":"Split"},{"type":"ByteLevel"}]})",
        "pre_tokenizer.pretokenizers[0]: type 'Split' cannot be read"},
-      {"/pre_tokenizer", R"({"type":"Sequence","pretokenizers":[{"type":"Digits"}]})", "type 'Digits' cannot be read here"},
-      {"/pre_tokenizer/add_prefix_space", "1", "pre_tokenizer.add_prefix_space: is missing or neither"},
+      {"/pre_tokenizer", R"({"type":"Sequence","pretokenizers":[{"type":"Digits"}]})",
+       "type 'Digits' cannot be read here"},
+      {"/pre_tokenizer/add_prefix_space", "1",
+       "pre_tokenizer.add_prefix_space: is missing or neither"},
       {"/decoder", "null", "t.json: decoder: is missing"},
       {"/decoder/type", R"("Fuse")", "t.json: decoder: type 'Fuse' cannot be read"},
-      {"/post_processor", R"({"type":"TemplateProcessing"})", "t.json: post_processor: type 'TemplateProcessing'"},
+      {"/post_processor", R"({"type":"TemplateProcessing"})",
+       "t.json: post_processor: type 'TemplateProcessing'"},
       {"/model/type", R"("Unigram")", "t.json: model.type: 'Unigram' cannot be read"},
       {"/model/dropout", "0.1", "t.json: model.dropout: is not supported"},
-      {"/model/unk_token", R"("a")", "t.json: model.unk_token: is not supported where bytes lack a token"},
+      {"/model/unk_token", R"("a")",
+       "t.json: model.unk_token: is not supported where bytes lack a token"},
       {"/model/byte_fallback", "true", "t.json: model.byte_fallback: is not supported"},
       {"/model/ignore_merges", "true", "t.json: model.ignore_merges: is not supported"},
-      {"/model/continuing_subword_prefix", R"("##")", "model.continuing_subword_prefix: is not supported"},
+      {"/model/continuing_subword_prefix", R"("##")",
+       "model.continuing_subword_prefix: is not supported"},
       {"/model/end_of_word_suffix", R"("</w>")", "model.end_of_word_suffix: is not supported"}};
-  for (const auto& [pointer, value, message] : cases) EXPECT_THAT(RefusalOf(pointer, value), HasSubstr(message)) << pointer;
+  for (const auto& [pointer, value, message] : cases)
+    EXPECT_THAT(RefusalOf(pointer, value), HasSubstr(message)) << pointer;
 }
 
 TEST(TokenizerJson, WhatIsBrokenIsRefusedWithItsPlace) {
@@ -97,16 +106,21 @@ TEST(TokenizerJson, WhatIsBrokenIsRefusedWithItsPlace) {
       {"/added_tokens/0/content", "null", "added_tokens[0].content: is missing or no text"},
       {"/added_tokens/0/lstrip", R"("yes")", "added_tokens[0].lstrip: is missing or neither"},
       {"/added_tokens/1", R"({"id":4,"content":"x"})", "added_tokens[1]: id 4 occurs twice"},
-      {"/added_tokens/1", R"({"id":5,"content":"<|end|>"})", "added_tokens[1]: content '<|end|>' occurs twice"}};
-  for (const auto& [pointer, value, message] : cases) EXPECT_THAT(RefusalOf(pointer, value), HasSubstr(message)) << pointer;
-  EXPECT_THAT(DataErrorOf([] { Tokenizer::Parse("{\"a\":", "t.json"); }), HasSubstr("t.json: is no JSON"));
-  EXPECT_THAT(DataErrorOf([] { Tokenizer::Load("/nowhere/t.json"); }), HasSubstr("/nowhere/t.json: cannot be opened"));
+      {"/added_tokens/1", R"({"id":5,"content":"<|end|>"})",
+       "added_tokens[1]: content '<|end|>' occurs twice"}};
+  for (const auto& [pointer, value, message] : cases)
+    EXPECT_THAT(RefusalOf(pointer, value), HasSubstr(message)) << pointer;
+  EXPECT_THAT(DataErrorOf([] { Tokenizer::Parse("{\"a\":", "t.json"); }),
+              HasSubstr("t.json: is no JSON"));
+  EXPECT_THAT(DataErrorOf([] { Tokenizer::Load("/nowhere/t.json"); }),
+              HasSubstr("/nowhere/t.json: cannot be opened"));
 }
 
 TEST(TokenizerJson, AFileCutAnywhereIsRefused) {
   const std::string whole = Small().dump();
   for (std::size_t length = 0; length < whole.size(); ++length) {
-    EXPECT_THROW(Tokenizer::Parse(std::string_view(whole).substr(0, length), "t"), DataError) << length;
+    EXPECT_THROW(Tokenizer::Parse(std::string_view(whole).substr(0, length), "t"), DataError)
+        << length;
   }
 }
 
@@ -114,13 +128,16 @@ TEST(TokenizerJson, ANameOfTheEndTokenIsTakenFromTheConfigBeside) {
   ScratchFolder folder;
   WriteText(folder / "tokenizer.json", Small().dump());
   EXPECT_EQ(Tokenizer::Load(folder / "tokenizer.json").eos_id(), 4);  // our own name is known
-  EXPECT_THAT(DataErrorOf([&] { Tokenizer::Load(folder / "tokenizer.json").pad_id(); }), HasSubstr("set \"pad_token\""));
-  WriteText(folder / "tokenizer_config.json", R"({"eos_token": {"content": "c"}, "pad_token": "zz"})");
+  EXPECT_THAT(DataErrorOf([&] { Tokenizer::Load(folder / "tokenizer.json").pad_id(); }),
+              HasSubstr("set \"pad_token\""));
+  WriteText(folder / "tokenizer_config.json",
+            R"({"eos_token": {"content": "c"}, "pad_token": "zz"})");
   const Tokenizer tokenizer = Tokenizer::Load(folder / "tokenizer.json");
   EXPECT_EQ(tokenizer.eos_id(), 2);
   EXPECT_THAT(DataErrorOf([&] { tokenizer.pad_id(); }), HasSubstr("'zz' is not in the vocabulary"));
   WriteText(folder / "tokenizer_config.json", R"({"eos_token": 7})");
-  EXPECT_THAT(DataErrorOf([&] { Tokenizer::Load(folder / "tokenizer.json"); }), HasSubstr("tokenizer_config.json: eos_token"));
+  EXPECT_THAT(DataErrorOf([&] { Tokenizer::Load(folder / "tokenizer.json"); }),
+              HasSubstr("tokenizer_config.json: eos_token"));
 }
 
 }  // namespace

@@ -21,8 +21,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using Ids = std::vector<std::int32_t>;
 
-const std::vector<Tokenizer::AddedToken> kAdded = {{"<|end|>", true}, {"<|pad|>", true}, {"<think>"},
-                                                   {"</think>"},      {"<answer>"},      {"</answer>"}};
+const std::vector<Tokenizer::AddedToken> kAdded = {
+    {"<|end|>", true}, {"<|pad|>", true}, {"<think>"}, {"</think>"}, {"<answer>"}, {"</answer>"}};
 
 std::vector<std::string> Corpus() {
   std::vector<std::string> lines;
@@ -35,14 +35,18 @@ std::vector<std::string> Corpus() {
 std::map<std::string, Tokenizer> TrainAll() {
   std::map<std::string, Tokenizer> all;
   all.emplace("digits", Tokenizer::Train(Corpus(), {.vocab_size = 420, .added_tokens = kAdded}));
-  all.emplace("words", Tokenizer::Train(Corpus(), {.vocab_size = 700, .added_tokens = kAdded, .split_digits = false}));
+  all.emplace("words",
+              Tokenizer::Train(Corpus(),
+                               {.vocab_size = 700, .added_tokens = kAdded, .split_digits = false}));
   all.emplace("bytes", Tokenizer::Train({}, {.vocab_size = 262, .added_tokens = kAdded}));
-  all.emplace("alphabet", Tokenizer::Train(Corpus(), {.added_tokens = kAdded, .alphabet = "0123456789+-*/=()., \né数"}));
+  all.emplace("alphabet", Tokenizer::Train(Corpus(), {.added_tokens = kAdded,
+                                                      .alphabet = "0123456789+-*/=()., \né数"}));
   return all;
 }
 
 const Tokenizer& Bytes() {
-  static const Tokenizer tokenizer = Tokenizer::Train({}, {.vocab_size = 262, .added_tokens = kAdded});
+  static const Tokenizer tokenizer =
+      Tokenizer::Train({}, {.vocab_size = 262, .added_tokens = kAdded});
   return tokenizer;
 }
 
@@ -62,14 +66,19 @@ TEST(Tokenizer, TrainsTheStoredFilesAgain) {
 TEST(Tokenizer, GivesTheIdsThatTheReferencePackageGives) {
   for (const std::string name : {"digits", "words", "bytes", "alphabet"}) {
     const Tokenizer tokenizer = Tokenizer::Load(Stored("tokenizers/trained/" + name + ".json"));
-    const auto cases = nlohmann::json::parse(ReadText(Stored("tokenizers/trained/" + name + ".cases.json")));
+    const auto cases =
+        nlohmann::json::parse(ReadText(Stored("tokenizers/trained/" + name + ".cases.json")));
     ASSERT_GT(cases["encode"].size(), 200u);
     for (const auto& item : cases["encode"]) {
-      EXPECT_EQ(tokenizer.Encode(item["text"].get<std::string>()), item["ids"].get<Ids>()) << name << item["text"];
+      EXPECT_EQ(tokenizer.Encode(item["text"].get<std::string>()), item["ids"].get<Ids>())
+          << name << item["text"];
     }
     for (const auto& item : cases["decode"]) {
-      EXPECT_EQ(tokenizer.Decode(item["ids"].get<Ids>()), item["text"].get<std::string>()) << name << item["ids"];
-      EXPECT_EQ(tokenizer.Decode(item["ids"].get<Ids>(), true), item["without_special"].get<std::string>()) << name;
+      EXPECT_EQ(tokenizer.Decode(item["ids"].get<Ids>()), item["text"].get<std::string>())
+          << name << item["ids"];
+      EXPECT_EQ(tokenizer.Decode(item["ids"].get<Ids>(), true),
+                item["without_special"].get<std::string>())
+          << name;
     }
   }
 }
@@ -78,7 +87,8 @@ TEST(Tokenizer, ReadsFilesOfOtherMakersWithEqualIds) {
   for (const std::string name : {"gpt2", "smollm"}) {
     const Tokenizer tokenizer = Tokenizer::Load(Stored("tokenizers/" + name + "/tokenizer.json"));
     const Tokenizer again = Tokenizer::Parse(tokenizer.ToJson(), name);
-    const auto cases = nlohmann::json::parse(ReadText(Stored("tokenizers/" + name + "/cases.json")));
+    const auto cases =
+        nlohmann::json::parse(ReadText(Stored("tokenizers/" + name + "/cases.json")));
     EXPECT_EQ(tokenizer.vocab_size(), cases["vocab_size"].get<int>());
     ASSERT_GT(cases["cases"].size(), 300u);
     for (const auto& item : cases["cases"]) {
@@ -89,11 +99,14 @@ TEST(Tokenizer, ReadsFilesOfOtherMakersWithEqualIds) {
       EXPECT_EQ(tokenizer.Decode(ids, true), item["decoded_skip_special"].get<std::string>());
     }
     for (const auto& item : cases["decode_cases"]) {
-      EXPECT_EQ(tokenizer.Decode(item["ids"].get<Ids>()), item["decoded"].get<std::string>()) << name << item["ids"];
-      EXPECT_EQ(tokenizer.Decode(item["ids"].get<Ids>(), true), item["decoded_skip_special"].get<std::string>());
+      EXPECT_EQ(tokenizer.Decode(item["ids"].get<Ids>()), item["decoded"].get<std::string>())
+          << name << item["ids"];
+      EXPECT_EQ(tokenizer.Decode(item["ids"].get<Ids>(), true),
+                item["decoded_skip_special"].get<std::string>());
     }
     for (const auto& item : cases["chat_cases"]) {
-      EXPECT_EQ(tokenizer.Encode(item["rendered"].get<std::string>()), item["ids"].get<Ids>()) << item["rendered"];
+      EXPECT_EQ(tokenizer.Encode(item["rendered"].get<std::string>()), item["ids"].get<Ids>())
+          << item["rendered"];
     }
   }
 }
@@ -104,7 +117,8 @@ TEST(Tokenizer, AddedTokensGetTheFirstIdsAndAreOneIdWhereverTheyStand) {
   EXPECT_EQ(t.eos_id(), 0);
   EXPECT_EQ(t.pad_id(), 1);
   const std::int32_t x = *t.TokenToId("x");
-  EXPECT_THAT(t.Encode("<think>x</think><answer>x</answer>x<|end|>"), ElementsAre(2, x, 3, 4, x, 5, x, 0));
+  EXPECT_THAT(t.Encode("<think>x</think><answer>x</answer>x<|end|>"),
+              ElementsAre(2, x, 3, 4, x, 5, x, 0));
   EXPECT_EQ(t.Decode(Ids{2, x, 0, 1}), "<think>x<|end|><|pad|>");
   EXPECT_EQ(t.Decode(Ids{2, x, 0, 1}, true), "<think>x");
   EXPECT_EQ(t.TokenBytes(2), "<think>");
@@ -122,15 +136,17 @@ TEST(Tokenizer, TheLongestAddedTokenAtThePlaceWins) {
 TEST(Tokenizer, SplitDigitsMakesEveryDigitAToken) {
   const std::vector<std::string> corpus(50, "1234 1234 1234");
   const Tokenizer split = Tokenizer::Train(corpus, {.vocab_size = 300, .added_tokens = kAdded});
-  const Tokenizer joined = Tokenizer::Train(corpus, {.vocab_size = 300, .added_tokens = kAdded, .split_digits = false});
+  const Tokenizer joined =
+      Tokenizer::Train(corpus, {.vocab_size = 300, .added_tokens = kAdded, .split_digits = false});
   EXPECT_EQ(split.Encode("1234").size(), 4u);
   EXPECT_EQ(joined.Encode("1234").size(), 1u);
 }
 
 TEST(Tokenizer, JoinsTheMostFrequentPairFirstAndEqualOnesBySmallerIds) {
   // "ab" 3 times, "cd" 3 times, "ef" 4 times: ef, then ab, then cd. "xy" once: never.
-  const Tokenizer t = Tokenizer::Train({"ab", "cd", "ef", "cd", "ab", "ef", "ef", "ab", "cd", "ef", "xy"},
-                                       {.vocab_size = 400, .added_tokens = kAdded});
+  const Tokenizer t =
+      Tokenizer::Train({"ab", "cd", "ef", "cd", "ab", "ef", "ef", "ab", "cd", "ef", "xy"},
+                       {.vocab_size = 400, .added_tokens = kAdded});
   EXPECT_EQ(t.TokenToId("ef"), 262);
   EXPECT_EQ(t.TokenToId("ab"), 263);
   EXPECT_EQ(t.TokenToId("cd"), 264);
@@ -140,20 +156,24 @@ TEST(Tokenizer, JoinsTheMostFrequentPairFirstAndEqualOnesBySmallerIds) {
 
 TEST(Tokenizer, TrainingDoesNotDependOnTheOrderOfTheCorpus) {
   std::vector<std::string> corpus = Corpus();
-  const std::string forward = Tokenizer::Train(corpus, {.vocab_size = 500, .added_tokens = kAdded}).ToJson();
+  const std::string forward =
+      Tokenizer::Train(corpus, {.vocab_size = 500, .added_tokens = kAdded}).ToJson();
   std::reverse(corpus.begin(), corpus.end());
-  EXPECT_EQ(Tokenizer::Train(corpus, {.vocab_size = 500, .added_tokens = kAdded}).ToJson(), forward);
+  EXPECT_EQ(Tokenizer::Train(corpus, {.vocab_size = 500, .added_tokens = kAdded}).ToJson(),
+            forward);
 }
 
 TEST(Tokenizer, AddedTokensInTheCorpusTeachNoMerges) {
   const std::vector<std::string> corpus(20, "<think><think></think>");
-  EXPECT_EQ(Tokenizer::Train(corpus, {.vocab_size = 400, .added_tokens = kAdded}).vocab_size(), 262);
+  EXPECT_EQ(Tokenizer::Train(corpus, {.vocab_size = 400, .added_tokens = kAdded}).vocab_size(),
+            262);
 }
 
 TEST(Tokenizer, AMergeNeverMakesTheNameOfAnAddedToken) {
   std::vector<Tokenizer::AddedToken> added = kAdded;
   added.push_back({"\u0120abc"});  // the vocabulary's way to write " abc"
-  const Tokenizer t = Tokenizer::Train(std::vector<std::string>(20, "x abc"), {.vocab_size = 400, .added_tokens = added});
+  const Tokenizer t = Tokenizer::Train(std::vector<std::string>(20, "x abc"),
+                                       {.vocab_size = 400, .added_tokens = added});
   EXPECT_EQ(t.TokenToId("\u0120abc"), 6);
   EXPECT_EQ(t.Decode(t.Encode("x abc")), "x abc");
   for (const std::int32_t id : t.Encode("x abc")) EXPECT_GE(id, 7);
@@ -176,7 +196,8 @@ TEST(Tokenizer, OptionsThatContradictEachOtherAreRefused) {
     }
     return "";
   };
-  EXPECT_THAT(refusal({.vocab_size = 300}), HasSubstr("eos_token '<|end|>' is not among added_tokens"));
+  EXPECT_THAT(refusal({.vocab_size = 300}),
+              HasSubstr("eos_token '<|end|>' is not among added_tokens"));
   EXPECT_THAT(refusal({.added_tokens = kAdded, .pad_token = "<p>"}), HasSubstr("pad_token '<p>'"));
   EXPECT_THAT(refusal({.vocab_size = 261, .added_tokens = kAdded}), HasSubstr("not within 262"));
   EXPECT_THAT(refusal({.vocab_size = -1, .added_tokens = kAdded}), HasSubstr("not within 262"));
@@ -198,12 +219,12 @@ TEST(Tokenizer, EachMaximalIllFormedPartBecomesOneReplacementCharacter) {
     for (const char c : bytes) ids.push_back(*t.TokenToId(StandIn(static_cast<unsigned char>(c))));
     return t.Decode(ids);
   };
-  EXPECT_EQ(decode("a\xE2\x82"), "a\uFFFD");                              // cut short
-  EXPECT_EQ(decode("\xE2\x82z"), "\uFFFDz");                              // two bytes of three: one part
+  EXPECT_EQ(decode("a\xE2\x82"), "a\uFFFD");  // cut short
+  EXPECT_EQ(decode("\xE2\x82z"), "\uFFFDz");  // two bytes of three: one part
   EXPECT_EQ(decode("\xF0\x9F\x91\xF0\x9F\x91\x8D"), "\uFFFD\U0001F44D");
-  EXPECT_EQ(decode("\xC0\xAF"), "\uFFFD\uFFFD");                          // overlong
-  EXPECT_EQ(decode("\xED\xA0\x80"), "\uFFFD\uFFFD\uFFFD");                // a surrogate
-  EXPECT_EQ(decode("\xF4\x90\x80\x80"), "\uFFFD\uFFFD\uFFFD\uFFFD");      // beyond U+10FFFF
+  EXPECT_EQ(decode("\xC0\xAF"), "\uFFFD\uFFFD");                      // overlong
+  EXPECT_EQ(decode("\xED\xA0\x80"), "\uFFFD\uFFFD\uFFFD");            // a surrogate
+  EXPECT_EQ(decode("\xF4\x90\x80\x80"), "\uFFFD\uFFFD\uFFFD\uFFFD");  // beyond U+10FFFF
   EXPECT_EQ(decode("\x80\xBF"), "\uFFFD\uFFFD");
   EXPECT_EQ(t.Decode(Ids{-1, 262, 1 << 30, *t.TokenToId("a")}), "a");
   EXPECT_EQ(t.TokenBytes(-1), "");
@@ -229,15 +250,20 @@ TEST(Tokenizer, DecodingNeverShowsHalfACharacter) {
 
 TEST(Tokenizer, SaveAndLoadKeepEverything) {
   ScratchFolder folder;
-  const Tokenizer t = Tokenizer::Train(Corpus(), {.vocab_size = 400, .added_tokens = kAdded, .eos_token = "</answer>", .pad_token = "<|end|>"});
-  WriteText(folder / "tokenizer_config.json", R"({"chat_template": "{{ x }}", "eos_token": {"content": "old"}})");
+  const Tokenizer t = Tokenizer::Train(Corpus(), {.vocab_size = 400,
+                                                  .added_tokens = kAdded,
+                                                  .eos_token = "</answer>",
+                                                  .pad_token = "<|end|>"});
+  WriteText(folder / "tokenizer_config.json",
+            R"({"chat_template": "{{ x }}", "eos_token": {"content": "old"}})");
   t.Save(folder / "tokenizer.json");
   const Tokenizer again = Tokenizer::Load(folder / "tokenizer.json");
   EXPECT_EQ(again.ToJson(), t.ToJson());
   EXPECT_EQ(again.eos_id(), t.eos_id());
   EXPECT_EQ(again.pad_id(), t.pad_id());
   EXPECT_EQ(again.eos_id(), 5);
-  EXPECT_THAT(ReadText(folder / "tokenizer_config.json"), HasSubstr(R"("chat_template": "{{ x }}")"));
+  EXPECT_THAT(ReadText(folder / "tokenizer_config.json"),
+              HasSubstr(R"("chat_template": "{{ x }}")"));
   EXPECT_EQ(folder.CountFiles(), 2u);
 }
 
@@ -268,7 +294,8 @@ TEST(Tokenizer, AMegabyteOfOneKindOfCharacterIsNoAttack) {
 TEST(TokenizerParts, TheHeapGivesTheIdsOfTheScan) {
   rc::check([] {
     BpeSpec spec;
-    for (int i = 0; i < 3; ++i) spec.vocab.emplace_back(std::string(1, static_cast<char>('a' + i)), i);
+    for (int i = 0; i < 3; ++i)
+      spec.vocab.emplace_back(std::string(1, static_cast<char>('a' + i)), i);
     const int merges = *rc::gen::inRange(0, 30);
     for (int i = 0; i < merges; ++i) {
       const int tokens = 3 + i;
@@ -289,7 +316,8 @@ TEST(TokenizerParts, WordsAreThoseOfTheGpt2Pattern) {
     SplitGpt2(text, [&](std::string_view word) { list.emplace_back(word); });
     return list;
   };
-  EXPECT_THAT(words("it's 42  days\n\n x"), ElementsAre("it", "'s", " 42", " ", " days", "\n\n", " x"));
+  EXPECT_THAT(words("it's 42  days\n\n x"),
+              ElementsAre("it", "'s", " 42", " ", " days", "\n\n", " x"));
   EXPECT_THAT(words("  "), ElementsAre("  "));
   EXPECT_THAT(words("a \u3000\u3000b"), ElementsAre("a", " \u3000", "\u3000", "b"));
   EXPECT_THAT(words("a\x1c\u180e"), ElementsAre("a", "\x1c\u180e"));  // no white space
