@@ -42,6 +42,13 @@ std::string Location::ToString() const {
   return file + ":" + std::to_string(line) + ":" + std::to_string(column);
 }
 
+Node::Node() = default;
+Node::~Node() = default;
+Node::Node(const Node&) = default;
+Node::Node(Node&&) noexcept = default;
+Node& Node::operator=(const Node&) = default;
+Node& Node::operator=(Node&&) noexcept = default;
+
 const Node* Node::Find(std::string_view key) const {
   for (const auto& [name, value] : entries) {
     if (name == key) return &value;

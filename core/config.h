@@ -66,6 +66,14 @@ class Node {
   std::vector<Location> key_locations;                // of a map, beside `entries`
   Location location;
 
+  // Written out because clang cannot make them while Node is a part of its own `entries`.
+  Node();
+  ~Node();
+  Node(const Node&);
+  Node(Node&&) noexcept;
+  Node& operator=(const Node&);
+  Node& operator=(Node&&) noexcept;
+
   const Node* Find(std::string_view key) const;  // null when absent or not a map
   Node* Find(std::string_view key);
   const Location& PlaceOf(std::string_view key) const;  // of the value, or of this where absent

@@ -289,7 +289,8 @@ Node Merge(Node base, Node own) {
   if (base_name && own_name && base_name->text != own_name->text) return own;
   base.location = own.location;
   for (std::size_t i = 0; i < own.entries.size(); ++i) {
-    auto& [key, value] = own.entries[i];
+    const std::string& key = own.entries[i].first;
+    Node& value = own.entries[i].second;
     Node* old = base.Find(key);
     base.Set(key, old ? Merge(std::move(*old), std::move(value)) : std::move(value));
     const auto at = std::find_if(base.entries.begin(), base.entries.end(), [&](const auto& e) { return e.first == key; });

@@ -19,7 +19,7 @@ bool IsPlain(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
     if (byte < 0x20 || byte >= 0x7F) return false;
-    if (std::string_view(",[]{}").find(text[i]) != std::string_view::npos) return false;
+    if (std::string_view(",?[]{}").find(text[i]) != std::string_view::npos) return false;
     if (text[i] == ':' && text[i + 1 < text.size() ? i + 1 : i] == ' ') return false;
     if (text[i] == '#' && i > 0 && text[i - 1] == ' ') return false;
   }
