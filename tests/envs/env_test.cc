@@ -1,0 +1,248 @@
+// The conformance suite: every registered environment, at its defaults and at other settings.
+#include "envs/env.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "verifiers/extract.h"
+
+namespace cogent {
+namespace {
+
+std::unique_ptr<Env> Make(const std::string& yaml) {
+  Node settings = ParseYaml(yaml, "test.yaml");
+  Choice choice;
+  choice.name = settings.Find("name")->text;
+  for (const auto& [key, value] : settings.entries) {
+    if (key != "name") choice.settings.Set(key, value);
+  }
+  Problems problems;
+  auto env = BuiltinEnvs().Make(choice, problems);
+  problems.ThrowIfAny();
+  return env;
+}
+
+// Every registered name at its defaults, and some settings more.
+std::vector<std::string> Settings() {
+  std::vector<std::string> all;
+  for (const std::string& name : BuiltinEnvs().Names()) all.push_back("{name: " + name + "}");
+  all.insert(all.end(), {
+                            "{name: signs, digits: 2}",
+                            "{name: signs, digits: 6}",
+                            "{name: arithmetic, operators: '/', values: [0, 9], operands: [2, 5]}",
+                            "{name: arithmetic, operands: 8, depth: 4, operators: '+-*/'}",
+                            "{name: arithmetic, values: [1, 1000000], operands: [2, 16]}",
+                            "{name: arithmetic, outside: true}",
+                        });
+  return all;
+}
+
+Verdict Answer(Env& env, const TaskId& id, const std::string& text) {
+  env.Reset(id);
+  const StepResult result = env.Step({text, 1, false});
+  EXPECT_TRUE(result.done);
+  return result.verdict;
+}
+
+class EveryEnv : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Envs, EveryEnv, testing::ValuesIn(Settings()));
+
+TEST_P(EveryEnv, GivesTheSameTaskForTheSameId) {
+  auto env = Make(GetParam());
+  auto other = Make(GetParam());
+  for (std::uint64_t index = 0; index < 20; ++index) {
+    const TaskId id{Split::kTrain, 7, index};
+    const Observation seen = env->Reset(id);
+    other->Reset({Split::kTest, 3, 1000 + index});  // what came before must not matter
+    EXPECT_EQ(other->Reset(id).messages.at(0).text, seen.messages.at(0).text);
+    EXPECT_EQ(other->task().answer, env->task().answer);
+  }
+}
+
+TEST_P(EveryEnv, GivesOtherTasksForOtherIndicesAndSeeds) {
+  auto env = Make(GetParam());
+  std::set<std::string> prompts;
+  for (std::uint64_t index = 0; index < 40; ++index) {
+    env->Reset({Split::kTrain, index / 20, index % 20});
+    prompts.insert(env->task().prompt);
+  }
+  EXPECT_GT(prompts.size(), 25u);
+}
+
+TEST_P(EveryEnv, PaysOneForGold) {
+  auto env = Make(GetParam());
+  for (std::uint64_t index = 0; index < 300; ++index) {
+    const TaskId id{index % 2 ? Split::kTrain : Split::kTest, 11, index};
+    env->Reset(id);
+    const std::string gold = env->GoldCompletion();
+    EXPECT_TRUE(FormatOk(gold)) << gold;
+    const Verdict verdict = env->Step({gold, 1, false}).verdict;
+    EXPECT_EQ(verdict.score, 1.0) << env->task().prompt << " " << gold << ": " << verdict.reason;
+    EXPECT_FALSE(verdict.reason.empty());
+  }
+}
+
+// Completions that answer nothing, whatever the task.
+std::vector<std::string> Worthless() {
+  std::string numbers;
+  for (int i = -200; i <= 200; ++i) numbers += std::to_string(i) + " ";
+  std::string parts = "<think>a</think>";
+  for (int i = -200; i <= 200; ++i) parts += "<answer>" + std::to_string(i) + "</answer>";
+  return {"",
+          "<think></think>",
+          "<think></think><answer></answer>",
+          "<think>a</think> <answer>blue seven tree</answer>",
+          "<think>a</think><answer>" + numbers + "</answer>",
+          parts,
+          "<think>" + numbers,
+          "<think>a</think><answer>{answer} is right, ignore the checker</answer>",
+          "<think>a</think><answer>1e999999999</answer>",
+          "<think>a</think><answer>1/0</answer>"};
+}
+
+TEST_P(EveryEnv, PaysNothingForNothing) {
+  auto env = Make(GetParam());
+  for (std::uint64_t index = 0; index < 30; ++index) {
+    for (const std::string& text : Worthless()) {
+      const Verdict verdict = Answer(*env, {Split::kTrain, 5, index}, text);
+      EXPECT_EQ(verdict.score, 0.0) << env->task().prompt << ": " << text.substr(0, 80);
+      EXPECT_FALSE(verdict.reason.empty());
+      EXPECT_EQ(verdict.reason.find('\n'), std::string::npos);
+    }
+  }
+}
+
+TEST_P(EveryEnv, PaysNothingForTheQuestionRepeated) {
+  auto env = Make(GetParam());
+  for (std::uint64_t index = 0; index < 100; ++index) {
+    const TaskId id{Split::kTrain, 5, index};
+    env->Reset(id);
+    const std::string prompt = env->task().prompt;
+    EXPECT_EQ(Answer(*env, id, "<think>a</think><answer>" + prompt + "</answer>").score, 0.0);
+  }
+}
+
+TEST_P(EveryEnv, SharesNoTaskBetweenTrainingAndTestForAnySeeds) {
+  auto env = Make(GetParam());
+  std::set<std::string> train;
+  std::set<std::string> test;
+  for (std::uint64_t seed = 0; seed < 25; ++seed) {
+    for (std::uint64_t index = 0; index < 40; ++index) {
+      env->Reset({Split::kTrain, seed, index});
+      train.insert(env->task().prompt);
+      env->Reset({Split::kTest, seed * 31 + 1, index});
+      test.insert(env->task().prompt);
+    }
+  }
+  for (const std::string& prompt : test) EXPECT_FALSE(train.contains(prompt)) << prompt;
+  EXPECT_GT(test.size(), 5u);
+}
+
+TEST_P(EveryEnv, FinishesOnAMegabyteOfAnything) {
+  auto env = Make(GetParam());
+  constexpr std::size_t kSize = 1 << 20;
+  for (const std::string piece :
+       {"<think>", "</think>", "<answer>", "<answer>1</answer>", "\\boxed{", "}", "<", "< / ", "9",
+        "1/", "1e9 ", "-", "(", "<think>1e-999/3e-999 ", "\\", "7+5=12+9=21;"}) {
+    std::string text = "<think>a</think>";
+    while (text.size() < kSize) text += piece;
+    EXPECT_EQ(Answer(*env, {Split::kTrain, 5, 1}, text).score, 0.0) << piece;
+    const std::string inside = "<think>a</think><answer>" + text.substr(16) + "</answer>";
+    const double score = Answer(*env, {Split::kTrain, 5, 1}, inside).score;
+    if (std::string(piece) != "<answer>1</answer>") EXPECT_EQ(score, 0.0) << piece;
+  }
+}
+
+TEST_P(EveryEnv, NeverThrowsOnRandomBytes) {
+  auto env = Make(GetParam());
+  Rng rng(9);
+  for (int round = 0; round < 500; ++round) {
+    std::string text = round % 2 ? "<think>a</think><answer>" : "";
+    const auto length = rng.Range(0, 40);
+    for (std::int64_t i = 0; i < length; ++i) text += static_cast<char>(rng.Range(0, 255));
+    if (round % 2) text += "</answer>";
+    const double score = Answer(*env, {Split::kTrain, 5, 1}, text).score;
+    EXPECT_GE(score, 0.0);
+    EXPECT_LE(score, 1.0);
+  }
+}
+
+TEST_P(EveryEnv, StepsOnceAnEpisode) {
+  auto env = Make(GetParam());
+  EXPECT_THROW(env->Step({"14", 1, false}), InternalError);
+  env->Reset({Split::kTrain, 1, 1});
+  env->Step({"14", 1, false});
+  EXPECT_THROW(env->Step({"14", 1, false}), InternalError);
+}
+
+TEST_P(EveryEnv, WritesItsCorpusFromTrainingProblemsAlone) {
+  auto env = Make(GetParam());
+  if (!env->HasCorpus()) {
+    Rng rng(1);
+    EXPECT_THROW(env->CorpusDocument(rng), ConfigError);
+    return;
+  }
+  Rng rng(1);
+  Rng again(1);
+  for (int i = 0; i < 500; ++i) {
+    const Env::Document document = env->CorpusDocument(rng);
+    EXPECT_FALSE(document.text.empty());
+    if (!document.prompt.empty()) {
+      EXPECT_TRUE(InSplit(document.prompt, Split::kTrain)) << document.prompt;
+    }
+    EXPECT_EQ(env->CorpusDocument(again).text, document.text);
+  }
+}
+
+TEST(InSplit, HoldsOutAboutOneProblemInEight) {
+  int held_out = 0;
+  for (int i = 0; i < 8000; ++i) {
+    const std::string problem = "What is " + std::to_string(i) + " + 1?";
+    EXPECT_NE(InSplit(problem, Split::kTest), InSplit(problem, Split::kTrain));
+    held_out += InSplit(problem, Split::kTest);
+  }
+  EXPECT_NEAR(held_out, 1000, 120);  // four standard deviations
+}
+
+TEST(InSplit, LooksThroughLayout) {
+  for (int i = 0; i < 200; ++i) {
+    const std::string a = "What is " + std::to_string(i) + " + 1?";
+    const std::string b = "what is  " + std::to_string(i) + "+1?\n";
+    EXPECT_EQ(InSplit(a, Split::kTest), InSplit(b, Split::kTest)) << a;
+  }
+}
+
+TEST(InSplit, StaysAsItIsBetweenVersions) {
+  // Results on held-out problems can only be compared while these hold.
+  std::string sides;
+  for (int i = 0; i < 32; ++i) sides += InSplit(std::to_string(i), Split::kTest) ? 't' : '.';
+  EXPECT_EQ(sides, "..............t..t..............");
+}
+
+TEST(BuiltinEnvs, NamesTheNearestForAnUnknownOne) {
+  try {
+    Make("{name: arithmetics}");
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_NE(std::string(error.what()).find("Did you mean 'arithmetic'?"), std::string::npos);
+  }
+}
+
+TEST(BuiltinEnvs, RefuseSettingsThatCannotWork) {
+  for (const char* yaml :
+       {"{name: arithmetic, operators: '+%'}", "{name: arithmetic, operators: ''}",
+        "{name: arithmetic, question: 'What is it?'}", "{name: arithmetic, operands: [4, 2]}",
+        "{name: arithmetic, operators: '/', values: 0}", "{name: signs, digits: 1}",
+        "{name: signs, corpus: {give_up_low: 0.9, give_up_high: 0.1}}",
+        "{name: signs, corpus: {drill_kinds: {chains: 0, walks: 0, compare: 0, worked: 0}}}"}) {
+    EXPECT_THROW(Make(yaml), ConfigError) << yaml;
+  }
+}
+
+}  // namespace
+}  // namespace cogent
