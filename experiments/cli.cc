@@ -140,6 +140,32 @@ std::string ProgramHelp(const std::string& program) {
          "lacks something (see " + program + " doctor); 130 stopped by Ctrl-C or SIGTERM after saving.\n";
 }
 
+std::string OptionLine(const OptionSpec& option) {
+  std::string line = option.letter != 0 ? std::string("-") + option.letter + ", " : "    ";
+  line += "--" + option.name;
+  if (!option.if_bare.empty()) return line + "[=" + option.placeholder + "]";
+  return option.placeholder.empty() ? line : line + " " + option.placeholder;
+}
+
+std::string CommandHelp(const std::string& program, const CommandSpec& spec) {
+  std::string usage = program + " " + spec.name;
+  std::vector<ExampleSpec> words, options;
+  for (const WordSpec& word : spec.words) {
+    const std::string shown = word.name + (word.repeated ? "..." : "");
+    usage += word.required ? " " + shown : " [" + shown + "]";
+    words.push_back({word.name, word.help});
+  }
+  for (const OptionSpec& option : spec.options) {
+    if (option.required) usage += " --" + option.name + " " + option.placeholder;
+    options.push_back({OptionLine(option), option.help + (option.required ? " (needed)" : "")});
+  }
+  options.push_back({"-h, --help", "this text"});
+  std::string text = spec.summary + "\n\nUsage: " + usage + (spec.options.empty() ? "" : " [options]") + "\n";
+  if (!spec.details.empty()) text += "\n" + spec.details + "\n";
+  if (!words.empty()) text += "\nWords\n" + Table(words, 0, "");
+  return text + "\nOptions\n" + Table(options, 0, "") + "\nExamples\n" + Table(spec.examples, 0, program + " ");
+}
+
 ParsedLine UsageError(const std::string& program, const std::string& command, const std::string& what) {
   return {std::nullopt,
           program + ": " + what + "\nSee: " + program + (command.empty() ? "" : " " + command) + " --help\n",
@@ -153,9 +179,10 @@ struct Parser {
   CLI::App app;
   std::map<std::string, std::string> values;
   std::map<std::string, CLI::Option*> options;
-  std::vector<std::vector<std::string>> words;
+  std::vector<std::string> words;   // one for each word that is not repeated; may stay empty
+  std::vector<std::string> repeated;
 
-  Parser(const std::string& program, const CommandSpec& spec);
+  explicit Parser(const CommandSpec& spec);
 };
 
 void AddOption(Parser& parser, const OptionSpec& spec) {
@@ -163,32 +190,32 @@ void AddOption(Parser& parser, const OptionSpec& spec) {
   if (spec.letter != 0) names = std::string("-") + spec.letter + "," + names;
   CLI::Option* option = nullptr;
   if (spec.kind == ValueKind::kFlag) {
-    option = parser.app.add_flag(names, spec.help);
+    option = parser.app.add_flag(names);
   } else if (!spec.if_bare.empty()) {
-    option = parser.app.add_flag(names + "{" + spec.if_bare + "}", parser.values[spec.name],
-                                 "[=" + spec.placeholder + "] " + spec.help);
+    option = parser.app.add_flag(names + "{" + spec.if_bare + "}", parser.values[spec.name]);
   } else {
-    option = parser.app.add_option(names, parser.values[spec.name], spec.help)->type_name(spec.placeholder);
+    option = parser.app.add_option(names, parser.values[spec.name]);
     option->check([kind = spec.kind](const std::string& text) { return WrongValue(kind, text); });
   }
   option->required(spec.required);
   parser.options[spec.name] = option;
 }
 
-Parser::Parser(const std::string& program, const CommandSpec& spec)
-    : app(spec.summary + (spec.details.empty() ? "" : "\n\n" + spec.details), program + " " + spec.name) {
-  app.set_help_flag("-h,--help", "this text");
+Parser::Parser(const CommandSpec& spec) {
+  app.set_help_flag("-h,--help");
   words.resize(spec.words.size());
   for (std::size_t i = 0; i < spec.words.size(); ++i) {
     const WordSpec& word = spec.words[i];
-    CLI::Option* option = app.add_option(word.name, words[i], word.help)->required(word.required);
-    option->type_name("")->expected(word.required ? 1 : 0, word.repeated ? (1 << 20) : 1);
+    if (word.repeated) {
+      app.add_option(word.name, repeated)->required(word.required);
+    } else {
+      app.add_option(word.name, words[i])->required(word.required);
+    }
   }
   for (const OptionSpec& option : spec.options) AddOption(*this, option);
   for (const OptionSpec& option : spec.options) {
     if (!option.excludes.empty()) options[option.name]->excludes(options[option.excludes]);
   }
-  if (!spec.examples.empty()) app.footer("Examples:\n" + Table(spec.examples, 0, program + " "));
 }
 
 // A long option that the command does not know, with the nearest one; empty when all are known.
@@ -233,7 +260,7 @@ std::string WrongWord(const CommandSpec& spec, const Command& command) {
 }
 
 ParsedLine ParseCommand(const std::string& program, const CommandSpec& spec, std::vector<std::string> words) {
-  Parser parser(program, spec);
+  Parser parser(spec);
   const bool wants_help = !words.empty() && (words[0] == "--help" || words[0] == "-h");
   if (spec.passes_through && !wants_help) return {Command{spec.name, words, {}}, {}, kExitDone};
   if (const std::string unknown = UnknownOption(spec, words); !unknown.empty()) {
@@ -243,14 +270,15 @@ ParsedLine ParseCommand(const std::string& program, const CommandSpec& spec, std
     std::reverse(words.begin(), words.end());  // as CLI11 takes a vector
     parser.app.parse(words);
   } catch (const CLI::CallForHelp&) {
-    return {std::nullopt, parser.app.help(), kExitDone};
+    return {std::nullopt, CommandHelp(program, spec), kExitDone};
   } catch (const CLI::ParseError& error) {
     return UsageError(program, spec.name, error.what());
   }
   Command command{spec.name, {}, {}};
-  for (const auto& group : parser.words) {
-    command.arguments.insert(command.arguments.end(), group.begin(), group.end());
+  for (const std::string& word : parser.words) {
+    if (!word.empty()) command.arguments.push_back(word);
   }
+  command.arguments.insert(command.arguments.end(), parser.repeated.begin(), parser.repeated.end());
   for (const auto& [name, option] : parser.options) {
     if (option->count() > 0) command.options[name] = parser.values[name];
   }
