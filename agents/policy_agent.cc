@@ -1,0 +1,45 @@
+#include "agents/policy_agent.h"
+
+#include "core/error.h"
+#include "envs/template.h"
+
+namespace cogent {
+
+PolicyAgent::PolicyAgent(const Generator& generator, std::string prompt_template, Sampling sampling)
+    : generator_(&generator), template_(TemplateText(prompt_template)), sampling_(std::move(sampling)) {}
+
+std::vector<Turn> PolicyAgent::Act(const std::vector<Conversation>& conversations, const std::vector<Rng>& draws) {
+  const Tokenizer& tokenizer = generator_->tokenizer();
+  std::vector<Turn> turns(conversations.size());
+  std::vector<std::vector<std::int32_t>> contexts(conversations.size());
+  for (std::size_t i = 0; i < conversations.size(); ++i) {
+    const Conversation& c = conversations[i];
+    const bool first = c.turns == nullptr || c.turns->empty();
+    // Only what is new since the last turn is encoded.
+    std::string text;
+    if (first) text = RenderPrompt(template_, c.messages);
+    else if (!c.messages.empty()) text = c.messages.back().text;
+    turns[i].prompt_ids = tokenizer.Encode(text);
+    if (!first) {
+      for (const Turn& turn : *c.turns) {
+        contexts[i].insert(contexts[i].end(), turn.prompt_ids.begin(), turn.prompt_ids.end());
+        contexts[i].insert(contexts[i].end(), turn.completion_ids.begin(), turn.completion_ids.end());
+      }
+    }
+    contexts[i].insert(contexts[i].end(), turns[i].prompt_ids.begin(), turns[i].prompt_ids.end());
+  }
+  auto generated = generator_->Generate(contexts, draws, sampling_);
+  for (std::size_t i = 0; i < turns.size(); ++i) {
+    Turn& turn = turns[i];
+    turn.completion_ids = std::move(generated[i].ids);
+    turn.logprobs = std::move(generated[i].logprobs);
+    turn.sampled_logprobs = std::move(generated[i].sampled_logprobs);
+    turn.truncated = generated[i].truncated;
+    std::vector<std::int32_t> shown = turn.completion_ids;
+    if (!shown.empty() && shown.back() == tokenizer.eos_id()) shown.pop_back();
+    turn.text = tokenizer.Decode(shown);
+  }
+  return turns;
+}
+
+}  // namespace cogent

@@ -1,0 +1,28 @@
+// The local policy as an agent: renders the conversation, generates, decodes.
+//
+// The first turn is the prompt template around the user's message; later messages are appended as they
+// are. Sampled ids are kept and become the context of the next turn as they were: text is never encoded
+// twice. Thread rule: one call at a time.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agents/agent.h"
+#include "policies/generate.h"
+
+namespace cogent {
+
+class PolicyAgent final : public Agent {
+ public:
+  // `prompt_template` is a name or a text with {prompt} (envs/template.h). The generator must outlive the agent.
+  PolicyAgent(const Generator& generator, std::string prompt_template, Sampling sampling);
+  std::vector<Turn> Act(const std::vector<Conversation>& conversations, const std::vector<Rng>& draws) override;
+
+ private:
+  const Generator* generator_;
+  std::string template_;
+  Sampling sampling_;
+};
+
+}  // namespace cogent

@@ -1,0 +1,127 @@
+#include "agents/rollout.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace cogent {
+namespace {
+
+// An episode under way.
+struct Episode {
+  std::unique_ptr<Env> env;
+  std::vector<Message> messages;
+  Trajectory* trajectory = nullptr;
+  Rng draws{0};
+  Verdict verdict;
+  bool open = true;
+
+  void Fail(const std::string& cause) {
+    trajectory->status = TrajectoryStatus::kUnscorable;
+    trajectory->cause = cause;
+    open = false;
+  }
+};
+
+Completion LastCompletion(const Trajectory& trajectory) {
+  const Turn& turn = trajectory.turns.back();
+  return {turn.text, static_cast<int>(turn.completion_ids.size()), turn.truncated};
+}
+
+void TakeStep(Episode& episode, Turn turn, int max_turns) {
+  Trajectory& t = *episode.trajectory;
+  t.turns.push_back(std::move(turn));
+  episode.messages.push_back({Role::kAssistant, t.turns.back().text});
+  StepResult result;
+  try {
+    result = episode.env->Step(LastCompletion(t));
+  } catch (const std::exception& error) {
+    return episode.Fail(std::string("environment: ") + error.what());
+  }
+  const bool cut = t.turns.back().truncated || (!result.done && static_cast<int>(t.turns.size()) >= max_turns);
+  if (cut) t.status = TrajectoryStatus::kTruncated;
+  if (result.done || cut) {
+    episode.verdict = result.verdict;
+    episode.open = false;
+  } else {
+    for (Message& m : result.observation.messages) episode.messages.push_back(std::move(m));
+  }
+}
+
+// Scores of the rubric for each episode; a reward that breaks is asked again one by one, so that only
+// the trajectories it breaks on are lost.
+std::vector<std::vector<NamedScore>> AskRubric(const Rubric& rubric, std::vector<Episode*>& scored, const std::vector<Completion>& completions) {
+  std::vector<Answered> answered;
+  for (std::size_t i = 0; i < scored.size(); ++i) answered.push_back({&scored[i]->trajectory->task, &completions[i]});
+  try {
+    return rubric.ScoreAll(answered);
+  } catch (const std::exception&) {
+    std::vector<std::vector<NamedScore>> scores(scored.size());
+    for (std::size_t i = 0; i < scored.size(); ++i) {
+      try {
+        scores[i] = rubric.ScoreAll({answered[i]}).front();
+      } catch (const std::exception& error) {
+        scored[i]->Fail(std::string("reward: ") + error.what());
+      }
+    }
+    return scores;
+  }
+}
+
+void ScoreEpisodes(std::vector<Episode>& episodes, const Rubric& rubric) {
+  std::vector<Episode*> scored;
+  std::vector<Completion> completions;
+  for (Episode& e : episodes) {
+    if (e.trajectory->status == TrajectoryStatus::kUnscorable) continue;
+    scored.push_back(&e);
+    completions.push_back(LastCompletion(*e.trajectory));
+  }
+  auto scores = AskRubric(rubric, scored, completions);
+  for (std::size_t i = 0; i < scored.size(); ++i) {
+    Trajectory& t = *scored[i]->trajectory;
+    if (t.status == TrajectoryStatus::kUnscorable) continue;
+    t.scores.push_back({"accuracy", scored[i]->verdict.score, rubric.accuracy_weight(), scored[i]->verdict.reason});
+    t.scores.insert(t.scores.end(), scores[i].begin(), scores[i].end());
+    t.reward = TotalReward(t.scores);
+  }
+}
+
+}  // namespace
+
+std::vector<Group> CollectGroups(const RolloutOptions& options, const MakeEnv& make_env, const Rubric& rubric, Agent& agent,
+                                 const std::vector<TaskId>& tasks, const Rng& rng) {
+  std::vector<Group> groups(tasks.size());
+  std::vector<Episode> episodes;
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    groups[t].members.resize(static_cast<std::size_t>(options.group_size));
+    for (int m = 0; m < options.group_size; ++m) {
+      Episode e;
+      e.env = make_env();
+      e.trajectory = &groups[t].members[static_cast<std::size_t>(m)];
+      e.trajectory->id = tasks[t];
+      e.draws = rng.Fork(static_cast<std::uint64_t>(t)).Fork(static_cast<std::uint64_t>(m));
+      e.messages = e.env->Reset(tasks[t]).messages;
+      e.trajectory->task = e.env->task();
+      e.trajectory->prompt = e.messages.empty() ? std::string() : e.messages.back().text;
+      episodes.push_back(std::move(e));
+    }
+  }
+  while (true) {
+    std::vector<Episode*> open;
+    std::vector<Conversation> conversations;
+    std::vector<Rng> draws;
+    for (Episode& e : episodes) {
+      if (!e.open) continue;
+      open.push_back(&e);
+      conversations.push_back({e.messages, &e.trajectory->turns});
+      draws.push_back(e.draws.Fork(static_cast<std::uint64_t>(e.trajectory->turns.size())));
+    }
+    if (open.empty()) break;
+    std::vector<Turn> turns = agent.Act(conversations, draws);
+    for (std::size_t i = 0; i < open.size(); ++i) TakeStep(*open[i], std::move(turns[i]), options.max_turns);
+  }
+  ScoreEpisodes(episodes, rubric);
+  return groups;
+}
+
+}  // namespace cogent

@@ -1,0 +1,259 @@
+#include "policies/generate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <mutex>
+#include <numeric>
+#include <thread>
+#include <tuple>
+
+#include "core/error.h"
+
+namespace cogent {
+namespace {
+
+struct LogSum {
+  float top, log_sum;
+};
+
+LogSum LogSumExp(const float* x, int n, float scale) {
+  float top = x[0];
+  for (int i = 1; i < n; ++i) top = std::max(top, x[i]);
+  Vec sums{};
+  int i = 0;
+  for (; i + kLanes <= n; i += kLanes) sums += Exp((Load(x + i) - top) * scale);
+  float sum = Sum(sums);
+  for (; i < n; ++i) sum += std::exp((x[i] - top) * scale);
+  return {top * scale, top * scale + std::log(sum)};
+}
+
+// Ids kept by top-k and top-p, likeliest first; empty when both are off.
+std::vector<std::int32_t> Shortlist(const float* logits, int vocabulary, const Sampling& s, float cold) {
+  const bool cut_k = s.top_k > 0 && s.top_k < vocabulary;
+  if (!cut_k && s.top_p >= 1.0) return {};
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(vocabulary));
+  std::iota(ids.begin(), ids.end(), 0);
+  const auto likelier = [&](std::int32_t a, std::int32_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; };
+  std::sort(ids.begin(), ids.end(), likelier);
+  if (cut_k) ids.resize(static_cast<std::size_t>(s.top_k));
+  if (s.top_p < 1.0) {
+    double total = 0.0, sum = 0.0;
+    for (const auto id : ids) total += std::exp(static_cast<double>(logits[id] - logits[ids[0]]) * cold);
+    std::size_t kept = 0;
+    while (kept < ids.size() && (kept == 0 || sum < s.top_p * total)) sum += std::exp(static_cast<double>(logits[ids[kept++]] - logits[ids[0]]) * cold);
+    ids.resize(kept);
+  }
+  return ids;
+}
+
+// One completion on its way.
+struct Running {
+  std::size_t index = 0;
+  int prompt_tokens = 0;
+  int limit = 0;
+  std::int32_t last = 0;
+  std::string tail;  // end of the text so far, for stop strings
+};
+
+bool EndsWithStop(Running& r, std::string_view bytes, const std::vector<std::string>& stop) {
+  if (stop.empty()) return false;
+  std::size_t longest = 0;
+  for (const auto& s : stop) longest = std::max(longest, s.size());
+  r.tail.append(bytes);
+  bool found = false;
+  for (const auto& s : stop) found = found || (!s.empty() && r.tail.find(s) != std::string::npos);
+  if (r.tail.size() > longest) r.tail.erase(0, r.tail.size() - longest);
+  return found;
+}
+
+}  // namespace
+
+void Sampling::VisitFields(FieldVisitor& visit) {
+  visit("temperature", temperature, "divides the logits; 0 = greedy", {0.0, 100.0});
+  visit("top_k", top_k, "keep the k likeliest tokens, 0 = all", {0, 1 << 24});
+  visit("top_p", top_p, "keep the likeliest tokens until their sum reaches p", {0.0, 1.0});
+  visit("max_new_tokens", max_new_tokens, "longest completion of one turn, tokens", {1, 1 << 24});
+  visit("stop", stop, "a completion ends behind the first of these texts");
+}
+
+SampledToken SampleToken(const float* logits, int vocabulary, const Sampling& s, double uniform) {
+  const LogSum plain = LogSumExp(logits, vocabulary, 1.0f);
+  SampledToken token;
+  if (s.temperature == 0.0) {
+    token.id = static_cast<std::int32_t>(std::max_element(logits, logits + vocabulary) - logits);
+    token.logprob = logits[token.id] - plain.log_sum;
+    return token;  // drawn from a point: log 1 = 0
+  }
+  const float cold = static_cast<float>(1.0 / s.temperature);
+  const auto kept = Shortlist(logits, vocabulary, s, cold);
+  float log_sum = plain.log_sum;
+  double total = 0.0;
+  if (kept.empty()) {
+    if (cold != 1.0f) log_sum = LogSumExp(logits, vocabulary, cold).log_sum;
+    total = 1.0;
+  } else {
+    for (const auto id : kept) total += std::exp(static_cast<double>(logits[id] - logits[kept[0]]) * cold);
+    log_sum = static_cast<float>(std::log(total)) + logits[kept[0]] * cold;
+    total = 1.0;
+  }
+  double left = uniform * total;
+  const int count = kept.empty() ? vocabulary : static_cast<int>(kept.size());
+  int pick = -1;
+  for (int first = 0; first < count && pick < 0; first += kLanes) {
+    const int n = std::min(kLanes, count - first);
+    alignas(64) float p[kLanes];
+    for (int i = 0; i < n; ++i) p[i] = logits[kept.empty() ? first + i : kept[first + i]];
+    for (int i = n; i < kLanes; ++i) p[i] = -std::numeric_limits<float>::max();
+    Store(p, Exp(Load(p) * cold - log_sum));
+    for (int i = 0; i < n && pick < 0; ++i) {
+      left -= p[i];
+      if (left < 0) pick = first + i;
+    }
+  }
+  if (pick < 0) {  // rounding left a sliver: the likeliest
+    pick = kept.empty() ? static_cast<int>(std::max_element(logits, logits + vocabulary) - logits) : 0;
+  }
+  token.id = kept.empty() ? pick : kept[pick];
+  token.logprob = logits[token.id] - plain.log_sum;
+  token.sampled_logprob = logits[token.id] * cold - log_sum;
+  return token;
+}
+
+Generator::Generator(const ParameterSet& parameters, const Tokenizer& tokenizer, const Options& options)
+    : weights_(parameters), tokenizer_(&tokenizer), options_(options) {}
+
+void Generator::Refresh(const ParameterSet& parameters) { weights_.Update(parameters); }
+
+// What the threads of one call share. Each unit is a run of equal prompts.
+struct Generator::Job {
+  const std::vector<std::vector<std::int32_t>>& prompts;
+  const std::vector<Rng>& draws;
+  const Sampling& sampling;
+  std::vector<std::pair<std::size_t, std::size_t>> units;
+  int longest = 0, slots = 1;
+  std::vector<Generated> results;
+  std::atomic<std::size_t> next{0};
+  std::mutex mutex;
+  std::exception_ptr error;
+};
+
+std::vector<Generated> Generator::Generate(const std::vector<std::vector<std::int32_t>>& prompts, const std::vector<Rng>& draws,
+                                           const Sampling& sampling) const {
+  Check(prompts.size() == draws.size(), "each prompt needs its draws");
+  Job job{prompts, draws, sampling, {}, 0, 1, {}, {}, {}, {}};
+  const int context = config().max_position_embeddings;
+  constexpr std::size_t kUnit = 16;  // longer groups are shared by threads
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    const int size = static_cast<int>(prompts[i].size());
+    if (size == 0) throw DataError("a prompt has no tokens; give it at least one");
+    if (size >= context) {
+      throw DataError(fmt::format("a prompt has {} tokens, but the model's context (max_position_embeddings) is {}; shorten the prompt or "
+                                  "use a model with a longer context", size, context));
+    }
+    job.longest = std::max(job.longest, std::min(size + sampling.max_new_tokens, context));
+    if (!job.units.empty() && prompts[i] == prompts[job.units.back().first] && i - job.units.back().first < kUnit) job.units.back().second = i + 1;
+    else job.units.push_back({i, i + 1});
+  }
+  job.results.resize(prompts.size());
+  const int threads = std::max(1, std::min(options_.threads, static_cast<int>(job.units.size())));
+  job.slots = std::clamp(static_cast<int>((prompts.size() + threads - 1) / threads), 1, options_.slots);
+  std::vector<std::thread> workers;
+  for (int t = 1; t < threads; ++t) workers.emplace_back([&] { Work(job); });
+  Work(job);
+  for (std::thread& worker : workers) worker.join();
+  if (job.error) std::rethrow_exception(job.error);
+  return std::move(job.results);
+}
+
+void Generator::Work(Job& job) const try {
+  // The last slot holds the prompt of the unit at hand; its members are copies.
+  Decoder decoder(weights_, job.slots + 1, job.longest);
+  const int vocabulary = std::min(config().vocab_size, tokenizer_->vocab_size()), eos = tokenizer_->eos_id();
+  std::vector<int> free;
+  for (int s = job.slots; s-- > 0;) free.push_back(s);
+  std::vector<Running> running(static_cast<std::size_t>(job.slots));
+  std::vector<int> active;
+  std::vector<DecodeRow> rows;
+  std::vector<int> wanted;
+  std::vector<float> prompt_logits;
+  std::size_t at = 0, end = 0;
+
+  // Draws the next token of a slot; false when that ended the completion.
+  const auto advance = [&](int slot, const float* logits) {
+    Running& r = running[slot];
+    Generated& out = job.results[r.index];
+    const SampledToken token = SampleToken(logits, vocabulary, job.sampling, job.draws[r.index].UniformAt(out.ids.size()));
+    out.ids.push_back(token.id);
+    out.logprobs.push_back(token.logprob);
+    out.sampled_logprobs.push_back(token.sampled_logprob);
+    r.last = token.id;
+    if (token.id == eos && !job.sampling.ignore_eos) return false;
+    if (EndsWithStop(r, tokenizer_->TokenBytes(token.id), job.sampling.stop)) return false;
+    if (static_cast<int>(out.ids.size()) < r.limit) return true;
+    out.truncated = true;
+    return false;
+  };
+
+  while (true) {
+    while (!free.empty()) {
+      if (at == end) {
+        const std::size_t unit = job.next.fetch_add(1);
+        if (unit >= job.units.size()) break;
+        std::tie(at, end) = job.units[unit];
+        const auto& prompt = job.prompts[at];
+        rows.clear();
+        for (std::size_t p = 0; p < prompt.size(); ++p) rows.push_back({job.slots, static_cast<int>(p), prompt[p]});
+        decoder.Run(rows, {static_cast<int>(prompt.size()) - 1});
+        prompt_logits.assign(decoder.Logits(0), decoder.Logits(0) + config().vocab_size);
+      }
+      const int slot = free.back(), size = static_cast<int>(job.prompts[at].size());
+      running[slot] = {at, size, std::min(job.sampling.max_new_tokens, config().max_position_embeddings - size), 0, {}};
+      ++at;
+      if (!advance(slot, prompt_logits.data())) continue;
+      free.pop_back();
+      decoder.CopySlot(job.slots, slot, size);
+      active.push_back(slot);
+    }
+    if (active.empty()) return;
+    rows.clear();
+    wanted.clear();
+    for (std::size_t i = 0; i < active.size(); ++i) {
+      const Running& r = running[active[i]];
+      rows.push_back({active[i], r.prompt_tokens + static_cast<int>(job.results[r.index].ids.size()) - 1, r.last});
+      wanted.push_back(static_cast<int>(i));
+    }
+    decoder.Run(rows, wanted);
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < active.size(); ++i) {
+      if (advance(active[i], decoder.Logits(static_cast<int>(i)))) active[kept++] = active[i];
+      else free.push_back(active[i]);
+    }
+    active.resize(kept);
+  }
+} catch (...) {
+  const std::lock_guard lock(job.mutex);
+  job.error = std::current_exception();
+  job.next = job.units.size();
+}
+
+Generator::Greedy Generator::GreedyWithLogits(const std::vector<std::int32_t>& prompt, int count) const {
+  const int size = static_cast<int>(prompt.size()), vocabulary = config().vocab_size;
+  Decoder decoder(weights_, 1, size + count);
+  std::vector<DecodeRow> rows;
+  for (int p = 0; p < size; ++p) rows.push_back({0, p, prompt[p]});
+  Greedy out;
+  for (int i = 0; i < count; ++i) {
+    decoder.Run(rows, {static_cast<int>(rows.size()) - 1});
+    const float* logits = decoder.Logits(0);
+    out.ids.push_back(static_cast<std::int32_t>(std::max_element(logits, logits + vocabulary) - logits));
+    out.logits.insert(out.logits.end(), logits, logits + vocabulary);
+    rows = {{0, size + i, out.ids.back()}};
+  }
+  return out;
+}
+
+}  // namespace cogent

@@ -1,0 +1,86 @@
+// Generation: many prompts at once, each token's log-probability with it.
+//
+// Prompts are dealt to threads; each thread keeps a fixed number of sequences going and starts the next
+// one in the place of one that ended. Equal prompts that stand together (a group) are read once. A
+// completion depends on its prompt, its draws and the weights alone: not on its place, the number of
+// threads or what stands beside it (kernels.h says why), so a run can be repeated token by token.
+//
+//   Generator generator(parameters, tokenizer, {.threads = 2});
+//   auto out = generator.Generate(prompts, draws, {.temperature = 1.0, .max_new_tokens = 128});
+//   generator.Refresh(parameters);                     // after the weights changed
+//
+// Thread rule: one call at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/rng.h"
+#include "policies/decoder.h"
+#include "policies/tokenizer.h"
+
+namespace cogent {
+
+// The order of application is temperature, top-k, top-p (as in transformers).
+struct Sampling {
+  double temperature = 1.0;  // divides the logits; 0 = greedy
+  int top_k = 0;             // keep the k likeliest, 0 = all
+  double top_p = 1.0;        // keep the likeliest until their sum reaches p
+  int max_new_tokens = 128;  // the end of sequence counts
+  std::vector<std::string> stop;  // a completion ends behind the first of these texts
+  bool ignore_eos = false;   // go on behind the end of sequence (benchmarks, fixtures)
+
+  void VisitFields(FieldVisitor& visit);
+};
+
+struct Generated {
+  std::vector<std::int32_t> ids;        // the end of sequence included
+  std::vector<float> logprobs;          // at temperature 1, nats
+  std::vector<float> sampled_logprobs;  // under the distribution that was drawn from
+  bool truncated = false;               // a length limit cut it
+};
+
+// One draw from a row of logits [vocabulary]: token and both log-probabilities. Ties in greedy choice go
+// to the smaller id. `uniform` is in [0, 1).
+struct SampledToken {
+  std::int32_t id = 0;
+  float logprob = 0.0f, sampled_logprob = 0.0f;
+};
+SampledToken SampleToken(const float* logits, int vocabulary, const Sampling& sampling, double uniform);
+
+class Generator {
+ public:
+  struct Options {
+    int threads = 1;
+    int slots = 64;  // sequences a thread keeps going
+  };
+  // The tokenizer must outlive the generator; ids it does not know are never sampled.
+  Generator(const ParameterSet& parameters, const Tokenizer& tokenizer, const Options& options);
+  void Refresh(const ParameterSet& parameters);
+
+  // draws[i] seeds the i-th completion: its n-th token uses draws[i].UniformAt(n). DataError when a prompt
+  // is empty or leaves no room in the model's context.
+  std::vector<Generated> Generate(const std::vector<std::vector<std::int32_t>>& prompts, const std::vector<Rng>& draws,
+                                  const Sampling& sampling) const;
+  // Greedy continuation with the logits each token was taken from, [count][V]; ends are ignored.
+  struct Greedy {
+    std::vector<std::int32_t> ids;
+    std::vector<float> logits;
+  };
+  Greedy GreedyWithLogits(const std::vector<std::int32_t>& prompt, int count) const;
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  const ModelConfig& config() const { return weights_.config(); }
+
+ private:
+  struct Job;
+  void Work(Job& job) const;
+
+  DecoderWeights weights_;
+  const Tokenizer* tokenizer_;
+  Options options_;
+};
+
+}  // namespace cogent
