@@ -57,7 +57,6 @@ if(NOT TARGET Torch::Torch)
     "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-idirafter ${Torch_DIR_FOUND}/include>"
     "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-idirafter ${Torch_DIR_FOUND}/include/torch/csrc/api/include>")
   target_link_libraries(Torch::Torch INTERFACE ${Torch_DIR_FOUND}/lib/libtorch_cpu.so ${Torch_DIR_FOUND}/lib/libc10.so)
-  target_link_options(Torch::Torch INTERFACE "-Wl,-rpath,${Torch_DIR_FOUND}/lib")
 endif()
 
 set(Torch_CUDA TRUE)

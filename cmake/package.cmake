@@ -33,3 +33,10 @@ configure_file(cmake/FindTorch.cmake FindTorch.cmake COPYONLY)
 write_basic_package_version_file(CogentConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/CogentConfig.cmake ${PROJECT_BINARY_DIR}/CogentConfigVersion.cmake
         cmake/FindTorch.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Cogent)
+
+# The program, made in CMakeLists.txt before this file is read.
+if(TARGET cogent_program)
+  set_target_properties(cogent_program PROPERTIES BUILD_RPATH "$ORIGIN"
+                        INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+  install(TARGETS cogent_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()

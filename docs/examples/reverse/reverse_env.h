@@ -1,0 +1,32 @@
+// Asks for a word spelled backwards; pays 1 for an exact answer.
+#pragma once
+
+#include <string>
+
+#include "envs/single_turn.h"
+#include "verifiers/extract.h"
+
+class ReverseEnv final : public cogent::SingleTurnEnv {
+ public:
+  struct Config {
+    int length = 3;
+    void VisitFields(cogent::FieldVisitor& visit) { visit("length", length, "letters in the word", {2, 64}); }
+  };
+  explicit ReverseEnv(const Config& config) : config_(config) {}
+
+  cogent::Task MakeTask(cogent::Rng& rng) const override {
+    const std::string word = rng.Letters(config_.length);
+    return {.prompt = "Spell backwards: " + word, .answer = {word.rbegin(), word.rend()}, .facts = {}};
+  }
+  cogent::Verdict Score(const cogent::Task& task, const cogent::Completion& completion) const override {
+    const auto answer = cogent::Extract(completion.text).text;
+    if (!answer) return {0.0, "no answer"};
+    return {*answer == task.answer ? 1.0 : 0.0, "answered " + *answer};
+  }
+  std::string GoldCompletion() const override {
+    return "<think>" + task().prompt + "</think> <answer>" + task().answer + "</answer>";
+  }
+
+ private:
+  Config config_;
+};
