@@ -11,8 +11,8 @@ foreach(library ${COGENT_LIBRARIES})
   target_compile_features(${library} INTERFACE cxx_std_20)
   target_include_directories(${library} INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
                              $<INSTALL_INTERFACE:${headers}>)
-  set_target_properties(${library} PROPERTIES BUILD_RPATH "$ORIGIN" INSTALL_RPATH "$ORIGIN"
-                        POSITION_INDEPENDENT_CODE ON)
+  set_target_properties(${library} PROPERTIES INSTALL_RPATH "$ORIGIN"
+                        BUILD_WITH_INSTALL_RPATH ON)
   # Objects alone make the library; the linker still has to be told that it is C++.
   set_target_properties(${library} PROPERTIES LINKER_LANGUAGE CXX)
 endforeach()
@@ -36,7 +36,7 @@ install(FILES ${PROJECT_BINARY_DIR}/CogentConfig.cmake ${PROJECT_BINARY_DIR}/Cog
 
 # The program, made in CMakeLists.txt before this file is read.
 if(TARGET cogent_program)
-  set_target_properties(cogent_program PROPERTIES BUILD_RPATH "$ORIGIN"
-                        INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+  set_target_properties(cogent_program PROPERTIES BUILD_WITH_INSTALL_RPATH ON
+                        INSTALL_RPATH "$ORIGIN;$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
   install(TARGETS cogent_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()

@@ -10,6 +10,15 @@ mkdir -p "$work"
 cp -r "$source_dir/docs/examples/reverse" "$work/project"
 cd "$work/project"
 
+# docs/extending.md shows these files as they are.
+python3 - "$source_dir/docs" <<'PYTHON'
+import sys
+page = open(sys.argv[1] + "/extending.md").read()
+for name in ("reverse_env.h", "main.cc", "CMakeLists.txt"):
+    text = open(sys.argv[1] + "/examples/reverse/" + name).read()
+    assert "\n" + text + "```" in page, "docs/extending.md shows another " + name
+PYTHON
+
 cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH="$build_dir" \
   ${4:+-DCMAKE_CXX_COMPILER_LAUNCHER="$4"} >../configure.log 2>&1 || { cat ../configure.log; exit 1; }
 ninja -C build -j1 >../build.log 2>&1 || { cat ../build.log; exit 1; }
