@@ -1,0 +1,11 @@
+#include "algorithms/builtin.h"
+
+namespace cogent {
+
+AlgorithmRegistry BuiltinAlgorithms() {
+  AlgorithmRegistry algorithms;
+  RegisterGrpo(algorithms);
+  return algorithms;
+}
+
+}  // namespace cogent

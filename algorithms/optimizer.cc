@@ -1,0 +1,84 @@
+#include "algorithms/optimizer.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <numbers>
+
+#include "policies/safetensors.h"
+
+namespace cogent {
+
+void OptimizerConfig::VisitFields(FieldVisitor& visit) {
+  visit("learning_rate", learning_rate, "highest learning rate", {0.0, 10.0});
+  visit("warmup_steps", warmup_steps, "steps over which the rate rises from 0", {0, 1 << 30});
+  visit("schedule", schedule, "what follows the warm-up: constant, or falling to final_share at the last step",
+        OneOf{"constant", "linear", "cosine"});
+  visit("final_share", final_share, "share of learning_rate at the last step", {0.0, 1.0});
+  visit("beta1", beta1, "decay of the first moment", {0.0, 1.0});
+  visit("beta2", beta2, "decay of the second moment", {0.0, 1.0});
+  visit("epsilon", epsilon, "added to the root of the second moment", {0.0, 1.0});
+  visit("weight_decay", weight_decay, "decay of matrices, each step learning_rate * weight_decay", {0.0, 10.0});
+  visit("max_grad_norm", max_grad_norm, "gradients with a larger norm are scaled down to it", {1e-9, 1e9});
+}
+
+double OptimizerConfig::RateAt(std::int64_t step, std::int64_t total) const {
+  if (step <= warmup_steps) return learning_rate * static_cast<double>(step) / std::max(warmup_steps, 1);
+  if (schedule == "constant" || total <= warmup_steps) return learning_rate;
+  const double done = std::min(1.0, static_cast<double>(step - warmup_steps) / static_cast<double>(total - warmup_steps));
+  const double left = schedule == "linear" ? 1.0 - done : 0.5 * (1.0 + std::cos(std::numbers::pi * done));
+  return learning_rate * (final_share + (1.0 - final_share) * left);
+}
+
+AdamW::AdamW(const ParameterSet& parameters, const OptimizerConfig& config)
+    : parameters_(&parameters), config_(config), first_(at::zeros_like(parameters.flat())), second_(at::zeros_like(parameters.flat())) {}
+
+double AdamW::Step(const at::Tensor& grad, double learning_rate) {
+  const double norm = grad.norm().item<double>();
+  if (!std::isfinite(norm)) return norm;
+  if (norm > config_.max_grad_norm) grad.mul_(config_.max_grad_norm / (norm + 1e-6));
+  ++steps_;
+  const auto part = [&](std::int64_t begin, std::int64_t end, double decay) {
+    if (begin == end) return;
+    const auto cut = [&](const at::Tensor& t) { return std::vector<at::Tensor>{t.narrow(0, begin, end - begin)}; };
+    std::vector<at::Tensor> values = cut(parameters_->flat()), grads = cut(grad), first = cut(first_), second = cut(second_);
+    at::_fused_adamw_(values, grads, first, second, {}, {at::full({}, static_cast<double>(steps_), at::kFloat)}, learning_rate,
+                      config_.beta1, config_.beta2, decay, config_.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+  };
+  part(0, parameters_->matrix_size(), config_.weight_decay);
+  part(parameters_->matrix_size(), parameters_->size(), 0.0);
+  return norm;
+}
+
+void AdamW::Save(const std::string& path) const {
+  std::map<std::string, TensorView> views;
+  const auto add = [&](const std::string& prefix, const at::Tensor& moments) {
+    for (const auto& [name, t] : parameters_->Named(moments)) {
+      views[prefix + name] = {DType::kF32, t.sizes().vec(), {static_cast<const std::byte*>(t.const_data_ptr()), static_cast<std::size_t>(t.nbytes())}};
+    }
+  };
+  add("exp_avg.", first_);
+  add("exp_avg_sq.", second_);
+  WriteSafetensors(path, views, {{"step", std::to_string(steps_)}});
+}
+
+void AdamW::Load(const std::string& path) {
+  const auto file = SafetensorsFile::Open(path);
+  const auto take = [&](const std::string& prefix, const at::Tensor& moments) {
+    for (auto& [name, t] : parameters_->Named(moments)) {
+      const TensorView& view = file.Get(prefix + name);
+      if (view.dtype != DType::kF32 || view.shape != t.sizes().vec()) {
+        throw DataError(fmt::format("{}: tensor '{}{}' does not fit the model; the optimizer belongs to another one", path, prefix, name));
+      }
+      std::memcpy(t.mutable_data_ptr(), view.bytes.data(), view.bytes.size());
+    }
+  };
+  take("exp_avg.", first_);
+  take("exp_avg_sq.", second_);
+  const auto step = file.metadata().find("step");
+  if (step == file.metadata().end()) throw DataError(path + ": metadata 'step' is missing; this is no optimizer state");
+  steps_ = std::stoll(step->second);
+}
+
+}  // namespace cogent

@@ -1,0 +1,53 @@
+// AdamW over one flat tensor, by LibTorch's fused operator, with clipping and schedules.
+//
+// Source: Loshchilov and Hutter, arXiv 1711.05101. Weight decay applies to matrices alone.
+// Thread rule: one thread.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+
+#include "core/config.h"
+#include "policies/parameters.h"
+
+namespace cogent {
+
+struct OptimizerConfig {
+  double learning_rate = 1e-4;
+  int warmup_steps = 0;
+  std::string schedule = "constant";  // constant, linear, cosine: to `final_share` of the rate at the last step
+  double final_share = 0.0;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0.0;
+  double max_grad_norm = 1.0;
+
+  void VisitFields(FieldVisitor& visit);
+  // Rate of optimizer step `step` (from 1) of `total`.
+  double RateAt(std::int64_t step, std::int64_t total) const;
+};
+
+class AdamW {
+ public:
+  AdamW(const ParameterSet& parameters, const OptimizerConfig& config);
+
+  // One step with `grad` (float32, the layout of parameters.flat(); scaled in place when its norm is above
+  // max_grad_norm). Returns the norm before clipping. A norm that is not finite changes nothing.
+  double Step(const at::Tensor& grad, double learning_rate);
+  std::int64_t steps() const { return steps_; }
+
+  // optimizer.safetensors: both moments under "exp_avg.NAME" and "exp_avg_sq.NAME", and the step count.
+  void Save(const std::string& path) const;
+  void Load(const std::string& path);
+
+ private:
+  const ParameterSet* parameters_;
+  OptimizerConfig config_;
+  at::Tensor first_, second_;  // moments, as flat()
+  std::int64_t steps_ = 0;
+};
+
+}  // namespace cogent

@@ -1,0 +1,70 @@
+// One optimizer step from a batch of groups, and one from plain documents: the last hops of the data path.
+//
+//   Trainer trainer(parameters, reference, algorithm, config);
+//   StepReport report = trainer.Step(groups, rate);      // advantages -> loss -> gradients -> step
+//
+// The step is cut into micro-batches of whole prompts' groups; a prompt stands in its micro-batch once,
+// and its completions see it. Micro-batches are dealt to lanes, a thread each, by their number; every
+// lane adds into a gradient of its own, and the lanes are summed in order: the result depends on the
+// number of lanes, never on how fast they were.
+// Thread rule: one call at a time.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "algorithms/algorithm.h"
+#include "algorithms/optimizer.h"
+#include "policies/deepseek_v3.h"
+
+namespace cogent {
+
+struct TrainerConfig {
+  int lanes = 1;                  // threads
+  int micro_batch_tokens = 1024;  // rows a micro-batch aims at
+  int epochs = 1;                 // passes over each batch
+  int minibatches = 1;            // optimizer steps a pass
+  double temperature = 1.0;       // of sampling; the trainer's distribution has the same
+  double balance_alpha = 0.0;     // sequence-wise balance loss
+  double bias_speed = 0.0;        // gamma of the balancing rule
+};
+
+// What one call did, for the log: means over the tokens or trajectories of the step.
+struct StepReport {
+  std::map<std::string, double> metrics;
+};
+
+// Tokens to learn from by next-token prediction.
+struct Document {
+  std::vector<std::int32_t> ids;
+  int first_target = 1;  // tokens before this place are read, not learned
+};
+
+class Trainer {
+ public:
+  // `reference` may be null when the algorithm needs none. All must outlive the trainer.
+  Trainer(ParameterSet& parameters, const ParameterSet* reference, AdamW& optimizer, const TrainerConfig& config);
+
+  // `rates`: the learning rate of each optimizer step of this call (epochs * minibatches).
+  StepReport Step(const std::vector<Group>& groups, const Algorithm& algorithm, double learning_rate);
+  // Next-token loss, mean over all targets; `prediction_weight` times the multi-token-prediction loss on top.
+  StepReport Pretrain(const std::vector<Document>& documents, double learning_rate, double prediction_weight);
+
+ private:
+  struct Piece;
+  template <typename Run>
+  void OnLanes(std::size_t count, const Run& run);
+  double Apply(double learning_rate, const at::Tensor& load, StepReport& report);
+  std::vector<Piece> Cut(const std::vector<const Trajectory*>& trajectories, std::size_t first, std::size_t last) const;
+  at::Tensor LogprobsOf(const ParameterSet& parameters, const std::vector<const Trajectory*>& trajectories);
+
+  ParameterSet* parameters_;
+  const ParameterSet* reference_;
+  AdamW* optimizer_;
+  TrainerConfig config_;
+  std::vector<at::Tensor> gradients_;  // one a lane, as parameters.flat()
+};
+
+}  // namespace cogent
