@@ -27,6 +27,21 @@ std::vector<std::int64_t> Positions(const PackedTokens& tokens) {
 
 }  // namespace
 
+PackedTokens PackPadded(const at::Tensor& ids, const at::Tensor& mask) {
+  Check(ids.dim() == 2 && ids.sizes() == mask.sizes(), "ids and mask are [B, T]");
+  const at::Tensor wide = ids.to(at::kLong).contiguous(), real = mask.to(at::kLong).contiguous();
+  PackedTokens packed;
+  for (std::int64_t b = 0, i = 0; b < ids.size(0); ++b) {
+    Segment segment{static_cast<int>(packed.ids.size()), 0, -1};
+    for (std::int64_t t = 0; t < ids.size(1); ++t, ++i) {
+      if (real.const_data_ptr<std::int64_t>()[i] != 0) packed.ids.push_back(wide.const_data_ptr<std::int64_t>()[i]);
+    }
+    segment.end = static_cast<int>(packed.ids.size());
+    packed.segments.push_back(segment);
+  }
+  return packed;
+}
+
 struct DeepseekV3::Pass {
   const PackedTokens* tokens;
   const ForwardOptions* options;

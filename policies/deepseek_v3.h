@@ -26,6 +26,9 @@ struct PackedTokens {
   std::vector<Segment> segments;   // cover the rows
 };
 
+// Drops the padding of a batch: ids [B, T] with mask [B, T] (1 = a real token), padded on either side.
+PackedTokens PackPadded(const at::Tensor& ids, const at::Tensor& mask);
+
 struct ForwardOptions {
   // Weight of the complementary sequence-wise balance loss (report, equations 17-20), 0 = not computed.
   double balance_alpha = 0.0;

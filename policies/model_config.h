@@ -1,0 +1,117 @@
+// The shape of a DeepSeek-V3 decoder, by the keys of its Hugging Face config.json, and what follows
+// from it without allocating anything: the list of parameters, how many there are, how many a token
+// touches, and how large the decoding cache is.
+//
+//   ModelConfig config = LoadModelConfig("checkpoints/latest");       // a directory or a config.json
+//   for (const Leaf& leaf : ParameterLayout(config)) ...              // names and shapes
+//   std::string text = DescribeModel("deepseek-v3/config.json");      // what `cogent model describe` prints
+//
+// Keys have the meaning of section 2 of the DeepSeek-V3 report (arXiv 2412.19437) and of the
+// `deepseek_v3` model type; unknown extra keys are ignored, a missing one takes the default below.
+// Both layouts of the rotary settings are read: `rope_theta` with `rope_scaling`, and the newer
+// `rope_parameters`. Thread rule: plain values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+
+namespace cogent {
+
+struct RopeConfig {
+  std::string type = "default";  // default, linear, yarn
+  double theta = 10000.0;
+  double factor = 1.0;
+  double original_max_position_embeddings = 4096;
+  double beta_fast = 32.0;
+  double beta_slow = 1.0;
+  double mscale = 0.0;           // 0 = not given
+  double mscale_all_dim = 0.0;   // 0 = not given
+  double attention_factor = 0.0; // 0 = not given
+  bool truncate = true;
+
+  // Rotation speed of each pair, [dim / 2], radians a position.
+  std::vector<double> Frequencies(int dim) const;
+  // Multiplies both cosine and sine.
+  double Amplitude() const;
+  // m of the softmax scale: scale = (qk_nope_head_dim + qk_rope_head_dim)^-0.5 * m^2.
+  double ScaleCorrection() const;
+};
+
+struct ModelConfig {
+  std::string model_type = "deepseek_v3";
+  int vocab_size = 512;
+  int hidden_size = 128;
+  int intermediate_size = 384;
+  int moe_intermediate_size = 64;
+  int num_hidden_layers = 4;
+  int num_attention_heads = 4;
+  int n_routed_experts = 8;  // 0 = every layer dense
+  int n_shared_experts = 1;
+  int num_experts_per_tok = 2;
+  int n_group = 1;
+  int topk_group = 1;
+  int first_k_dense_replace = 1;
+  double routed_scaling_factor = 1.0;
+  bool norm_topk_prob = true;
+  int q_lora_rank = 48;  // 0 = direct query projection (null in the file)
+  int kv_lora_rank = 32;
+  int qk_nope_head_dim = 16;
+  int qk_rope_head_dim = 16;
+  int v_head_dim = 16;
+  bool attention_bias = false;
+  bool tie_word_embeddings = false;
+  int num_nextn_predict_layers = 0;
+  int max_position_embeddings = 512;
+  double rms_norm_eps = 1e-6;
+  double initializer_range = 0.02;
+  int bos_token_id = 0;
+  int eos_token_id = 1;
+  int pad_token_id = -1;  // -1 = none
+  RopeConfig rope;
+
+  void VisitFields(FieldVisitor& visit);
+  void Validate(Problems& problems, const Location& where) const;
+
+  int qk_head_dim() const { return qk_nope_head_dim + qk_rope_head_dim; }
+  bool IsMoe(int layer) const { return n_routed_experts > 0 && layer >= first_k_dense_replace; }
+  double SoftmaxScale() const;
+  // Numbers a token keeps in each layer's decoding cache: kv_lora_rank + qk_rope_head_dim.
+  int CacheWidth() const { return kv_lora_rank + qk_rope_head_dim; }
+};
+
+// Reads config.json (or DIR/config.json). DataError names the file and the key that cannot be used.
+ModelConfig LoadModelConfig(const std::string& path);
+ModelConfig ParseModelConfig(const std::string& json, const std::string& name);
+// The config.json that LoadModelConfig and transformers read back.
+std::string ModelConfigJson(const ModelConfig& config);
+
+// One tensor that is trained as a whole. Parts lie one behind another in it and have the names and
+// shapes of the checkpoint: q_a_proj and kv_a_proj_with_mqa, say, are one matrix to multiply by.
+struct Leaf {
+  struct Part {
+    std::string name;                  // "model.layers.0.self_attn.q_a_proj.weight"
+    std::vector<std::int64_t> shape;   // as in the checkpoint
+  };
+  std::string name;                    // of the whole, for our use
+  std::vector<std::int64_t> shape;
+  std::vector<Part> parts;
+  bool matrix = true;                  // weight decay applies to matrices alone
+};
+std::vector<Leaf> ParameterLayout(const ModelConfig& config);
+// Router correction biases, one a mixture layer: [n_routed_experts], moved by rule, not by gradient.
+std::vector<Leaf::Part> BufferLayout(const ModelConfig& config);
+
+struct ParameterCount {
+  double total = 0;   // without the prediction modules
+  double active = 0;  // touched by one token; of the embedding one row counts
+  double prediction = 0;  // the multi-token-prediction modules' own
+};
+ParameterCount CountParameters(const ModelConfig& config);
+std::string DescribeModel(const std::string& path);
+// "671B", "1.07M", "960".
+std::string ShortNumber(double value);
+
+}  // namespace cogent
