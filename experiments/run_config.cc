@@ -1,0 +1,152 @@
+#include "experiments/run_config.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "envs/template.h"
+
+namespace cogent {
+
+void TokenizerConfig::VisitFields(FieldVisitor& visit) {
+  visit("kind", kind, "bytes: one token a byte; alphabet: one token a character of `alphabet`; bpe: trained on the corpus; "
+        "file: read from `path`", OneOf{"bytes", "alphabet", "bpe", "file"});
+  visit("alphabet", alphabet, "all characters that may occur (kind alphabet)");
+  visit("path", path, "a tokenizer.json (kind file)");
+  visit("vocab_size", vocab_size, "ids in all (kind bpe)", {257, 1 << 24});
+  visit("documents", documents, "corpus documents that the merges are learned from (kind bpe)", {1, 1 << 24});
+}
+
+void TokenizerConfig::Validate(Problems& problems, const Location& where) const {
+  if (kind == "alphabet" && alphabet.empty()) problems.Add(where, "tokenizer kind 'alphabet' needs `alphabet`, the characters that may occur");
+  if (kind == "file" && path.empty()) problems.Add(where, "tokenizer kind 'file' needs `path`, a tokenizer.json");
+}
+
+void PolicyConfig::VisitFields(FieldVisitor& visit) {
+  visit("checkpoint", checkpoint, "a directory in Hugging Face layout to start from; empty = fresh weights of `model`");
+  visit("model", model, "shape of a fresh model, by the keys of its config.json; vocab_size 0 = the tokenizer's");
+}
+
+void MixtureSettings::VisitFields(FieldVisitor& visit) {
+  visit("bias_speed", bias_speed, "gamma: how far a router's correction bias moves after each step (auxiliary-loss-free balancing)", {0.0, 1.0});
+  visit("balance_alpha", balance_alpha, "weight of the sequence-wise balance loss, 0 = off", {0.0, 10.0});
+}
+
+void PretrainConfig::VisitFields(FieldVisitor& visit) {
+  visit("steps", steps, "optimizer steps", {0, 1 << 30});
+  visit("tokens_per_step", tokens_per_step, "tokens a step, whole documents", {16, 1 << 30});
+  visit("prediction_weight", prediction_weight, "weight of the multi-token-prediction loss", {0.0, 10.0});
+  visit("checkpoint_every", checkpoint_every, "steps between checkpoints", {1, 1 << 30});
+  visit("log_every", log_every, "steps between log lines", {1, 1 << 30});
+  visit("optimizer", optimizer, "AdamW");
+  visit("mixture", mixture, "balancing of the experts");
+}
+
+void RolloutSettings::VisitFields(FieldVisitor& visit) {
+  visit("prompts", prompts, "prompts a step", {1, 1 << 20});
+  visit("group_size", group_size, "G: completions a prompt", {1, 1 << 16});
+  sampling.VisitFields(visit);
+  visit("max_turns", max_turns, "turns after which an episode is cut", {1, 1000});
+  visit("max_unscorable", max_unscorable, "share of trajectories that may fail to be scored before the run stops", {0.0, 1.0});
+}
+
+void TrainSettings::VisitFields(FieldVisitor& visit) {
+  visit("steps", steps, "rollouts, each followed by its optimizer steps", {0, 1 << 30});
+  visit("epochs", epochs, "passes over each rollout", {1, 1000});
+  visit("minibatches", minibatches, "optimizer steps a pass", {1, 1 << 20});
+  visit("micro_batch_tokens", micro_batch_tokens, "rows that a thread works on at once; changes speed and memory alone", {16, 1 << 24});
+  visit("samples_per_step", samples_per_step, "completions written to samples.jsonl each step", {0, 1 << 20});
+  visit("mixture", mixture, "balancing of the experts");
+}
+
+void EvalSettings::VisitFields(FieldVisitor& visit) {
+  visit("every", every, "steps between evaluations on held-out tasks", {1, 1 << 30});
+  visit("tasks", tasks, "held-out tasks of each evaluation on the way", {1, 1 << 24});
+  visit("samples", samples, "completions a task", {1, 1 << 16});
+  visit("final_tasks", final_tasks, "held-out tasks before the first and after the last step, for summary.json", {1, 1 << 24});
+  visit("k", k, "pass@k for these k", {1.0, 65536.0});
+  visit("greedy", greedy, "evaluate greedily too, before and after");
+}
+
+void EvalSettings::Validate(Problems& problems, const Location& where) const {
+  for (const double value : k) {
+    if (value > samples) problems.Add(where, fmt::format("pass@{} needs at least {} samples a task, found samples: {}", value, value, samples));
+  }
+}
+
+void CheckpointSettings::VisitFields(FieldVisitor& visit) {
+  visit("every", every, "steps between checkpoints", {1, 1 << 30});
+  visit("keep", keep, "newest checkpoints that are kept beside the best one; older ones go", {1, 1 << 20});
+}
+
+void RunConfig::VisitFields(FieldVisitor& visit) {
+  visit("name", name, "of the run: its directory is output/name");
+  visit("output", output, "where run directories are made");
+  visit("seed", seed, "every random number of the run follows from it");
+  visit("threads", threads, "threads, 0 = all cores", {0, 1024});
+  visit("env", env, "the environment by name, with its settings; `cogent list environments`");
+  visit("rewards", rewards, "rewards by name with their weights; `accuracy` is the environment's own verdict");
+  visit("prompt_template", prompt_template, "r1_zero, plain, or a text with {prompt} in it");
+  visit("tokenizer", tokenizer, "text to ids and back");
+  visit("policy", policy, "the network that is trained");
+  visit("pretrain", pretrain, "makes a base model first, by next-token prediction on the environment's corpus");
+  visit("algorithm", algorithm, "the algorithm by name, with its settings; `cogent list algorithms`");
+  visit("rollout", rollout, "collecting completions");
+  visit("optimizer", optimizer, "AdamW");
+  visit("train", train, "learning from completions");
+  visit("eval", eval, "evaluation on held-out tasks");
+  visit("checkpoint", checkpoint, "what is kept to resume from");
+}
+
+void RunConfig::Validate(Problems& problems, const Location& where) const {
+  if (name.empty() || name.find('/') != std::string::npos) problems.Add(where, "name must be a single folder name, found '" + name + "'");
+  if (env.name.empty()) problems.Add(where, "no environment is named; write `env: {name: signs}` (`cogent list environments` shows them)");
+  if (algorithm.name.empty()) problems.Add(where, "no algorithm is named; write `algorithm: {name: grpo}`");
+  if (policy.checkpoint.empty() && !pretrain) {
+    problems.Add(where, "a fresh model cannot be trained by rewards alone: give `pretrain`, or `policy: {checkpoint: DIR}`");
+  }
+  if (!policy.checkpoint.empty() && !std::filesystem::is_directory(policy.checkpoint)) {
+    problems.Add(where, "policy.checkpoint: there is no directory '" + policy.checkpoint + "'");
+  }
+  if (rollout.sampling.temperature <= 0) problems.Add(where, "rollout.temperature must be above 0: completions of a group have to differ");
+  if (train.minibatches > rollout.prompts * rollout.group_size) {
+    problems.Add(where, fmt::format("train.minibatches ({}) is more than the {} completions of a rollout (prompts * group_size)",
+                                    train.minibatches, rollout.prompts * rollout.group_size));
+  }
+  if (policy.checkpoint.empty() && rollout.sampling.max_new_tokens >= policy.model.max_position_embeddings) {
+    problems.Add(where, fmt::format("rollout.max_new_tokens ({}) leaves no room for a prompt in policy.model.max_position_embeddings ({})",
+                                    rollout.sampling.max_new_tokens, policy.model.max_position_embeddings));
+  }
+  try {
+    TemplateText(prompt_template);
+  } catch (const Error& error) {
+    problems.Add(where, error.what());
+  }
+}
+
+LoadedConfig LoadRunConfig(const std::string& path, const std::vector<std::string>& overrides, const Parts& parts,
+                           const CheckAlgorithm& check_algorithm, const std::string& seed_text) {
+  Node root = ParseYamlFile(path);
+  for (const std::string& override : overrides) ApplyOverride(root, override);
+  if (!seed_text.empty()) ApplyOverride(root, "seed=" + seed_text);
+  Problems problems;
+  LoadedConfig loaded;
+  loaded.config = ReadConfig<RunConfig>(root, problems, path);
+  RunConfig& config = loaded.config;
+  if (!config.env.name.empty()) {
+    const auto env = parts.envs.Make(config.env, problems);
+    if (env) {
+      config.env.settings = parts.envs.Resolve(config.env);
+      if (config.pretrain && !env->HasCorpus()) {
+        problems.Add(config.env.location, "environment '" + config.env.name + "' has no corpus to pre-train on; start from policy.checkpoint instead");
+      }
+    }
+  }
+  Rubric::Make(config.rewards, parts.rewards, problems);
+  if (!config.algorithm.name.empty() && check_algorithm) check_algorithm(config.algorithm, problems);
+  problems.ThrowIfAny();
+  loaded.resolved = DumpYaml(DumpFields([&](FieldVisitor& v) { config.VisitFields(v); }));
+  return loaded;
+}
+
+}  // namespace cogent

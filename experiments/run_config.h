@@ -1,0 +1,127 @@
+// Everything that a run's YAML may say, with defaults that run.
+//
+//   LoadedConfig loaded = LoadRunConfig("experiments/configs/r1_zero.yaml", {"optimizer.learning_rate=3e-4"}, parts);
+//   loaded.config.train.steps;
+//   loaded.resolved;                 // YAML with every value written out: a run that can be repeated
+//
+// All mistakes are reported at once with file, line and column, before anything is allocated:
+// ConfigError. Thread rule: plain values.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "algorithms/optimizer_config.h"
+#include "core/config.h"
+#include "experiments/engine.h"
+#include "policies/model_config.h"
+#include "policies/sampling.h"
+
+namespace cogent {
+
+struct TokenizerConfig {
+  std::string kind = "bytes";
+  std::string alphabet;
+  std::string path;
+  int vocab_size = 512;
+  int documents = 2000;
+  void VisitFields(FieldVisitor& visit);
+  void Validate(Problems& problems, const Location& where) const;
+};
+
+struct PolicyConfig {
+  std::string checkpoint;
+  ModelConfig model;
+  void VisitFields(FieldVisitor& visit);
+};
+
+struct MixtureSettings {
+  double bias_speed = 0.001;
+  double balance_alpha = 0.0;
+  void VisitFields(FieldVisitor& visit);
+};
+
+struct PretrainConfig {
+  int steps = 1000;
+  int tokens_per_step = 2048;
+  double prediction_weight = 0.1;
+  int checkpoint_every = 500;
+  int log_every = 20;
+  OptimizerConfig optimizer;
+  MixtureSettings mixture;
+  void VisitFields(FieldVisitor& visit);
+};
+
+struct RolloutSettings {
+  int prompts = 16;
+  int group_size = 8;
+  Sampling sampling;
+  int max_turns = 8;
+  double max_unscorable = 0.2;
+  void VisitFields(FieldVisitor& visit);
+};
+
+struct TrainSettings {
+  int steps = 100;
+  int epochs = 1;
+  int minibatches = 1;
+  int micro_batch_tokens = 1024;
+  int samples_per_step = 4;
+  MixtureSettings mixture;
+  void VisitFields(FieldVisitor& visit);
+};
+
+struct EvalSettings {
+  int every = 20;
+  int tasks = 200;
+  int samples = 1;
+  int final_tasks = 1000;
+  std::vector<double> k = {1.0};
+  bool greedy = true;
+  void VisitFields(FieldVisitor& visit);
+  void Validate(Problems& problems, const Location& where) const;
+};
+
+struct CheckpointSettings {
+  int every = 20;
+  int keep = 2;
+  void VisitFields(FieldVisitor& visit);
+};
+
+struct RunConfig {
+  std::string name = "run";
+  std::string output = "runs";
+  std::uint64_t seed = 1;
+  int threads = 0;
+  Choice env;
+  std::vector<Choice> rewards;
+  std::string prompt_template = "r1_zero";
+  TokenizerConfig tokenizer;
+  PolicyConfig policy;
+  std::optional<PretrainConfig> pretrain;
+  Choice algorithm;
+  RolloutSettings rollout;
+  OptimizerConfig optimizer;
+  TrainSettings train;
+  EvalSettings eval;
+  CheckpointSettings checkpoint;
+  void VisitFields(FieldVisitor& visit);
+  void Validate(Problems& problems, const Location& where) const;
+  std::string Directory() const { return output + "/" + name; }
+};
+
+struct LoadedConfig {
+  RunConfig config;
+  std::string resolved;  // YAML
+};
+
+// Checks what needs the engine, too (the algorithm and its settings), and may write out its defaults.
+using CheckAlgorithm = std::function<void(Choice& algorithm, Problems& problems)>;
+
+// Reads the file, applies `key=value` overrides, checks every part by name. `seed_text`, if not empty,
+// replaces the seed (the environment's COGENT_SEED).
+LoadedConfig LoadRunConfig(const std::string& path, const std::vector<std::string>& overrides, const Parts& parts,
+                           const CheckAlgorithm& check_algorithm, const std::string& seed_text = {});
+
+}  // namespace cogent
