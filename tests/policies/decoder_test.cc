@@ -1,0 +1,193 @@
+// Decoding with the compressed cache: the reference library's greedy tokens and logits, equality with the
+// training forward pass, and bits that depend on nothing but the row's own tokens.
+#include "policies/decoder.h"
+
+#include <cmath>
+
+#include "policies/generate.h"
+#include "tests/policies/parity.h"
+#include "tests/policies/tiny_model.h"
+
+namespace cogent {
+namespace {
+
+using parity::Fixture;
+using Ids = std::vector<std::int32_t>;
+
+class DecoderParity : public ::testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(DeepseekV3, DecoderParity, ::testing::ValuesIn(parity::Models()), [](const auto& info) { return info.param; });
+
+TEST_P(DecoderParity, GreedyTokensAreEqualAndTheirLogitsClose) {
+  const Fixture f(GetParam());
+  const Tokenizer tokenizer = tiny::Characters();
+  const Generator generator(f.weights, tokenizer, {});
+  for (const std::string seq : {"seq0.", "seq1."}) {
+    const auto prompt = f.Ids(seq + "input_ids"), want = f.Ids(seq + "greedy");
+    const auto got = generator.GreedyWithLogits(Ids(prompt.begin(), prompt.end()), static_cast<int>(want.size()));
+    EXPECT_EQ(std::vector<std::int64_t>(got.ids.begin(), got.ids.end()), want) << seq;
+    const at::Tensor logits = at::tensor(got.logits, at::kFloat).view({static_cast<std::int64_t>(want.size()), f.config.vocab_size});
+    EXPECT_TRUE(parity::Near(logits, f.Get(seq + "greedy_logits"), f.Tolerance("logits_atol"), f.Tolerance("logits_rtol"))) << seq;
+  }
+}
+
+using Logits = std::vector<float>;
+
+Logits Wanted(const Decoder& decoder, const ModelConfig& config, int i) {
+  return {decoder.Logits(i), decoder.Logits(i) + config.vocab_size};
+}
+
+// Caches ids [first, last) of a sequence in a slot and returns the logits behind the last one.
+Logits Feed(Decoder& decoder, const ModelConfig& config, int slot, const Ids& ids, int first, int last) {
+  std::vector<DecodeRow> rows;
+  for (int p = first; p < last; ++p) rows.push_back({slot, p, ids[p]});
+  decoder.Run(rows, {last - first - 1});
+  return Wanted(decoder, config, 0);
+}
+
+TEST(Decoder, LogitsEqualTheTrainingForwardPass) {
+  for (int which = 0; which < tiny::kVariants; ++which) {
+    for (const std::uint64_t seed : {1, 2}) {
+      SCOPED_TRACE("variant " + std::to_string(which) + ", seed " + std::to_string(seed));
+      const ModelConfig config = tiny::Variant(which);
+      const ParameterSet weights = tiny::Weights(config, seed);
+      Rng rng(seed + 100);
+      const Ids ids = tiny::Ids(rng, 37 + which, config.vocab_size);
+      const int n = static_cast<int>(ids.size());
+      c10::NoGradGuard no_grad;
+      const DeepseekV3 model(config, weights.Leaves(), weights.biases());
+      const at::Tensor want = model.Logits(model.Forward({{ids.begin(), ids.end()}, {{0, n, -1}}}, {}).hidden);
+      EXPECT_GT(want.abs().max().item<double>(), 0.5) << "logits this small would hide mistakes";
+      const DecoderWeights packed(weights);
+      Decoder decoder(packed, 1, n);
+      // A prompt at once, then token by token.
+      std::vector<DecodeRow> rows;
+      std::vector<int> wanted;
+      for (int p = 0; p < n / 2; ++p) rows.push_back({0, p, ids[p]}), wanted.push_back(p);
+      decoder.Run(rows, wanted);
+      for (int p = 0; p < n; ++p) {
+        if (p >= n / 2) decoder.Run({{0, p, ids[p]}}, {0});
+        const at::Tensor got = at::tensor(Wanted(decoder, config, p < n / 2 ? p : 0), at::kFloat);
+        EXPECT_TRUE(parity::Near(got, want[p], 1e-4, 1e-5)) << "position " << p;
+      }
+    }
+  }
+}
+
+TEST(Decoder, ChoosesTheExpertsOfTheTrainingForwardPass) {
+  const ModelConfig config = tiny::Variant(0);
+  const ParameterSet weights = tiny::Weights(config, 3);
+  Rng rng(4);
+  const Ids ids = tiny::Ids(rng, 20, config.vocab_size);
+  c10::NoGradGuard no_grad;
+  std::map<std::string, at::Tensor> trace;
+  const DeepseekV3 model(config, weights.Leaves(), weights.biases());
+  model.Forward({{ids.begin(), ids.end()}, {{0, 20, -1}}}, {.trace = &trace});
+  const DecoderWeights packed(weights);
+  Decoder decoder(packed, 1, 20);
+  Feed(decoder, config, 0, ids, 0, 20);
+  for (int layer = config.first_k_dense_replace; layer < config.num_hidden_layers; ++layer) {
+    const at::Tensor want = trace.at("layers." + std::to_string(layer) + ".router_topk").to(at::kInt).contiguous();
+    const std::int32_t* p = want.const_data_ptr<std::int32_t>();
+    EXPECT_EQ(decoder.Experts(layer), Ids(p, p + want.numel())) << "layer " << layer;
+  }
+}
+
+TEST(Decoder, ARowHasTheSameBitsAloneInABatchAndInAnotherSlot) {
+  for (int which = 0; which < tiny::kVariants; ++which) {
+    SCOPED_TRACE("variant " + std::to_string(which));
+    const ModelConfig config = tiny::Variant(which);
+    const ParameterSet weights = tiny::Weights(config, 5);
+    const DecoderWeights packed(weights);
+    Rng rng(6);
+    constexpr int kSlots = 11;
+    std::vector<Ids> sequences;
+    std::vector<Logits> alone;
+    for (int s = 0; s < kSlots; ++s) {
+      sequences.push_back(tiny::Ids(rng, 5 + 3 * s, config.vocab_size));
+      Decoder own(packed, 1, 64);
+      const int n = static_cast<int>(sequences[s].size());
+      for (int p = 0; p + 1 < n; ++p) own.Run({{0, p, sequences[s][p]}}, {});
+      own.Run({{0, n - 1, sequences[s][n - 1]}}, {0});
+      alone.push_back(Wanted(own, config, 0));
+    }
+    // Prompts in one call each, in slots counted from behind; then all last tokens in one batch.
+    Decoder decoder(packed, kSlots, 48);
+    std::vector<DecodeRow> rows;
+    std::vector<int> wanted;
+    for (int s = 0; s < kSlots; ++s) {
+      const int n = static_cast<int>(sequences[s].size()), slot = kSlots - 1 - s;
+      Feed(decoder, config, slot, sequences[s], 0, n - 1);
+      rows.push_back({slot, n - 1, sequences[s][n - 1]});
+      wanted.push_back(s);
+    }
+    decoder.Run(rows, wanted);
+    for (int s = 0; s < kSlots; ++s) EXPECT_EQ(Wanted(decoder, config, s), alone[s]) << "sequence " << s;
+  }
+}
+
+TEST(Decoder, ACopiedSlotGoesOnWithTheSameBitsWhateverItHeldBefore) {
+  const ModelConfig config = tiny::Variant(0);
+  const ParameterSet weights = tiny::Weights(config, 7);
+  const DecoderWeights packed(weights);
+  Rng rng(8);
+  for (const int prompt : {1, 5, 16, 17, 33}) {
+    const Ids ids = tiny::Ids(rng, prompt + 4, config.vocab_size), old = tiny::Ids(rng, 40, config.vocab_size);
+    Decoder plain(packed, 1, 40), decoder(packed, 3, 40);
+    Feed(plain, config, 0, ids, 0, prompt);
+    const Logits want = Feed(plain, config, 0, ids, prompt, prompt + 4);
+    Feed(decoder, config, 2, old, 0, 40);  // what stood in the slot before
+    Feed(decoder, config, 0, ids, 0, prompt);
+    decoder.CopySlot(0, 2, prompt);
+    EXPECT_EQ(Feed(decoder, config, 2, ids, prompt, prompt + 4), want) << "prompt of " << prompt;
+    EXPECT_EQ(Feed(decoder, config, 0, ids, prompt, prompt + 4), want) << "the original still goes on, prompt of " << prompt;
+  }
+}
+
+TEST(Decoder, UpdateTakesOverChangedWeights) {
+  for (int which = 0; which < tiny::kVariants; ++which) {
+    const ModelConfig config = tiny::Variant(which);
+    ParameterSet weights = tiny::Weights(config, 9);
+    const ParameterSet other = tiny::Weights(config, 10);
+    Rng rng(11);
+    const Ids ids = tiny::Ids(rng, 12, config.vocab_size);
+    const DecoderWeights want_weights(other);
+    DecoderWeights packed(weights);
+    const auto logits = [&](const DecoderWeights& w) {
+      Decoder decoder(w, 1, 12);
+      return Feed(decoder, config, 0, ids, 0, 12);
+    };
+    const Logits before = logits(packed), want = logits(want_weights);
+    weights.flat().copy_(other.flat());
+    weights.biases().copy_(other.biases());
+    EXPECT_EQ(logits(packed), before) << "nothing changes before Update";
+    packed.Update(weights);
+    EXPECT_EQ(logits(packed), want) << "variant " << which;
+    EXPECT_NE(want, before);
+  }
+}
+
+TEST(Decoder, KeepsTheLatentAndTheSharedKeyOnlyWhateverTheHeads) {
+  ModelConfig c = tiny::Config(50);
+  c.num_hidden_layers = 3;
+  for (const int heads : {1, 2, 16}) {
+    c.num_attention_heads = heads;
+    const std::size_t numbers = static_cast<std::size_t>(c.kv_lora_rank + c.qk_rope_head_dim);
+    EXPECT_EQ(Decoder::CacheBytes(c, 1, 16), numbers * 16 * 3 * sizeof(float));
+    EXPECT_EQ(Decoder::CacheBytes(c, 7, 160), numbers * 160 * 3 * 7 * sizeof(float));
+    EXPECT_EQ(Decoder::CacheBytes(c, 1, 17), numbers * 32 * 3 * sizeof(float)) << "in blocks of 16 positions";
+  }
+}
+
+TEST(Decoder, RefusesRowsOutsideTheCacheAndTokensOutsideTheVocabulary) {
+  const ModelConfig config = tiny::Config(50);
+  const ParameterSet weights = tiny::Weights(config, 12);
+  const DecoderWeights packed(weights);
+  Decoder decoder(packed, 2, 8);
+  EXPECT_THROW(decoder.Run({{0, 8, 1}}, {}), InternalError);
+  EXPECT_THROW(decoder.Run({{2, 0, 1}}, {}), InternalError);
+  EXPECT_THROW(decoder.Run({{0, 0, 50}}, {}), InternalError);
+  EXPECT_THROW(decoder.Run({{0, 0, -1}}, {}), InternalError);
+}
+
+}  // namespace
+}  // namespace cogent
