@@ -1,0 +1,80 @@
+#include "experiments/engine_evaluate.h"
+
+#include <fmt/format.h>
+
+#include "agents/policy_agent.h"
+#include "experiments/statistics.h"
+
+namespace cogent {
+
+MakeEnv EnvFactory(const RunConfig& config, const Parts& parts) {
+  return [&config, &parts] {
+    Problems problems;
+    auto env = parts.envs.Make(config.env, problems);
+    problems.ThrowIfAny();
+    return env;
+  };
+}
+
+std::vector<TaskId> TrainTasks(const RunConfig& config, std::int64_t step) {
+  std::vector<TaskId> tasks;
+  for (int i = 0; i < config.rollout.prompts; ++i) {
+    tasks.push_back({Split::kTrain, config.seed, static_cast<std::uint64_t>(step) * static_cast<std::uint64_t>(config.rollout.prompts) + static_cast<std::uint64_t>(i)});
+  }
+  return tasks;
+}
+
+std::vector<TaskId> TestTasks(const RunConfig& config, int count) {
+  std::vector<TaskId> tasks;
+  for (int i = 0; i < count; ++i) tasks.push_back({Split::kTest, config.seed, static_cast<std::uint64_t>(i)});
+  return tasks;
+}
+
+Evaluation Evaluate(const RunConfig& config, const Parts& parts, const Generator& generator, const EvaluationPlan& plan, const Rng& rng) {
+  Problems problems;
+  const Rubric rubric = Rubric::Make(config.rewards, parts.rewards, problems);
+  problems.ThrowIfAny();
+  PolicyAgent agent(generator, config.prompt_template, plan.sampling);
+  Evaluation out;
+  out.groups = CollectGroups({plan.samples, config.rollout.max_turns}, EnvFactory(config, parts), rubric, agent, TestTasks(config, plan.tasks), rng);
+  std::vector<TaskCount> counts;
+  double length = 0, right_length = 0, truncated = 0, all = 0, right = 0, unscorable = 0;
+  std::map<std::string, double> scores;
+  for (const Group& group : out.groups) {
+    TaskCount count;
+    for (const Trajectory& t : group.members) {
+      ++all;
+      length += t.CompletionTokens();
+      truncated += t.status == TrajectoryStatus::kTruncated;
+      if (t.status == TrajectoryStatus::kUnscorable) {
+        ++unscorable;
+        continue;
+      }
+      for (const NamedScore& score : t.scores) scores[score.name] += score.score;
+      const bool correct = t.scores.front().score >= 1.0;
+      ++count.samples;
+      count.correct += correct;
+      right += correct;
+      if (correct) right_length += t.CompletionTokens();
+    }
+    counts.push_back(count);
+  }
+  for (const double k : plan.k) {
+    const Estimate estimate = MeanPassAtK(counts, static_cast<int>(k), Rng(config.seed).Fork("bootstrap"));
+    const std::string name = fmt::format("pass@{}", static_cast<int>(k));
+    out.metrics[name] = estimate.mean;
+    out.metrics[name + "_low"] = estimate.low;
+    out.metrics[name + "_high"] = estimate.high;
+  }
+  out.metrics["mean_length"] = length / all;
+  if (right > 0) out.metrics["mean_length_correct"] = right_length / right;
+  if (right < all) out.metrics["mean_length_wrong"] = (length - right_length) / (all - right);
+  out.metrics["clipped_ratio"] = truncated / all;
+  out.metrics["tasks"] = plan.tasks;
+  out.metrics["samples_per_task"] = plan.samples;
+  out.metrics["unscorable_ratio"] = unscorable / all;
+  for (const auto& [name, sum] : scores) out.metrics["rewards/" + name + "/mean"] = sum / std::max(1.0, all - unscorable);
+  return out;
+}
+
+}  // namespace cogent

@@ -1,0 +1,34 @@
+// Evaluation on held-out tasks: pass@k by the unbiased estimator with a 95% interval, and lengths.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agents/rollout.h"
+#include "experiments/metrics.h"
+#include "experiments/run_config.h"
+#include "policies/generate.h"
+
+namespace cogent {
+
+struct Evaluation {
+  Metrics metrics;            // pass@k, pass@k_low, pass@k_high, mean_length, ...
+  std::vector<Group> groups;  // one a task
+};
+
+struct EvaluationPlan {
+  int tasks = 100;
+  int samples = 1;
+  std::vector<double> k = {1.0};
+  Sampling sampling;
+};
+
+// Held-out task i has the same number in every evaluation of a seed. `rng` seeds the draws.
+Evaluation Evaluate(const RunConfig& config, const Parts& parts, const Generator& generator, const EvaluationPlan& plan, const Rng& rng);
+
+// The training tasks of a step, and the held-out ones.
+std::vector<TaskId> TrainTasks(const RunConfig& config, std::int64_t step);
+std::vector<TaskId> TestTasks(const RunConfig& config, int count);
+MakeEnv EnvFactory(const RunConfig& config, const Parts& parts);
+
+}  // namespace cogent
