@@ -14,6 +14,7 @@ struct Episode {
   Trajectory* trajectory = nullptr;
   Rng draws{0};
   Verdict verdict;
+  std::vector<NamedScore> measures;
   bool open = true;
 
   void Fail(const std::string& cause) {
@@ -42,6 +43,7 @@ void TakeStep(Episode& episode, Turn turn, int max_turns) {
   if (cut) t.status = TrajectoryStatus::kTruncated;
   if (result.done || cut) {
     episode.verdict = result.verdict;
+    episode.measures = std::move(result.measures);
     episode.open = false;
   } else {
     for (Message& m : result.observation.messages) episode.messages.push_back(std::move(m));
@@ -82,6 +84,10 @@ void ScoreEpisodes(std::vector<Episode>& episodes, const Rubric& rubric) {
     if (t.status == TrajectoryStatus::kUnscorable) continue;
     t.scores.push_back({"accuracy", scored[i]->verdict.score, rubric.accuracy_weight(), scored[i]->verdict.reason});
     t.scores.insert(t.scores.end(), scores[i].begin(), scores[i].end());
+    for (NamedScore& measure : scored[i]->measures) {
+      measure.weight = 0.0;
+      t.scores.push_back(std::move(measure));
+    }
     t.reward = TotalReward(t.scores);
   }
 }

@@ -80,7 +80,7 @@ class Grpo final : public Algorithm {
     const at::Tensor low_cut = ratio.lt(1.0 - config_.clip_ratio).logical_and(advantage.lt(0));
     const at::Tensor high_cut = ratio.gt(1.0 + high).logical_and(advantage.gt(0));
     Loss loss;
-    loss.token_sums = {{"ratio", ratio.detach().sum()},
+    loss.token_sums = {{"ratio/mean", ratio.detach().sum()},
                        {"policy_loss", -objective.detach().sum()},
                        {"clip_ratio/low_mean", low_cut.sum()},
                        {"clip_ratio/high_mean", high_cut.sum()},

@@ -86,6 +86,7 @@ double Trainer::Apply(double learning_rate, const at::Tensor& load, StepReport& 
     report.metrics["moe/max_violation"] = (share.amax(-1) * static_cast<double>(share.size(1)) - 1.0).max().item<double>();
     report.metrics["moe/bias_max"] = biases.abs().max().item<double>();
     for (std::int64_t l = 0; l < share.size(0); ++l) {
+      if (share[l].sum().item<double>() == 0) continue;  // the prediction module rests while rewards train
       for (std::int64_t e = 0; e < share.size(1); ++e) {
         report.metrics["moe/expert_load/" + std::to_string(l) + "/" + std::to_string(e)] = share[l][e].item<double>();
       }
@@ -96,13 +97,23 @@ double Trainer::Apply(double learning_rate, const at::Tensor& load, StepReport& 
   return norm;
 }
 
+// As many rows as asked for, or fewer, so that every lane has work.
+int Trainer::RowsAPiece(std::size_t rows) const {
+  const std::size_t lanes = gradients_.size(), most = static_cast<std::size_t>(config_.micro_batch_tokens);
+  const std::size_t rounds = std::max<std::size_t>(1, (rows + lanes * most - 1) / (lanes * most));
+  return static_cast<int>(std::max<std::size_t>(1, (rows + lanes * rounds - 1) / (lanes * rounds)));
+}
+
 std::vector<Trainer::Piece> Trainer::Cut(const std::vector<const Trajectory*>& trajectories, std::size_t first, std::size_t last) const {
   std::vector<Piece> pieces;
+  std::size_t rows = 0;
+  for (std::size_t i = first; i < last; ++i) rows += static_cast<std::size_t>(trajectories[i]->CompletionTokens());
+  const int room = RowsAPiece(rows);
   int parent = -1, prompt_last_row = -1;
   const std::vector<std::int32_t>* prompt = nullptr;
   for (std::size_t i = first; i < last; ++i) {
     const Trajectory& t = *trajectories[i];
-    if (pieces.empty() || static_cast<int>(pieces.back().tokens.ids.size()) >= config_.micro_batch_tokens) {
+    if (pieces.empty() || static_cast<int>(pieces.back().tokens.ids.size()) >= room) {
       pieces.push_back({i, i, {}, {}, {}});
       prompt = nullptr;
     }
@@ -219,9 +230,12 @@ StepReport Trainer::Pretrain(const std::vector<Document>& documents, double lear
   };
   std::vector<Text> pieces;
   double targets = 0, ahead_targets = 0;
+  std::size_t rows = 0;
+  for (const Document& d : documents) rows += d.ids.size();
+  const int room = RowsAPiece(rows);
   for (const Document& d : documents) {
     if (d.ids.size() < 2) continue;
-    if (pieces.empty() || static_cast<int>(pieces.back().tokens.ids.size()) >= config_.micro_batch_tokens) pieces.emplace_back();
+    if (pieces.empty() || static_cast<int>(pieces.back().tokens.ids.size()) >= room) pieces.emplace_back();
     Text& p = pieces.back();
     const int begin = static_cast<int>(p.tokens.ids.size()), size = static_cast<int>(d.ids.size());
     p.tokens.ids.insert(p.tokens.ids.end(), d.ids.begin(), d.ids.end());

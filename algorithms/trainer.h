@@ -57,6 +57,7 @@ class Trainer {
   template <typename Run>
   void OnLanes(std::size_t count, const Run& run);
   double Apply(double learning_rate, const at::Tensor& load, StepReport& report);
+  int RowsAPiece(std::size_t rows) const;
   std::vector<Piece> Cut(const std::vector<const Trajectory*>& trajectories, std::size_t first, std::size_t last) const;
   at::Tensor LogprobsOf(const ParameterSet& parameters, const std::vector<const Trajectory*>& trajectories);
 

@@ -41,6 +41,8 @@ struct StepResult {
   Observation observation;  // empty when done
   bool done = true;
   Verdict verdict;  // of the whole episode; meaningful when done
+  // What else can be measured of the episode, logged as rewards/NAME/mean; weight 0: never a reward.
+  std::vector<NamedScore> measures = {};
 };
 
 class Env {

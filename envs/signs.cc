@@ -116,6 +116,15 @@ class SignsEnv final : public SingleTurnEnv {
     return fault.empty() ? Verdict{1.0, "hits the target"} : Verdict{0.0, fault};
   }
 
+  // How much of the scratchpad is right: a base whose workings are unreliable cannot be taught by rewards.
+  std::vector<NamedScore> Measure(const Task& task, const Completion& completion) const override {
+    const ScratchpadQuality q = CheckScratchpad(task.prompt, completion.text);
+    std::vector<NamedScore> measures;
+    if (q.sums > 0) measures.push_back({"right_sums", static_cast<double>(q.sums_right) / q.sums, 0.0, {}});
+    if (q.verdicts > 0) measures.push_back({"right_verdicts", static_cast<double>(q.verdicts_right) / q.verdicts, 0.0, {}});
+    return measures;
+  }
+
   std::string GoldCompletion() const override {
     const auto problem = ReadSignsPrompt(task().prompt);
     Check(problem.has_value(), "a prompt of the signs environment cannot be read back");

@@ -27,7 +27,7 @@ Observation SingleTurnEnv::Reset(const TaskId& id) {
 StepResult SingleTurnEnv::Step(const Completion& completion) {
   Check(running_, "Step needs a Reset before it, and one question takes one Step");
   running_ = false;
-  return {{}, true, Score(task_, completion)};
+  return {{}, true, Score(task_, completion), Measure(task_, completion)};
 }
 
 const Task& SingleTurnEnv::task() const {

@@ -21,6 +21,8 @@ class SingleTurnEnv : public Env {
  public:
   virtual Task MakeTask(Rng& rng) const = 0;
   virtual Verdict Score(const Task& task, const Completion& completion) const = 0;
+  // Optional: what else to log of a completion, under names of its own and with weight 0.
+  virtual std::vector<NamedScore> Measure(const Task&, const Completion&) const { return {}; }
 
   Observation Reset(const TaskId& id) final;
   StepResult Step(const Completion& completion) final;

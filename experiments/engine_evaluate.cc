@@ -39,7 +39,7 @@ Evaluation Evaluate(const RunConfig& config, const Parts& parts, const Generator
   out.groups = CollectGroups({plan.samples, config.rollout.max_turns}, EnvFactory(config, parts), rubric, agent, TestTasks(config, plan.tasks), rng);
   std::vector<TaskCount> counts;
   double length = 0, right_length = 0, truncated = 0, all = 0, right = 0, unscorable = 0;
-  std::map<std::string, double> scores;
+  std::map<std::string, std::vector<double>> scores;
   for (const Group& group : out.groups) {
     TaskCount count;
     for (const Trajectory& t : group.members) {
@@ -50,7 +50,7 @@ Evaluation Evaluate(const RunConfig& config, const Parts& parts, const Generator
         ++unscorable;
         continue;
       }
-      for (const NamedScore& score : t.scores) scores[score.name] += score.score;
+      for (const NamedScore& score : t.scores) scores[score.name].push_back(score.score);
       const bool correct = t.scores.front().score >= 1.0;
       ++count.samples;
       count.correct += correct;
@@ -73,7 +73,7 @@ Evaluation Evaluate(const RunConfig& config, const Parts& parts, const Generator
   out.metrics["tasks"] = plan.tasks;
   out.metrics["samples_per_task"] = plan.samples;
   out.metrics["unscorable_ratio"] = unscorable / all;
-  for (const auto& [name, sum] : scores) out.metrics["rewards/" + name + "/mean"] = sum / std::max(1.0, all - unscorable);
+  for (const auto& [name, values] : scores) out.metrics["rewards/" + name + "/mean"] = Mean(values);
   return out;
 }
 

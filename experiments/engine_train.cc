@@ -73,6 +73,7 @@ Tokenizer MakeTokenizer(const RunConfig& config, const Parts& parts) {
   std::vector<std::string> corpus;
   if (t.kind == "alphabet") options.alphabet = t.alphabet;
   options.vocab_size = t.kind == "bpe" ? t.vocab_size : 256 + static_cast<int>(options.added_tokens.size());
+  options.split_digits = t.split_digits;
   if (t.kind == "bpe") {
     const auto env = EnvFactory(config, parts)();
     Rng draws = Rng(config.seed).Fork("tokenizer");

@@ -14,6 +14,7 @@ void TokenizerConfig::VisitFields(FieldVisitor& visit) {
   visit("alphabet", alphabet, "all characters that may occur (kind alphabet)");
   visit("path", path, "a tokenizer.json (kind file)");
   visit("vocab_size", vocab_size, "ids in all (kind bpe)", {257, 1 << 24});
+  visit("split_digits", split_digits, "each digit is a token of its own, else numbers may become tokens (kind bpe)");
   visit("documents", documents, "corpus documents that the merges are learned from (kind bpe)", {1, 1 << 24});
 }
 

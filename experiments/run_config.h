@@ -26,6 +26,7 @@ struct TokenizerConfig {
   std::string path;
   int vocab_size = 512;
   int documents = 2000;
+  bool split_digits = true;
   void VisitFields(FieldVisitor& visit);
   void Validate(Problems& problems, const Location& where) const;
 };

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace cogent {
@@ -184,13 +185,18 @@ at::Tensor BalanceLoss(const at::Tensor& scores, const at::Tensor& experts, cons
   const std::int64_t count = scores.size(1), chosen = experts.size(1);
   const at::Tensor affinity = scores / scores.sum(-1, true);                                    // [N, E]
   const at::Tensor picked = at::zeros_like(scores).scatter_(1, experts.to(at::kLong), 1.0);      // [N, E]
-  at::Tensor loss = at::zeros({}, scores.options());
-  for (const Segment& s : segments) {
-    const double length = s.size();
-    const at::Tensor f = picked.narrow(0, s.begin, s.size()).sum(0) * (static_cast<double>(count) / (static_cast<double>(chosen) * length));
-    loss = loss + (f.detach() * affinity.narrow(0, s.begin, s.size()).sum(0) / length).sum();
+  std::vector<std::int64_t> segment_of(static_cast<std::size_t>(scores.size(0)));
+  std::vector<double> lengths;
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    std::fill(segment_of.begin() + segments[i].begin, segment_of.begin() + segments[i].end, static_cast<std::int64_t>(i));
+    lengths.push_back(segments[i].size());
   }
-  return loss * (alpha / static_cast<double>(segments.size()));
+  const at::Tensor where = at::tensor(segment_of, at::kLong).to(scores.device());                // [N]
+  const at::Tensor length = at::tensor(lengths, at::kDouble).to(scores.device()).unsqueeze(1).to(scores.scalar_type());
+  const at::Tensor counts = at::zeros({length.size(0), count}, scores.options()).index_add_(0, where, picked);  // [S, E]
+  const at::Tensor f = counts / length * (static_cast<double>(count) / static_cast<double>(chosen));
+  // sum_e f_e P_e of each segment, written as a sum over its tokens.
+  return (affinity * (f / length).detach().index_select(0, where)).sum() * (alpha / static_cast<double>(segments.size()));
 }
 
 void UpdateBiases(const at::Tensor& biases, const at::Tensor& load, double speed) {

@@ -98,7 +98,9 @@ void Generator::Work(Job& job) const try {
   const auto advance = [&](int slot, const float* logits) {
     Running& r = running[slot];
     Generated& out = job.results[r.index];
-    const SampledToken token = SampleToken(logits, vocabulary, job.sampling, job.draws[r.index].UniformAt(out.ids.size()));
+    SampledToken token = SampleToken(logits, vocabulary, job.sampling, job.draws[r.index].UniformAt(out.ids.size()));
+    // Ids that are never sampled still have their share of the softmax that the trainer sees.
+    if (vocabulary < config().vocab_size) token.logprob = logits[token.id] - LogSumExp(logits, config().vocab_size);
     out.ids.push_back(token.id);
     out.logprobs.push_back(token.logprob);
     out.sampled_logprobs.push_back(token.sampled_logprob);

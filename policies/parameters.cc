@@ -111,18 +111,18 @@ std::map<std::string, at::Tensor> ParameterSet::Named(const at::Tensor& flat) co
 std::vector<std::string> ParameterSet::Load(const std::string& dir, const Rng& rng_for_missing) {
   const SafetensorsDir files = SafetensorsDir::Open(dir);
   Initialize(rng_for_missing);
-  std::vector<std::string> wrong, notes;
+  std::vector<std::string> wrong, notes, fresh;
   std::set<std::string> known;
   const std::string prediction = fmt::format("model.layers.{}.", config_.num_hidden_layers);
-  bool fresh_prediction = false;
+  bool has_prediction = false;
   for (auto& [name, view] : Named()) {
     known.insert(name);
     const auto found = files.tensors().find(name);
     if (found == files.tensors().end()) {
-      if (name.starts_with(prediction)) fresh_prediction = true;
-      else wrong.push_back(fmt::format("missing: {} {}", name, ShapeText(view.sizes())));
+      (name.starts_with(prediction) ? fresh : wrong).push_back(fmt::format("missing: {} {}", name, ShapeText(view.sizes())));
       continue;
     }
+    has_prediction = has_prediction || name.starts_with(prediction);
     if (found->second.shape != view.sizes().vec()) {
       wrong.push_back(fmt::format("misshapen: {} is {}, must be {}", name, ShapeText(found->second.shape), ShapeText(view.sizes())));
       continue;
@@ -132,6 +132,8 @@ std::vector<std::string> ParameterSet::Load(const std::string& dir, const Rng& r
   for (const auto& [name, view] : files.tensors()) {
     if (!known.count(name) && !MayBeIgnored(name, config_)) wrong.push_back("unexpected: " + name);
   }
+  // A prediction module may be missing as a whole; a part of one is damage.
+  if (has_prediction) wrong.insert(wrong.end(), fresh.begin(), fresh.end());
   if (!wrong.empty()) {
     const std::size_t shown = std::min<std::size_t>(wrong.size(), 12);
     std::string text = fmt::format("{}: the weights do not fit config.json ({} problems):", dir, wrong.size());
@@ -139,7 +141,7 @@ std::vector<std::string> ParameterSet::Load(const std::string& dir, const Rng& r
     if (shown < wrong.size()) text += fmt::format("\n  and {} more", wrong.size() - shown);
     throw DataError(text);
   }
-  if (fresh_prediction) notes.push_back("the checkpoint has no prediction module; it starts from fresh weights");
+  if (!fresh.empty()) notes.push_back("the checkpoint has no prediction module; it starts from fresh weights");
   return notes;
 }
 

@@ -54,6 +54,8 @@ void Sampling::VisitFields(FieldVisitor& visit) {
   visit("stop", stop, "a completion ends behind the first of these texts");
 }
 
+float LogSumExp(const float* logits, int count) { return LogSumExp(logits, count, 1.0f).log_sum; }
+
 SampledToken SampleToken(const float* logits, int vocabulary, const Sampling& s, double uniform) {
   const LogSum plain = LogSumExp(logits, vocabulary, 1.0f);
   SampledToken token;

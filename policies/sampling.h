@@ -32,5 +32,7 @@ struct SampledToken {
   float logprob = 0.0f, sampled_logprob = 0.0f;
 };
 SampledToken SampleToken(const float* logits, int vocabulary, const Sampling& sampling, double uniform);
+// log sum exp of `count` logits: a token's log-probability at temperature 1 is its logit less this.
+float LogSumExp(const float* logits, int count);
 
 }  // namespace cogent
