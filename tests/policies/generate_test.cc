@@ -1,0 +1,415 @@
+// Sampling against its distribution and by hand-worked numbers; generation that depends on the prompt,
+// its draws and the weights alone.
+#include "policies/generate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "tests/policies/parity.h"
+#include "tests/policies/tiny_model.h"
+
+namespace cogent {
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+using Floats = std::vector<float>;
+
+SampledToken Draw(const Floats& logits, const Sampling& sampling, double uniform) {
+  return SampleToken(logits.data(), static_cast<int>(logits.size()), sampling, uniform);
+}
+Floats Logs(std::initializer_list<double> probabilities) {
+  Floats logits;
+  for (const double p : probabilities) logits.push_back(static_cast<float>(std::log(p)));
+  return logits;
+}
+
+std::vector<double> Softmax(const Floats& logits, double temperature) {
+  std::vector<double> p;
+  double sum = 0.0;
+  for (const float x : logits) p.push_back(std::exp(x / temperature)), sum += p.back();
+  for (double& v : p) v /= sum;
+  return p;
+}
+
+TEST(SampleToken, FrequenciesMatchTheSoftmaxAtEveryTemperature) {
+  constexpr int kDraws = 40000, kTokens = 37;  // two vectors and a rest
+  Rng rng(1);
+  Floats logits(kTokens);
+  for (float& x : logits) x = static_cast<float>(rng.Normal());
+  for (const double temperature : {1.0, 0.5, 2.0}) {
+    std::vector<int> seen(kTokens);
+    for (int i = 0; i < kDraws; ++i) ++seen[Draw(logits, {.temperature = temperature}, rng.Uniform()).id];
+    const auto p = Softmax(logits, temperature);
+    double chi2 = 0.0;
+    for (int t = 0; t < kTokens; ++t) chi2 += std::pow(seen[t] - kDraws * p[t], 2) / (kDraws * p[t]);
+    EXPECT_LT(chi2, 68.0) << "36 degrees of freedom, 0.1% bound, temperature " << temperature;
+  }
+}
+
+TEST(SampleToken, WalksTheDistributionInTheOrderOfIds) {
+  const Floats logits = Logs({0.5, 0.25, 0.125, 0.125});
+  EXPECT_EQ(Draw(logits, {}, 0.0).id, 0);
+  EXPECT_EQ(Draw(logits, {}, 0.49).id, 0);
+  EXPECT_EQ(Draw(logits, {}, 0.51).id, 1);
+  EXPECT_EQ(Draw(logits, {}, 0.76).id, 2);
+  EXPECT_EQ(Draw(logits, {}, 0.88).id, 3);
+  EXPECT_EQ(Draw(logits, {}, std::nextafter(1.0, 0.0)).id, 3);
+}
+
+TEST(SampleToken, GivesBothLogprobsAsWorkedByHand) {
+  // Halved temperature squares the odds: 0.5, 0.3, 0.2 become 25, 9, 4 of 38.
+  const Floats logits = Logs({0.5, 0.3, 0.2});
+  for (const double shift : {0.0, 20.0, -30.0}) {  // a constant added to all logits changes nothing
+    Floats moved = logits;
+    for (float& x : moved) x += static_cast<float>(shift);
+    const SampledToken plain = Draw(moved, {}, 0.6), cold = Draw(moved, {.temperature = 0.5}, 26.0 / 38);
+    EXPECT_EQ(plain.id, 1);
+    EXPECT_NEAR(plain.logprob, std::log(0.3), 1e-5);
+    EXPECT_NEAR(plain.sampled_logprob, std::log(0.3), 1e-5);
+    EXPECT_EQ(cold.id, 1);
+    EXPECT_NEAR(cold.logprob, std::log(0.3), 1e-5);
+    EXPECT_NEAR(cold.sampled_logprob, std::log(9.0 / 38), 1e-5);
+  }
+}
+
+TEST(SampleToken, TopKKeepsTheLikeliestAndTheSmallerIdOfEqualOnes) {
+  const Floats logits = Logs({0.1, 0.3, 0.2, 0.3, 0.1});
+  const Sampling two{.top_k = 2};
+  EXPECT_EQ(Draw(logits, two, 0.49).id, 1);
+  EXPECT_EQ(Draw(logits, two, 0.51).id, 3);
+  EXPECT_NEAR(Draw(logits, two, 0.9).sampled_logprob, std::log(0.5), 1e-6);
+  EXPECT_NEAR(Draw(logits, two, 0.9).logprob, std::log(0.3), 1e-6);
+  const Sampling four{.top_k = 4};  // of ids 0 and 4 the smaller stays
+  for (int i = 0; i < 100; ++i) EXPECT_NE(Draw(logits, four, i / 100.0).id, 4);
+  EXPECT_EQ(Draw(logits, {.top_k = 1}, 0.99).id, 1);
+  EXPECT_EQ(Draw(logits, {.top_k = 99}, 0.95).id, 4) << "more than there are keeps all";
+}
+
+TEST(SampleToken, TopPKeepsTheFewestThatReachIt) {
+  const Floats logits = Logs({0.15, 0.5, 0.05, 0.3});
+  const auto kept = [&](Sampling s) {
+    Ids ids;
+    for (int i = 0; i < 1000; ++i) ids.push_back(Draw(logits, s, i / 1000.0).id);
+    std::sort(ids.begin(), ids.end());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    return ids;
+  };
+  EXPECT_EQ(kept({.top_p = 0.49}), (Ids{1}));
+  EXPECT_EQ(kept({.top_p = 0.51}), (Ids{1, 3}));
+  EXPECT_EQ(kept({.top_p = 0.79}), (Ids{1, 3}));
+  EXPECT_EQ(kept({.top_p = 0.81}), (Ids{0, 1, 3}));
+  EXPECT_EQ(kept({.top_p = 0.96}), (Ids{0, 1, 2, 3}));
+  EXPECT_EQ(kept({.top_p = 0.0}), (Ids{1})) << "never fewer than one";
+  EXPECT_NEAR(Draw(logits, {.top_p = 0.6}, 0.9).sampled_logprob, std::log(0.3 / 0.8), 1e-6);
+  // Temperature comes first: at 0.5 the likeliest alone has 0.25 / 0.365 = 0.68.
+  EXPECT_EQ(kept({.temperature = 0.5, .top_p = 0.65}), (Ids{1}));
+  // Top-k comes before top-p: of the two likeliest, 0.5 / 0.8 = 0.63 is enough for 0.6.
+  EXPECT_EQ(kept({.top_k = 2, .top_p = 0.6}), (Ids{1}));
+}
+
+TEST(SampleToken, GreedyTakesTheSmallestIdOfEqualOnesWithCertainty) {
+  const Floats logits = Logs({0.2, 0.4, 0.4});
+  for (const double uniform : {0.0, 0.5, 0.99}) {
+    const SampledToken token = Draw(logits, {.temperature = 0.0, .top_k = 2, .top_p = 0.1}, uniform);
+    EXPECT_EQ(token.id, 1);
+    EXPECT_NEAR(token.logprob, std::log(0.4), 1e-6);
+    EXPECT_EQ(token.sampled_logprob, 0.0f);
+  }
+}
+
+TEST(SampleToken, HoldsAtTemperaturesNearZeroAndForFarAwayLogits) {
+  Floats logits{30.0f, 29.999f, -1e30f, 12.0f};
+  const SampledToken token = Draw(logits, {.temperature = 1e-3}, 0.8);
+  EXPECT_EQ(token.id, 1) << "odds of e to 1";
+  EXPECT_NEAR(token.sampled_logprob, -std::log(1 + std::exp(1.0)), 2e-2);
+  EXPECT_EQ(Draw(logits, {.temperature = 1e-4}, 0.99).id, 0);
+  EXPECT_LE(Draw(logits, {.temperature = 1e-4}, 0.5).sampled_logprob, 0.0f);
+}
+
+// ---- Generation
+
+struct Scene {
+  explicit Scene(std::uint64_t seed = 1) : tokenizer(tiny::Characters()), weights(tiny::Weights(Config(tokenizer.vocab_size()), seed)) {}
+  static ModelConfig Config(int vocabulary) { return tiny::Config(vocabulary); }
+
+  std::vector<Generated> Run(const std::vector<Ids>& prompts, const Sampling& sampling, Generator::Options options = {},
+                             const std::vector<Rng>& draws = {}) const {
+    std::vector<Rng> own = draws;
+    for (std::size_t i = own.size(); i < prompts.size(); ++i) own.push_back(Rng(77).Fork(static_cast<std::uint64_t>(i)));
+    return Generator(weights, tokenizer, options).Generate(prompts, own, sampling);
+  }
+
+  Tokenizer tokenizer;
+  ParameterSet weights;
+};
+
+void ExpectSame(const Generated& a, const Generated& b) {
+  EXPECT_EQ(a.ids, b.ids);
+  EXPECT_EQ(a.logprobs, b.logprobs);
+  EXPECT_EQ(a.sampled_logprobs, b.sampled_logprobs);
+  EXPECT_EQ(a.truncated, b.truncated);
+}
+
+// Groups of equal prompts of several sizes, and prompts that stand alone.
+std::vector<Ids> Prompts(const Tokenizer& t) {
+  std::vector<Ids> prompts;
+  for (const char* text : {"2+3=?", "what is 12 + 30", "a", "2+3=?", "zebra crossing here\nx"}) {
+    for (int i = 0; i < (prompts.empty() ? 19 : 3); ++i) prompts.push_back(t.Encode(text));
+  }
+  return prompts;
+}
+
+TEST(Generate, DependsNeitherOnThreadsNorOnSlots) {
+  const Scene s;
+  const auto prompts = Prompts(s.tokenizer);
+  const Sampling sampling{.temperature = 0.9, .top_k = 30, .max_new_tokens = 24};
+  const auto want = s.Run(prompts, sampling, {.threads = 1, .slots = 64});
+  for (const Generator::Options options : {Generator::Options{1, 1}, {1, 3}, {2, 64}, {2, 2}, {3, 5}, {3, 1}}) {
+    SCOPED_TRACE(std::to_string(options.threads) + " threads, " + std::to_string(options.slots) + " slots");
+    const auto got = s.Run(prompts, sampling, options);
+    ASSERT_EQ(got.size(), want.size());
+    for (std::size_t i = 0; i < got.size(); ++i) ExpectSame(got[i], want[i]);
+  }
+}
+
+TEST(Generate, DependsNotOnTheOrderOfThePromptsNorOnTheirNeighbours) {
+  const Scene s;
+  const auto prompts = Prompts(s.tokenizer);
+  const Sampling sampling{.max_new_tokens = 20};
+  std::vector<Rng> draws;
+  for (std::size_t i = 0; i < prompts.size(); ++i) draws.push_back(Rng(5).Fork(static_cast<std::uint64_t>(i)));
+  const auto want = s.Run(prompts, sampling, {}, draws);
+  Rng rng(6);
+  for (int round = 0; round < 3; ++round) {
+    std::vector<std::size_t> order(prompts.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[rng.Range(0, static_cast<std::int64_t>(i) - 1)]);
+    if (round == 2) order.resize(1);  // alone
+    std::vector<Ids> moved;
+    std::vector<Rng> moved_draws;
+    for (const auto i : order) moved.push_back(prompts[i]), moved_draws.push_back(draws[i]);
+    const auto got = s.Run(moved, sampling, {.threads = 2, .slots = 4}, moved_draws);
+    for (std::size_t i = 0; i < order.size(); ++i) ExpectSame(got[i], want[order[i]]);
+  }
+}
+
+TEST(Generate, MembersOfAGroupDifferAndEqualDrawsAreEqual) {
+  const Scene s;
+  const Ids prompt = s.tokenizer.Encode("1+1=");
+  const auto out = s.Run({prompt, prompt, prompt}, {.max_new_tokens = 30}, {}, {Rng(1), Rng(2), Rng(1)});
+  EXPECT_NE(out[0].ids, out[1].ids);
+  ExpectSame(out[0], out[2]);
+}
+
+TEST(Generate, EndsAtTheEndOfSequenceAndKeepsIt) {
+  const Scene s;
+  const int eos = s.tokenizer.eos_id();
+  const std::vector<Ids> prompts(60, s.tokenizer.Encode("x="));
+  int ended = 0, cut = 0;
+  for (const Generated& g : s.Run(prompts, {.max_new_tokens = 40})) {
+    const auto first = std::find(g.ids.begin(), g.ids.end(), eos);
+    EXPECT_EQ(g.truncated, first == g.ids.end());
+    EXPECT_TRUE(g.truncated ? g.ids.size() == 40 : first + 1 == g.ids.end());
+    ++(g.truncated ? cut : ended);
+    EXPECT_EQ(g.logprobs.size(), g.ids.size());
+    EXPECT_EQ(g.sampled_logprobs.size(), g.ids.size());
+  }
+  EXPECT_GT(ended, 0);
+  EXPECT_GT(cut, 0);
+}
+
+TEST(Generate, GoesOnBehindTheEndOfSequenceWhenAsked) {
+  const Scene s;
+  const std::vector<Ids> prompts(60, s.tokenizer.Encode("x="));
+  int passed = 0;
+  const auto with = s.Run(prompts, {.max_new_tokens = 40}), without = s.Run(prompts, {.max_new_tokens = 40, .ignore_eos = true});
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    EXPECT_EQ(without[i].ids.size(), 40u);
+    EXPECT_TRUE(std::equal(with[i].ids.begin(), with[i].ids.end(), without[i].ids.begin())) << "the same draws up to there";
+    passed += with[i].ids.size() < 40;
+  }
+  EXPECT_GT(passed, 0);
+}
+
+TEST(Generate, OneNewTokenIsAllowedAndCut) {
+  const Scene s;
+  for (const Generated& g : s.Run(std::vector<Ids>(5, s.tokenizer.Encode("b")), {.max_new_tokens = 1})) {
+    ASSERT_EQ(g.ids.size(), 1u);
+    EXPECT_EQ(g.truncated, g.ids[0] != s.tokenizer.eos_id());
+  }
+}
+
+TEST(Generate, TheContextEndsACompletionToo) {
+  const Scene s;
+  const int context = s.weights.config().max_position_embeddings;
+  const Ids prompt(static_cast<std::size_t>(context - 3), 5);
+  for (const Generated& g : s.Run({prompt, prompt}, {.max_new_tokens = 500, .ignore_eos = true})) {
+    EXPECT_EQ(g.ids.size(), 3u);
+    EXPECT_TRUE(g.truncated);
+  }
+}
+
+TEST(Generate, StopsBehindATextAlsoWhereItSpansTokens) {
+  const Scene s;
+  const std::vector<Ids> prompts(40, s.tokenizer.Encode("go:"));
+  const auto free = s.Run(prompts, {.max_new_tokens = 50, .ignore_eos = true});
+  for (const std::size_t length : {1, 2, 3}) {
+    // A text that one of the completions holds: each character is a token of its own.
+    const std::string whole = s.tokenizer.Decode(free[0].ids, true), stop = whole.substr(10, length);
+    int stopped = 0;
+    const auto out = s.Run(prompts, {.max_new_tokens = 50, .stop = {"never in here!", stop}, .ignore_eos = true});
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      const Ids& ids = free[i].ids;
+      // Where the stop text is first complete in the completion that nothing stopped.
+      std::size_t want = ids.size();
+      for (std::size_t n = 1; n <= ids.size(); ++n) {
+        if (s.tokenizer.Decode(Ids(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(n))).find(stop) == std::string::npos) continue;
+        want = n;
+        ++stopped;
+        EXPECT_FALSE(out[i].truncated) << "a stop text is an end of its own";
+        break;
+      }
+      EXPECT_EQ(out[i].ids, Ids(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(want))) << "stop '" << stop << "'";
+    }
+    EXPECT_GT(stopped, 0);
+  }
+}
+
+TEST(Generate, AStopTextInThePromptStopsNothing) {
+  const Scene s;
+  const auto out = s.Run({s.tokenizer.Encode("abc")}, {.temperature = 0, .max_new_tokens = 5, .stop = {"abc"}, .ignore_eos = true});
+  EXPECT_EQ(out[0].ids.size(), 5u);
+}
+
+TEST(Generate, NeverLeavesTheShortlist) {
+  const Scene s;
+  const std::vector<Ids> prompts(8, s.tokenizer.Encode("pick"));
+  const int vocabulary = s.weights.config().vocab_size;
+  for (const Sampling& sampling : {Sampling{.top_k = 3, .max_new_tokens = 12}, Sampling{.temperature = 1.3, .top_p = 0.5, .max_new_tokens = 12}}) {
+    const auto out = s.Run(prompts, sampling);
+    c10::NoGradGuard no_grad;
+    const DeepseekV3 model(s.weights.config(), s.weights.Leaves(), s.weights.biases());
+    for (const Generated& g : out) {
+      std::vector<std::int64_t> ids(prompts[0].begin(), prompts[0].end());
+      ids.insert(ids.end(), g.ids.begin(), g.ids.end());
+      const int n = static_cast<int>(ids.size());
+      const at::Tensor logits = model.Logits(model.Forward({ids, {{0, n, -1}}}, {}).hidden).contiguous();
+      for (std::size_t k = 0; k < g.ids.size(); ++k) {
+        const float* row = logits.const_data_ptr<float>() + static_cast<std::ptrdiff_t>(prompts[0].size() + k - 1) * vocabulary;
+        const auto p = Softmax({row, row + vocabulary}, sampling.temperature);
+        int better = 0;
+        double before = 0.0;
+        for (const double q : p) if (q > p[g.ids[k]] * 1.0001) ++better, before += q;
+        if (sampling.top_k > 0) EXPECT_LT(better, sampling.top_k);
+        else EXPECT_LT(before, sampling.top_p + 1e-4);
+      }
+    }
+  }
+}
+
+void ExpectTrainersLogprobs(const Scene& s, const Sampling& sampling) {
+  const auto prompts = Prompts(s.tokenizer);
+  const auto out = s.Run(prompts, sampling, {.threads = 2});
+  c10::NoGradGuard no_grad;
+  const DeepseekV3 model(s.weights.config(), s.weights.Leaves(), s.weights.biases());
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    std::vector<std::int64_t> ids(prompts[i].begin(), prompts[i].end()), rows, targets;
+    for (const auto id : out[i].ids) {
+      rows.push_back(static_cast<std::int64_t>(ids.size()) - 1);
+      targets.push_back(id);
+      ids.push_back(id);
+    }
+    const ForwardResult forward = model.Forward({ids, {{0, static_cast<int>(ids.size()), -1}}}, {});
+    const at::Tensor want = model.Logprobs(forward.hidden, rows, targets, 1.0).logprobs;
+    EXPECT_TRUE(parity::Near(at::tensor(out[i].logprobs, at::kFloat), want, 1e-4, 0)) << "completion " << i;
+  }
+}
+
+TEST(Generate, LogprobsEqualTheTrainers) {
+  const Scene s(3);
+  ExpectTrainersLogprobs(s, {.max_new_tokens = 30});
+  ExpectTrainersLogprobs(s, {.temperature = 0.7, .top_k = 9, .max_new_tokens = 30});
+}
+
+// A model with more rows in its embedding than the tokenizer has ids.
+Scene Wider() {
+  Scene s(4);
+  s.weights = tiny::Weights(tiny::Config(s.tokenizer.vocab_size() + 23), 4);
+  return s;
+}
+
+TEST(Generate, IdsAboveTheTokenizersRangeAreNeverSampled) {
+  const Scene s = Wider();
+  for (const Sampling& sampling : {Sampling{.max_new_tokens = 60, .ignore_eos = true}, Sampling{.temperature = 0, .max_new_tokens = 60, .ignore_eos = true},
+                                   Sampling{.temperature = 3, .top_k = 40, .max_new_tokens = 60, .ignore_eos = true}}) {
+    for (const Generated& g : s.Run(std::vector<Ids>(10, s.tokenizer.Encode("q")), sampling)) {
+      EXPECT_LT(*std::max_element(g.ids.begin(), g.ids.end()), s.tokenizer.vocab_size());
+    }
+  }
+}
+
+TEST(Generate, LogprobsEqualTheTrainersAlsoWhereSomeIdsAreNeverSampled) { ExpectTrainersLogprobs(Wider(), {.max_new_tokens = 20}); }
+
+TEST(Generate, SampledLogprobsAreOfTheDistributionThatWasDrawnFrom) {
+  const Scene s = Wider();
+  for (const Generated& g : s.Run(Prompts(s.tokenizer), {.max_new_tokens = 10})) {
+    for (std::size_t k = 0; k < g.ids.size(); ++k) EXPECT_GT(g.sampled_logprobs[k], g.logprobs[k]) << "fewer tokens to choose from";
+  }
+  const Scene whole;
+  for (const Generated& g : whole.Run(Prompts(whole.tokenizer), {.max_new_tokens = 10})) EXPECT_EQ(g.sampled_logprobs, g.logprobs);
+}
+
+std::string MessageOf(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const DataError& error) {
+    return error.what();
+  }
+  return "no DataError";
+}
+
+TEST(Generate, APromptLongerThanTheContextIsRefusedWithBothNumbers) {
+  const Scene s;
+  const Ids fits(95, 5), full(96, 5), longer(130, 5);
+  EXPECT_NO_THROW(s.Run({fits}, {}));
+  EXPECT_THROW(s.Run({full}, {}), DataError);
+  const std::string message = MessageOf([&] { s.Run({fits, longer}, {}); });
+  EXPECT_NE(message.find("130 tokens"), std::string::npos) << message;
+  EXPECT_NE(message.find("(max_position_embeddings) is 96"), std::string::npos) << message;
+}
+
+TEST(Generate, AnEmptyPromptIsRefused) {
+  const Scene s;
+  EXPECT_NE(MessageOf([&] { s.Run({Ids{}}, {}); }).find("no tokens"), std::string::npos);
+}
+
+TEST(Generate, AFailureInAnyThreadReachesTheCaller) {
+  const Scene s;
+  std::vector<Ids> prompts = Prompts(s.tokenizer);
+  prompts.push_back({9999});  // no such token
+  for (const int threads : {1, 3}) EXPECT_THROW(s.Run(prompts, {.max_new_tokens = 4}, {.threads = threads, .slots = 2}), InternalError);
+}
+
+TEST(Generate, NoPromptsGiveNoCompletions) {
+  const Scene s;
+  EXPECT_TRUE(s.Run({}, {}, {.threads = 3}).empty());
+}
+
+TEST(Generate, RefreshTakesOverChangedWeights) {
+  Scene s(1);
+  const Scene other(2);
+  const std::vector<Ids> prompts{s.tokenizer.Encode("7*8")};
+  const std::vector<Rng> draws{Rng(1)};
+  const Sampling sampling{.max_new_tokens = 25};
+  Generator generator(s.weights, s.tokenizer, {});
+  const auto before = generator.Generate(prompts, draws, sampling);
+  s.weights.flat().copy_(other.weights.flat());
+  s.weights.biases().copy_(other.weights.biases());
+  generator.Refresh(s.weights);
+  ExpectSame(generator.Generate(prompts, draws, sampling)[0], other.Run(prompts, sampling, {}, draws)[0]);
+  EXPECT_NE(generator.Generate(prompts, draws, sampling)[0].ids, before[0].ids);
+}
+
+}  // namespace
+}  // namespace cogent
