@@ -29,6 +29,17 @@ Completion LastCompletion(const Trajectory& trajectory) {
   return {turn.text, static_cast<int>(turn.completion_ids.size()), turn.truncated};
 }
 
+void Start(Episode& episode) {
+  Trajectory& t = *episode.trajectory;
+  try {
+    episode.messages = episode.env->Reset(t.id).messages;
+    t.task = episode.env->task();
+  } catch (const std::exception& error) {
+    return episode.Fail(std::string("environment: ") + error.what());
+  }
+  t.prompt = episode.messages.empty() ? std::string() : episode.messages.back().text;
+}
+
 void TakeStep(Episode& episode, Turn turn, int max_turns) {
   Trajectory& t = *episode.trajectory;
   t.turns.push_back(std::move(turn));
@@ -106,9 +117,7 @@ std::vector<Group> CollectGroups(const RolloutOptions& options, const MakeEnv& m
       e.trajectory = &groups[t].members[static_cast<std::size_t>(m)];
       e.trajectory->id = tasks[t];
       e.draws = rng.Fork(static_cast<std::uint64_t>(t)).Fork(static_cast<std::uint64_t>(m));
-      e.messages = e.env->Reset(tasks[t]).messages;
-      e.trajectory->task = e.env->task();
-      e.trajectory->prompt = e.messages.empty() ? std::string() : e.messages.back().text;
+      Start(e);
       episodes.push_back(std::move(e));
     }
   }
