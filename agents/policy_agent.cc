@@ -18,7 +18,7 @@ std::vector<Turn> PolicyAgent::Act(const std::vector<Conversation>& conversation
     // Only what is new since the last turn is encoded.
     std::string text;
     if (first) text = RenderPrompt(template_, c.messages);
-    else if (!c.messages.empty()) text = c.messages.back().text;
+    else for (auto m = c.messages.rbegin(); m != c.messages.rend() && m->role != Role::kAssistant; ++m) text.insert(0, m->text);
     turns[i].prompt_ids = tokenizer.Encode(text);
     if (!first) {
       for (const Turn& turn : *c.turns) {
