@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <numbers>
 #include <numeric>
@@ -36,9 +37,10 @@ class Keys {
     if (wide < low || wide > (1ll << 31) - 1) Fail(key, fmt::format("an integer of at least {}", low), v);
     value = static_cast<int>(wide);
   }
-  void Real(const char* key, double& value) const {
+  void Real(const char* key, double& value, double low = -std::numeric_limits<double>::infinity()) const {
     if (!Has(key)) return;
     if (!object_[key].is_number()) Fail(key, "a number", object_[key]);
+    if (object_[key].get<double>() < low) Fail(key, fmt::format("a number of at least {}", low), object_[key]);
     value = object_[key].get<double>();
   }
   void Bool(const char* key, bool& value) const {
@@ -68,16 +70,16 @@ class Keys {
 
 RopeConfig ReadRope(const Keys& keys, const std::string& name) {
   RopeConfig rope;
-  keys.Real("rope_theta", rope.theta);
+  keys.Real("rope_theta", rope.theta, 1);
   const char* section = keys.Has("rope_parameters") ? "rope_parameters" : "rope_scaling";
   if (!keys.Has(section)) return rope;
   if (!keys[section].is_object()) keys.Fail(section, "an object or null", keys[section]);
   const Keys inner(keys[section], name + ": " + section);
   inner.Text("type", rope.type);
   inner.Text("rope_type", rope.type);
-  inner.Real("rope_theta", rope.theta);
-  inner.Real("factor", rope.factor);
-  inner.Real("original_max_position_embeddings", rope.original_max_position_embeddings);
+  inner.Real("rope_theta", rope.theta, 1);
+  inner.Real("factor", rope.factor, 1);
+  inner.Real("original_max_position_embeddings", rope.original_max_position_embeddings, 1);
   inner.Real("beta_fast", rope.beta_fast);
   inner.Real("beta_slow", rope.beta_slow);
   inner.Real("mscale", rope.mscale);
@@ -311,9 +313,10 @@ ModelConfig ParseModelConfig(const std::string& text, const std::string& name) {
   keys.Bool("attention_bias", c.attention_bias);
   keys.Bool("tie_word_embeddings", c.tie_word_embeddings);
   keys.Int("num_nextn_predict_layers", c.num_nextn_predict_layers, 0);
+  if (c.num_nextn_predict_layers > 1) keys.Fail("num_nextn_predict_layers", "0 or 1", keys["num_nextn_predict_layers"]);
   keys.Int("max_position_embeddings", c.max_position_embeddings, 1);
-  keys.Real("rms_norm_eps", c.rms_norm_eps);
-  keys.Real("initializer_range", c.initializer_range);
+  keys.Real("rms_norm_eps", c.rms_norm_eps, 0);
+  keys.Real("initializer_range", c.initializer_range, 0);
   FirstId(keys, "bos_token_id", c.bos_token_id);
   FirstId(keys, "eos_token_id", c.eos_token_id);
   FirstId(keys, "pad_token_id", c.pad_token_id);
