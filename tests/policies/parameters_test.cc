@@ -303,7 +303,8 @@ TEST(ParameterSet, FreshWeightsHaveTheirSpreadAndNormsAreOne) {
   EXPECT_NEAR(matrices.mean().item<double>(), 0.0, 0.07 * 5 / std::sqrt(static_cast<double>(weights.matrix_size())));
   EXPECT_NEAR(matrices.std().item<double>(), 0.07, 0.001);
   for (const auto& [name, view] : weights.Named()) {
-    if (view.dim() == 1) EXPECT_TRUE(at::equal(view, at::full(view.sizes(), name.ends_with("norm.weight") ? 1.0 : 0.0))) << name;
+    if (view.dim() > 1) continue;
+    EXPECT_TRUE(at::equal(view, at::full(view.sizes(), name.ends_with("norm.weight") ? 1.0 : 0.0))) << name;
   }
 }
 
@@ -325,7 +326,7 @@ TEST(ParameterSet, AFreshWeightDependsOnItsNameAndTheSeedAlone) {
   std::map<double, std::string> seen;
   for (const auto& [name, view] : small.Named()) {
     if (view.dim() < 2) continue;
-    if (!name.ends_with("gate.weight")) EXPECT_TRUE(at::equal(view, in_large.at(name))) << name;
+    EXPECT_TRUE(name.ends_with("mlp.gate.weight") || at::equal(view, in_large.at(name))) << name;  // a router has a row an expert
     EXPECT_TRUE(seen.emplace(view.flatten()[0].item<double>(), name).second) << name << " starts like another tensor";
     ++compared;
   }

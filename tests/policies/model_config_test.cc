@@ -1,0 +1,237 @@
+// config.json: both rotary layouts, what follows from a configuration without allocating anything, and
+// messages for every value that cannot be used.
+#include "policies/model_config.h"
+
+#include <cmath>
+
+#include "tests/policies/parity.h"
+#include "tests/policies/tiny_model.h"
+
+namespace cogent {
+namespace {
+
+std::string DataPath(const std::string& name) { return std::string(COGENT_SOURCE_DIR) + "/tests/data/" + name; }
+
+class ModelConfigParity : public ::testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(DeepseekV3, ModelConfigParity, ::testing::ValuesIn(parity::Models()), [](const auto& info) { return info.param; });
+
+TEST_P(ModelConfigParity, EveryKeyIsReadAndWrittenBack) {
+  const std::string dir = parity::Root() + "/" + GetParam();
+  const ModelConfig c = LoadModelConfig(dir);
+  const nlohmann::json want = parity::ReadJson(dir + "/config.json"), got = nlohmann::json::parse(ModelConfigJson(c));
+  for (const char* key : {"vocab_size", "hidden_size", "intermediate_size", "moe_intermediate_size", "num_hidden_layers", "num_attention_heads",
+                          "n_routed_experts", "n_shared_experts", "num_experts_per_tok", "n_group", "topk_group", "first_k_dense_replace",
+                          "routed_scaling_factor", "norm_topk_prob", "q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim",
+                          "v_head_dim", "attention_bias", "tie_word_embeddings", "num_nextn_predict_layers", "max_position_embeddings",
+                          "rms_norm_eps", "bos_token_id", "eos_token_id"}) {
+    EXPECT_TRUE(!want.contains(key) || got[key] == want[key]) << key << " is " << got[key];
+  }
+  const bool nested = want.contains("rope_parameters");
+  const nlohmann::json scaling = nested ? want["rope_parameters"] : want["rope_scaling"];
+  EXPECT_EQ(got["rope_theta"], nested ? scaling["rope_theta"] : want["rope_theta"]);
+  for (const char* key : {"factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "mscale", "mscale_all_dim"}) {
+    if (!scaling.is_object() || !scaling.contains(key) || scaling[key].is_null()) continue;
+    EXPECT_EQ(got["rope_scaling"][key], scaling[key]) << key;
+  }
+  EXPECT_EQ(ModelConfigJson(ParseModelConfig(got.dump(), "again")), ModelConfigJson(c));
+}
+
+TEST(ModelConfig, BothRotaryLayoutsMeanTheSame) {
+  const std::string head = R"({"model_type": "deepseek_v3", "vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "kv_lora_rank": 4, )";
+  const std::string yarn = R"("factor": 40, "original_max_position_embeddings": 4096, "beta_fast": 16, "beta_slow": 2, "mscale": 1.0, "mscale_all_dim": 0.5)";
+  const ModelConfig classic = ParseModelConfig(head + R"("rope_theta": 500.0, "rope_scaling": {"type": "yarn", )" + yarn + "}}", "classic");
+  const ModelConfig nested = ParseModelConfig(head + R"("rope_parameters": {"rope_type": "yarn", "rope_theta": 500.0, )" + yarn + "}}", "nested");
+  EXPECT_EQ(ModelConfigJson(classic), ModelConfigJson(nested));
+  EXPECT_EQ(nested.rope.type, "yarn");
+  EXPECT_EQ(nested.rope.theta, 500.0);
+  EXPECT_EQ(nested.rope.beta_fast, 16.0);
+  EXPECT_EQ(nested.rope.mscale_all_dim, 0.5);
+}
+
+TEST(ModelConfig, WritingAndReadingKeepsEveryVariant) {
+  for (int which = 0; which < tiny::kVariants; ++which) {
+    const ModelConfig c = tiny::Variant(which), again = ParseModelConfig(ModelConfigJson(c), "again");
+    EXPECT_EQ(ModelConfigJson(again), ModelConfigJson(c)) << which;
+    EXPECT_EQ(again.q_lora_rank, c.q_lora_rank);
+    EXPECT_EQ(again.rope.type, c.rope.type);
+    EXPECT_EQ(again.rope.factor, c.rope.factor);
+    EXPECT_EQ(again.SoftmaxScale(), c.SoftmaxScale());
+    EXPECT_EQ(again.initializer_range, c.initializer_range);
+  }
+  EXPECT_TRUE(nlohmann::json::parse(ModelConfigJson(tiny::Variant(1)))["q_lora_rank"].is_null()) << "direct queries";
+}
+
+TEST(ModelConfig, OfDeepSeekV3HasThePublishedSizes) {
+  const ModelConfig c = LoadModelConfig(DataPath("deepseek_v3_config.json"));
+  const ParameterCount count = CountParameters(c);
+  EXPECT_EQ(ShortNumber(count.total), "671B");
+  EXPECT_EQ(ShortNumber(count.active), "37B");
+  EXPECT_EQ(ShortNumber(count.prediction), "12B");
+  EXPECT_EQ(count.total, 671026419200.0);
+  int dense = 0;
+  for (int i = 0; i < c.num_hidden_layers; ++i) dense += !c.IsMoe(i);
+  EXPECT_EQ(c.num_hidden_layers, 61);
+  EXPECT_EQ(dense, 3);
+  EXPECT_EQ(c.CacheWidth(), 576);
+  EXPECT_NEAR(c.SoftmaxScale(), 0.135234, 1e-6);
+}
+
+TEST(ModelConfig, OfDeepSeekV3IsDescribedInItsPublishedNumbers) {
+  const std::string text = DescribeModel(DataPath("deepseek_v3_config.json"));
+  for (const char* part : {"671B in all", "37B", "61, of which 3 dense", "256 routed in 8 groups, 1 shared; 8 chosen from 4 groups", "7168 hidden, 128 heads",
+                           "163840 tokens, rope yarn", "576 numbers a token and layer (512 + 64); 70272 bytes a token", "71.1 times less"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  }
+}
+
+TEST(ModelConfig, OfDeepSeekV3HasYarnsRampBetweenPairs10And23) {
+  const ModelConfig c = LoadModelConfig(DataPath("deepseek_v3_config.json"));
+  const auto speed = c.rope.Frequencies(64);
+  ASSERT_EQ(speed.size(), 32u);
+  for (int i = 0; i < 32; ++i) {
+    const double plain = std::pow(10000.0, -2.0 * i / 64), keeps = i <= 10 ? 1.0 : i >= 23 ? 0.0 : 1.0 - (i - 10) / 13.0;
+    EXPECT_NEAR(speed[i] / plain, keeps + (1 - keeps) / 40, 1e-12) << "pair " << i;
+  }
+  EXPECT_EQ(c.rope.Amplitude(), 1.0) << "mscale and mscale_all_dim cancel";
+}
+
+TEST(RopeConfig, LinearScalingSlowsEveryPairAndYarnWithoutMscaleSharpens) {
+  RopeConfig rope;
+  const auto plain = rope.Frequencies(8);
+  rope.type = "linear", rope.factor = 4;
+  for (int i = 0; i < 4; ++i) EXPECT_DOUBLE_EQ(rope.Frequencies(8)[i], plain[i] / 4);
+  EXPECT_EQ(rope.Amplitude(), 1.0);
+  EXPECT_EQ(rope.ScaleCorrection(), 1.0);
+  rope.type = "yarn";
+  EXPECT_DOUBLE_EQ(rope.Amplitude(), 0.1 * std::log(4.0) + 1);
+  rope.attention_factor = 1.5;
+  EXPECT_EQ(rope.Amplitude(), 1.5);
+}
+
+double Sum(const std::vector<at::Tensor>& tensors) {
+  double sum = 0.0;
+  for (const at::Tensor& t : tensors) sum += static_cast<double>(t.numel());
+  return sum;
+}
+
+TEST(CountParameters, EqualsWhatIsAllocated) {
+  std::vector<ModelConfig> configs{LoadModelConfig(DataPath("small_moe_config.json"))};
+  for (int which = 0; which < tiny::kVariants; ++which) configs.push_back(tiny::Variant(which));
+  for (const std::string& model : parity::Models()) configs.push_back(LoadModelConfig(parity::Root() + "/" + model));
+  for (const ModelConfig& c : configs) {
+    const ParameterSet weights(c);
+    std::vector<at::Tensor> own, prediction;
+    const std::string behind = "model.layers." + std::to_string(c.num_hidden_layers) + ".";
+    for (const auto& [name, t] : weights.Named()) (name.starts_with(behind) ? prediction : own).push_back(t);
+    const ParameterCount count = CountParameters(c);
+    EXPECT_EQ(count.total, Sum(own));
+    EXPECT_EQ(count.prediction, Sum(prediction));
+    EXPECT_LE(count.active, count.total);
+  }
+  EXPECT_EQ(CountParameters(configs[0]).total, 1069528.0) << "counted by hand";
+  EXPECT_EQ(CountParameters(configs[0]).active, 561752.0) << "counted by hand";
+}
+
+TEST(CountParameters, EqualsWhatTheFixturesHoldOnDisk) {
+  for (const std::string& model : parity::Models()) {
+    const std::string dir = parity::Root() + "/" + model;
+    const ParameterCount count = CountParameters(LoadModelConfig(dir));
+    double on_disk = 0.0;
+    const SafetensorsDir files = SafetensorsDir::Open(dir);
+    for (const auto& [name, t] : files.tensors()) {
+      if (name.find(".embed_tokens.weight") != std::string::npos && name.starts_with("model.layers.")) continue;  // repeated by the
+      if (name.ends_with("shared_head.head.weight")) continue;                                                    // prediction module
+      double size = 1.0;
+      for (const auto n : t.shape) size *= static_cast<double>(n);
+      on_disk += size;
+    }
+    EXPECT_EQ(count.total + count.prediction, on_disk) << model;
+  }
+}
+
+TEST(ShortNumber, ShowsThreeDigitsAtMost) {
+  EXPECT_EQ(ShortNumber(671.03e9), "671B");
+  EXPECT_EQ(ShortNumber(1069528), "1.07M");
+  EXPECT_EQ(ShortNumber(14.6e6), "15M");
+  EXPECT_EQ(ShortNumber(2500), "2.50K");
+  EXPECT_EQ(ShortNumber(960), "960");
+  EXPECT_EQ(ShortNumber(0), "0");
+}
+
+// ---- Mistakes
+
+std::string MessageFor(const std::string& text) {
+  try {
+    ParseModelConfig(text, "dir/config.json");
+  } catch (const DataError& error) {
+    return error.what();
+  }
+  return "no DataError";
+}
+// The message for DeepSeek-V3's configuration with one value changed.
+std::string MessageFor(const std::string& key, const nlohmann::json& value) {
+  nlohmann::json config = parity::ReadJson(DataPath("deepseek_v3_config.json"));
+  config[key] = value;
+  return MessageFor(config.dump());
+}
+
+TEST(ModelConfig, ABadValueIsNamedWithFileKeyAndWhatWasFound) {
+  const std::vector<std::tuple<std::string, nlohmann::json, std::string>> cases{
+      {"hidden_size", "wide", "key 'hidden_size' must be an integer, found \"wide\""},
+      {"hidden_size", 0, "key 'hidden_size' must be an integer of at least 1, found 0"},
+      {"hidden_size", 1.5, "key 'hidden_size' must be an integer, found 1.5"},
+      {"vocab_size", 5000000000, "key 'vocab_size' must be an integer"},
+      {"rms_norm_eps", "small", "key 'rms_norm_eps' must be a number, found \"small\""},
+      {"norm_topk_prob", 1, "key 'norm_topk_prob' must be true or false, found 1"},
+      {"hidden_act", "gelu", "key 'hidden_act' must be \"silu\", found \"gelu\""},
+      {"scoring_func", "softmax", "key 'scoring_func' must be \"sigmoid\", found \"softmax\""},
+      {"topk_method", "greedy", "key 'topk_method' must be \"noaux_tc\""},
+      {"rope_interleave", false, "key 'rope_interleave' must be true"},
+      {"moe_layer_freq", 2, "key 'moe_layer_freq' must be 1"},
+      {"rope_scaling", "yarn", "key 'rope_scaling' must be an object or null"},
+      {"rope_scaling", {{"type", "llama3"}}, "rope_scaling: key 'rope_type' must be default, linear or yarn, found \"llama3\""},
+      {"rope_scaling", {{"type", "yarn"}, {"factor", "40"}}, "rope_scaling: key 'factor' must be a number"},
+      {"qk_rope_head_dim", 63, "qk_rope_head_dim must be even, found 63"},
+      {"num_experts_per_tok", 257, "num_experts_per_tok (257) must not be more than n_routed_experts (256)"},
+      {"n_group", 7, "n_routed_experts (256) must be a multiple of n_group (7)"},
+      {"topk_group", 9, "topk_group (9) must not be more than n_group (8)"},
+      {"num_experts_per_tok", 129, "num_experts_per_tok (129) must fit into topk_group (4) groups of 32 experts"},
+      {"num_nextn_predict_layers", 2, "num_nextn_predict_layers"},
+      {"model_type", "qwen3", "model_type 'qwen3' is another architecture"},
+      {"rope_theta", 0, "rope_theta"},
+      {"rms_norm_eps", -1.0, "rms_norm_eps"},
+      {"rope_scaling", {{"type", "yarn"}, {"factor", 0}}, "factor"},
+  };
+  for (const auto& [key, value, want] : cases) {
+    const std::string message = MessageFor(key, value);
+    EXPECT_TRUE(message.starts_with("dir/config.json")) << message;
+    EXPECT_NE(message.find(want), std::string::npos) << key << " = " << value << ": " << message;
+  }
+}
+
+TEST(ModelConfig, AMissingKeyABrokenFileAndAMissingFileAreNamed) {
+  for (const char* key : {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "kv_lora_rank"}) {
+    EXPECT_EQ(MessageFor(key, nullptr), std::string("dir/config.json: key '") + key + "' is missing");
+  }
+  EXPECT_EQ(MessageFor("[1, 2]"), "dir/config.json: must be a JSON object");
+  EXPECT_TRUE(MessageFor("{\"model_type\": ").starts_with("dir/config.json: not valid JSON:"));
+  try {
+    LoadModelConfig("/no/such/dir/config.json");
+    FAIL();
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("/no/such/dir/config.json: cannot be opened"), std::string::npos) << error.what();
+  }
+}
+
+TEST(ModelConfig, OptionalKeysTakeTheirDefaultsAndUnknownOnesAreIgnored) {
+  const ModelConfig c = ParseModelConfig(R"({"model_type": "deepseek_v3", "vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 2,
+    "num_attention_heads": 2, "kv_lora_rank": 4, "q_lora_rank": null, "made_up": {"a": [1]}, "eos_token_id": [7, 8]})", "x");
+  EXPECT_EQ(c.q_lora_rank, 0) << "null = direct queries";
+  EXPECT_EQ(c.eos_token_id, 7) << "the first of several";
+  EXPECT_EQ(c.rms_norm_eps, 1e-6);
+  EXPECT_EQ(c.rope.type, "default");
+}
+
+}  // namespace
+}  // namespace cogent
