@@ -42,7 +42,7 @@ struct DrillConfig {
     visit("compare", compare,
           "weight of numbers marked against a target: =14<think>18n;14y;6n</think>", {0.0, 1e6});
     visit("worked", worked,
-          "weight of a problem with candidates in random order, worked out and marked", {0.0, 1e6});
+          "weight of the end of a search: a problem, from some candidate on to the hit, answered", {0.0, 1e6});
   }
   void Validate(Problems& problems, const Location& where) const {
     if (chains + walks + compare + worked <= 0) {
@@ -212,7 +212,7 @@ class SignsEnv final : public SingleTurnEnv {
     if ((at -= kinds.chains) < 0) return Chains(lines, rng);
     if ((at -= kinds.walks) < 0) return Walk(problem, lines, rng);
     if ((at -= kinds.compare) < 0) return Compare(problem, lines, rng);
-    return WorkedOut(problem, lines, rng);
+    return WorkedOut(problem, rng);
   }
 
   // Each chain is a training problem worked with signs that solve it.
@@ -255,15 +255,15 @@ class SignsEnv final : public SingleTurnEnv {
     return text + "</think>";
   }
 
-  // A problem with candidates in random order; a hit only as the last, as in a search.
-  std::string WorkedOut(const SignsProblem& problem, int lines, Rng& rng) const {
-    const bool hit_at_end = rng.Uniform() < config_.corpus.drill_hits;
+  // The end of a search: from some candidate on, in the search's order, to the hit and the answer. What
+  // comes after a candidate is learned here, and not from problems: there most searches give up early.
+  std::string WorkedOut(const SignsProblem& problem, Rng& rng) const {
+    const auto hit = static_cast<std::int64_t>(FirstHit(problem));
     std::string text = SignsPrompt(problem) + "<think>";
-    for (int i = 0; i < lines; ++i) {
-      const bool hit = hit_at_end && i + 1 == lines;
-      text += (i > 0 ? ";" : "") + Working(problem, Pick(problem, hit, rng));
+    for (std::int64_t i = rng.Range(0, hit); i <= hit; ++i) {
+      text += Working(problem, candidates_[static_cast<std::size_t>(i)]) + (i < hit ? ";" : "");
     }
-    return text + "</think>";
+    return text + "</think><answer>" + SignsExpression(problem.digits, candidates_[static_cast<std::size_t>(hit)]) + "</answer>";
   }
 
   Config config_;
