@@ -11,6 +11,7 @@
 
 #include "core/config.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "experiments/cli.h"
 #include "experiments/completion.h"
 #include "experiments/doctor.h"
@@ -120,6 +121,7 @@ int Dispatch(const Session& session, const Command& command) {
   if (command.name == "generate") return Generate(session, command);
   if (command.name == "report") {
     std::cout << WriteReport(command.arguments[0]) << "\n";
+    if (command.Has("curves")) WriteFileAtomic(command.Get("curves"), CurvesSvg(command.arguments[0]));
     return kExitDone;
   }
   if (command.name == "model describe") {
