@@ -26,7 +26,7 @@ if(kernels OR COGENT_CUDA)
 endif()
 
 if(CMAKE_CUDA_COMPILER)
-  set(CMAKE_CUDA_STANDARD 20)
+  set(CMAKE_CUDA_STANDARD 17)  # all that CMake 3.25 knows of nvcc 13; kernels need no more
   enable_language(CUDA)
   if(kernels)
     add_library(cogent_kernels OBJECT ${kernels})
