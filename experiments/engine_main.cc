@@ -3,6 +3,7 @@
 
 #include "algorithms/algorithm.h"
 #include "experiments/engine.h"
+#include "experiments/engine_commands.h"
 #include "experiments/engine_train.h"
 
 namespace cogent {
@@ -32,6 +33,7 @@ int RunEngine(const Parts& parts, const Command& command) {
   AlgorithmRegistry algorithms = BuiltinAlgorithms();
   if (parts.add_algorithms) parts.add_algorithms(algorithms);
   if (command.name == "train") return TrainCommand(parts, algorithms, command);
+  if (command.name == "model forward") return ModelForwardCommand(command);
   if (command.name == "list algorithms") return ListAlgorithms(algorithms);
   if (command.name == "show algorithm") return ShowAlgorithm(algorithms, command.arguments.at(0));
   if (command.name == "show config") return ShowConfig(parts, algorithms, command);

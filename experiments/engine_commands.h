@@ -1,0 +1,45 @@
+// The commands that use a trained policy, beside `train`: each takes a parsed line and returns the exit code.
+//
+//   EvalCommand(parts, algorithms, {"eval", {"runs/r1_zero"}, {{"tasks", "200"}, {"k", "1,8"}, {"rollouts", "8"}}});
+//
+// Mistakes in the line or in a file are ConfigError or DataError with one message. Results go to standard
+// output, progress and notes to standard error. Thread rule: one command at a time.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "algorithms/algorithm.h"
+#include "experiments/engine.h"
+#include "policies/parameters.h"
+#include "policies/tokenizer.h"
+
+namespace cogent {
+
+// pass@k with a 95% interval on held-out tasks, of a run's newest checkpoint or of the one given.
+int EvalCommand(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command);
+// Completions of a prompt, or of held-out tasks with their verdicts; characters appear as they are drawn.
+int GenerateCommand(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command);
+// Logits, log-probabilities, chosen experts and greedy continuations of given ids, as safetensors.
+int ModelForwardCommand(const Command& command);
+// Tokens per second of generation and training, and where the time goes.
+int BenchCommand(const Command& command);
+
+// A policy as it lies in a checkpoint directory.
+struct StoredPolicy {
+  ParameterSet parameters;
+  Tokenizer tokenizer;
+};
+// DataError when a part is missing or the tokenizer has ids that the model lacks.
+StoredPolicy LoadPolicy(const std::string& dir);
+// Only the weights, for directories without a tokenizer.
+ParameterSet LoadWeights(const std::string& dir);
+
+// A whole number of an option or word: ConfigError unless it lies in low..high.
+int WholeNumber(const std::string& name, const std::string& text, int low, int high);
+// `wanted`, or all cores when it is 0.
+int ThreadsOr(int wanted);
+// `key="value"` as an override, whatever characters the value has.
+std::string QuotedOverride(const std::string& key, const std::string& value);
+
+}  // namespace cogent
