@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 namespace cogent {
 namespace {
@@ -28,17 +29,19 @@ struct Target {
 template <int R, int V, int P>
 void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int in, const Target& to, int column) {
   const std::size_t panel_size = static_cast<std::size_t>(in) * V * kLanes;
-  Vec sum[R][P * V] = {};
-  for (int k = 0; k < in; ++k) {
+  Vec sum[R][P * V];
+  const auto step = [&](int k, auto first) {
     Vec w[P * V];
     for (int p = 0; p < P; ++p) {
       for (int v = 0; v < V; ++v) w[p * V + v] = Load(panel + p * panel_size + (static_cast<std::size_t>(k) * V + v) * kLanes);
     }
     for (int r = 0; r < R; ++r) {
       const Vec x = Fill(a[r * a_row + k * a_k]);
-      for (int p = 0; p < P * V; ++p) sum[r][p] += x * w[p];
+      for (int p = 0; p < P * V; ++p) sum[r][p] = first ? x * w[p] : sum[r][p] + x * w[p];
     }
-  }
+  };
+  step(0, std::true_type());  // in >= 1; the sums begin here, without a pass that clears them
+  for (int k = 1; k < in; ++k) step(k, std::false_type());
   for (int r = 0; r < R; ++r) {
     for (int p = 0; p < P * V; ++p) {
       const int at = column + p * kLanes, n = std::min(kLanes, to.out - at);
