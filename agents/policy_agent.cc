@@ -28,9 +28,22 @@ std::vector<Turn> PolicyAgent::Act(const std::vector<Conversation>& conversation
     }
     contexts[i].insert(contexts[i].end(), turns[i].prompt_ids.begin(), turns[i].prompt_ids.end());
   }
-  auto generated = generator_->Generate(contexts, draws, sampling_);
+  // An episode that has filled the context in earlier turns is cut; a first prompt that does is a mistake,
+  // which Generate reports.
+  std::vector<std::size_t> asked;
+  std::vector<std::vector<std::int32_t>> prompts;
+  std::vector<Rng> seeds;
   for (std::size_t i = 0; i < turns.size(); ++i) {
-    Turn& turn = turns[i];
+    const bool first = conversations[i].turns == nullptr || conversations[i].turns->empty();
+    turns[i].truncated = !first && static_cast<int>(contexts[i].size()) >= generator_->config().max_position_embeddings;
+    if (turns[i].truncated) continue;
+    asked.push_back(i);
+    prompts.push_back(std::move(contexts[i]));
+    seeds.push_back(draws[i]);
+  }
+  auto generated = generator_->Generate(prompts, seeds, sampling_);
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    Turn& turn = turns[asked[i]];
     turn.completion_ids = std::move(generated[i].ids);
     turn.logprobs = std::move(generated[i].logprobs);
     turn.sampled_logprobs = std::move(generated[i].sampled_logprobs);

@@ -187,6 +187,9 @@ at::Tensor BalanceLoss(const at::Tensor& scores, const at::Tensor& experts, cons
   const at::Tensor picked = at::zeros_like(scores).scatter_(1, experts.to(at::kLong), 1.0);      // [N, E]
   std::vector<std::int64_t> segment_of(static_cast<std::size_t>(scores.size(0)));
   std::vector<double> lengths;
+  std::size_t covered = 0;
+  for (const Segment& segment : segments) covered += static_cast<std::size_t>(segment.size());
+  Check(covered == segment_of.size(), "segments must cover all rows");
   for (std::size_t i = 0; i < segments.size(); ++i) {
     std::fill(segment_of.begin() + segments[i].begin, segment_of.begin() + segments[i].end, static_cast<std::int64_t>(i));
     lengths.push_back(segments[i].size());
