@@ -116,7 +116,7 @@ std::vector<Group> CollectGroups(const RolloutOptions& options, const MakeEnv& m
       e.env = make_env();
       e.trajectory = &groups[t].members[static_cast<std::size_t>(m)];
       e.trajectory->id = tasks[t];
-      e.draws = rng.Fork(static_cast<std::uint64_t>(t)).Fork(static_cast<std::uint64_t>(m));
+      e.draws = rng.Fork(static_cast<std::uint64_t>(options.first_task + t)).Fork(static_cast<std::uint64_t>(m));
       Start(e);
       episodes.push_back(std::move(e));
     }

@@ -19,11 +19,12 @@ namespace cogent {
 struct RolloutOptions {
   int group_size = 8;  // completions a prompt
   int max_turns = 8;   // episodes are cut after as many
+  std::size_t first_task = 0;  // the number of tasks.front(): a list may be worked off in parts with equal draws
 };
 
 using MakeEnv = std::function<std::unique_ptr<Env>()>;
 
-// One group a task, in the order of `tasks`. Member m of task t draws from rng.Fork(t).Fork(m).Fork(turn).
+// One group a task, in the order of `tasks`. Member m of task t draws from rng.Fork(first_task + t).Fork(m).Fork(turn).
 std::vector<Group> CollectGroups(const RolloutOptions& options, const MakeEnv& make_env, const Rubric& rubric, Agent& agent,
                                  const std::vector<TaskId>& tasks, const Rng& rng);
 

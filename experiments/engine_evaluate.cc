@@ -2,10 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "agents/policy_agent.h"
 #include "experiments/statistics.h"
 
 namespace cogent {
+namespace {
+
+constexpr std::size_t kPartOfProgress = 256;  // completions between two calls of EvaluationPlan::progress
+
+}  // namespace
 
 MakeEnv EnvFactory(const RunConfig& config, const Parts& parts) {
   return [&config, &parts] {
@@ -36,7 +44,16 @@ Evaluation Evaluate(const RunConfig& config, const Parts& parts, const Generator
   problems.ThrowIfAny();
   PolicyAgent agent(generator, config.prompt_template, plan.sampling);
   Evaluation out;
-  out.groups = CollectGroups({plan.samples, config.rollout.max_turns}, EnvFactory(config, parts), rubric, agent, TestTasks(config, plan.tasks), rng);
+  const std::vector<TaskId> tasks = TestTasks(config, plan.tasks);
+  // In parts only where somebody watches; draws belong to tasks, so that the numbers are the same.
+  const std::size_t part = plan.progress ? std::max<std::size_t>(1, kPartOfProgress / static_cast<std::size_t>(plan.samples)) : tasks.size();
+  for (std::size_t first = 0; first < tasks.size(); first += part) {
+    const std::size_t last = std::min(first + part, tasks.size());
+    auto groups = CollectGroups({plan.samples, config.rollout.max_turns, first}, EnvFactory(config, parts), rubric, agent,
+                                {tasks.begin() + static_cast<std::ptrdiff_t>(first), tasks.begin() + static_cast<std::ptrdiff_t>(last)}, rng);
+    std::move(groups.begin(), groups.end(), std::back_inserter(out.groups));
+    if (plan.progress) plan.progress(static_cast<int>(last - first));
+  }
   std::vector<TaskCount> counts;
   double length = 0, right_length = 0, truncated = 0, all = 0, right = 0, unscorable = 0;
   std::map<std::string, std::vector<double>> scores;

@@ -1,6 +1,7 @@
 // Evaluation on held-out tasks: pass@k by the unbiased estimator with a 95% interval, and lengths.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct EvaluationPlan {
   int samples = 1;
   std::vector<double> k = {1.0};
   Sampling sampling;
+  std::function<void(int)> progress = {};  // called with the number of tasks done since the last call
 };
 
 // Held-out task i has the same number in every evaluation of a seed. `rng` seeds the draws.

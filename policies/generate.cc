@@ -105,6 +105,7 @@ void Generator::Work(Job& job) const try {
     out.logprobs.push_back(token.logprob);
     out.sampled_logprobs.push_back(token.sampled_logprob);
     r.last = token.id;
+    if (options_.on_token) options_.on_token(r.index, token.id);
     if (token.id == eos && !job.sampling.ignore_eos) return false;
     if (EndsWithStop(r, tokenizer_->TokenBytes(token.id), job.sampling.stop)) return false;
     if (static_cast<int>(out.ids.size()) < r.limit) return true;

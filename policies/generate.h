@@ -37,6 +37,8 @@ class Generator {
   struct Options {
     int threads = 1;
     int slots = 64;  // sequences a thread keeps going
+    // Called with the completion's number and each token when it is drawn, by the thread that drew it.
+    std::function<void(std::size_t, std::int32_t)> on_token = {};
   };
   // The tokenizer must outlive the generator; ids it does not know are never sampled.
   Generator(const ParameterSet& parameters, const Tokenizer& tokenizer, const Options& options);

@@ -1,0 +1,145 @@
+// cogent eval
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/progress.h"
+#include "experiments/engine_commands.h"
+#include "experiments/engine_evaluate.h"
+#include "experiments/engine_train.h"
+
+namespace cogent {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Measured {
+  LoadedConfig loaded;
+  std::string checkpoint;
+};
+
+std::string NewestCheckpoint(const std::string& run_dir) {
+  const std::string latest = run_dir + "/checkpoints/latest";
+  if (!fs::is_directory(latest)) {
+    throw ConfigError(fmt::format("{} has no checkpoint (checkpoints/latest) yet; train first, or name one by --checkpoint DIR", run_dir));
+  }
+  return latest;
+}
+
+std::vector<std::string> Overrides(const Command& command) {
+  std::vector<std::string> overrides;
+  if (command.Has("tasks")) overrides.push_back("eval.final_tasks=" + command.Get("tasks"));
+  // 0 is not a temperature that a run may have; here it means greedy.
+  if (command.Has("temperature") && std::stod(command.Get("temperature")) != 0) {
+    overrides.push_back("rollout.temperature=" + command.Get("temperature"));
+  }
+  overrides.insert(overrides.end(), command.arguments.begin() + 1, command.arguments.end());
+  return overrides;
+}
+
+// The run's file and the checkpoint that is measured. The checkpoint stands for the weights that the file
+// starts from, which may be gone by now.
+Measured Find(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command) {
+  const std::string& given = command.arguments.at(0);
+  std::vector<std::string> overrides = Overrides(command);
+  std::string path = given, checkpoint = command.Get("checkpoint");
+  if (fs::is_directory(given)) {
+    path = given + "/config.yaml";
+    if (!fs::exists(path)) {
+      throw ConfigError(given + " is no run directory: there is no config.yaml in it; give runs/NAME, or an experiment's file with --checkpoint DIR");
+    }
+    if (checkpoint.empty()) checkpoint = NewestCheckpoint(given);
+  }
+  if (checkpoint.empty()) checkpoint = NewestCheckpoint(LoadChecked(parts, algorithms, path, overrides).config.Directory());
+  overrides.push_back(QuotedOverride("policy.checkpoint", checkpoint));
+  return {LoadChecked(parts, algorithms, path, overrides), checkpoint};
+}
+
+// The training step of the checkpoint: with it the draws are those of the run's own evaluation there.
+std::uint64_t StepOf(const std::string& checkpoint) {
+  const std::string file = checkpoint + "/trainer_state.json";
+  if (!fs::exists(file)) return 0;
+  const auto state = nlohmann::json::parse(ReadFile(file), nullptr, false);
+  return state.is_object() && state.contains("step") && state["step"].is_number_integer() ? state["step"].get<std::uint64_t>() : 0;
+}
+
+EvaluationPlan MakePlan(const Command& command, const RunConfig& config, bool greedy) {
+  EvaluationPlan plan{config.eval.final_tasks, config.eval.samples, config.eval.k, config.rollout.sampling};
+  if (command.Has("rollouts")) plan.samples = WholeNumber("--rollouts", command.Get("rollouts"), 1, 65536);
+  if (command.Has("k")) {
+    plan.k.clear();
+    const std::string list = command.Get("k");
+    for (std::size_t at = 0; at <= list.size();) {
+      const std::size_t end = std::min(list.find(',', at), list.size());
+      plan.k.push_back(WholeNumber("--k", list.substr(at, end - at), 1, 65536));
+      at = end + 1;
+    }
+  }
+  const int largest = static_cast<int>(*std::max_element(plan.k.begin(), plan.k.end()));
+  if (greedy && (plan.samples > 1 || largest > 1) && (command.Has("rollouts") || command.Has("k"))) {
+    throw ConfigError("greedy completions of a task are all the same: leave --rollouts and --k away, or draw with a --temperature above 0");
+  }
+  if (!greedy && largest > plan.samples) {
+    throw ConfigError(fmt::format("pass@{} needs at least {} completions of each task, and there {} {}; give --rollouts {} or more, or a smaller --k",
+                                  largest, largest, plan.samples == 1 ? "is" : "are", plan.samples, largest));
+  }
+  if (greedy) {
+    plan.samples = 1;
+    plan.k = {1.0};
+    plan.sampling.temperature = 0;
+  }
+  return plan;
+}
+
+std::string Row(const std::string& name, const Metrics& metrics, double k) {
+  const std::string key = fmt::format("pass@{}", static_cast<int>(k));
+  return fmt::format("{:<22}{:<9}{:>6.2f}%   [{:.2f}%, {:.2f}%]   {:>7.1f} tokens   {:>5.1f}% cut\n", name, key, 100 * metrics.at(key),
+                     100 * metrics.at(key + "_low"), 100 * metrics.at(key + "_high"), metrics.at("mean_length"),
+                     100 * metrics.at("clipped_ratio"));
+}
+
+std::string Measure(const Parts& parts, const RunConfig& config, const Generator& generator, EvaluationPlan plan, const Rng& rng) {
+  const bool greedy = plan.sampling.temperature == 0;
+  const std::string name = greedy ? "greedy" : fmt::format("temperature {:g}", plan.sampling.temperature);
+  Progress bar(name, plan.tasks, "tasks");
+  plan.progress = [&](int done) { bar.Advance(done); };
+  const Metrics metrics = Evaluate(config, parts, generator, plan, rng).metrics;
+  bar.Finish();
+  std::string text;
+  for (const double k : plan.k) text += Row(name, metrics, k);
+  if (metrics.at("unscorable_ratio") > 0) {
+    text += fmt::format("{:<22}{:.2f}% of the completions could not be scored and are left out\n", "", 100 * metrics.at("unscorable_ratio"));
+  }
+  return text;
+}
+
+}  // namespace
+
+int EvalCommand(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command) {
+  const auto [loaded, checkpoint] = Find(parts, algorithms, command);
+  const RunConfig& config = loaded.config;
+  const bool only_greedy = command.Has("greedy") || (command.Has("temperature") && std::stod(command.Get("temperature")) == 0);
+  const EvaluationPlan drawn = MakePlan(command, config, only_greedy);  // mistakes come before the weights are read
+  const StoredPolicy policy = LoadPolicy(checkpoint);
+  const Generator generator(policy.parameters, policy.tokenizer, {.threads = ThreadsOr(config.threads)});
+  const Rng rng = Rng(config.seed).Fork("eval").Fork(StepOf(checkpoint));
+  std::string text = Measure(parts, config, generator, drawn, rng);
+  if (!only_greedy) {
+    EvaluationPlan greedy = drawn;
+    greedy.samples = 1;
+    greedy.k = {1.0};
+    greedy.sampling.temperature = 0;
+    text += Measure(parts, config, generator, greedy, rng);
+  }
+  std::cout << fmt::format("{}: {} held-out tasks of '{}', {} completion{} each; mean and 95% interval over tasks\n", checkpoint, drawn.tasks,
+                           config.env.name, drawn.samples, drawn.samples == 1 ? "" : "s")
+            << text;
+  return kExitDone;
+}
+
+}  // namespace cogent
