@@ -1,0 +1,145 @@
+// cogent generate
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+
+#include "agents/policy_agent.h"
+#include "agents/rollout.h"
+#include "core/error.h"
+#include "core/scalar.h"
+#include "experiments/engine_commands.h"
+#include "experiments/engine_train.h"
+
+namespace cogent {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::uint64_t kTasks = 3;  // held-out tasks that --env shows
+
+// Shows a completion as its tokens come; control characters of a model's text must not reach a terminal.
+class Screen {
+ public:
+  explicit Screen(const Tokenizer& tokenizer) : tokenizer_(&tokenizer), stream_(tokenizer) {}
+  void Add(std::int32_t id) {
+    if (id != tokenizer_->eos_id()) Show(stream_.Add(id));
+  }
+  void Finish() {
+    Show(stream_.Finish());
+    std::cout << "\n";
+    stream_ = StreamDecoder(*tokenizer_);
+  }
+
+ private:
+  static void Show(const std::string& text) {
+    std::string shown;
+    for (const char c : text) {
+      const bool control = (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
+      shown += control ? "\xEF\xBF\xBD" : std::string(1, c);
+    }
+    std::cout << shown << std::flush;
+  }
+  const Tokenizer* tokenizer_;
+  StreamDecoder stream_;
+};
+
+// The options of the line over `base`, checked as a file's values are.
+Sampling ReadSampling(const Command& command, const Sampling& base) {
+  Sampling sampling = base;
+  Node node = DumpFields([&](FieldVisitor& v) { sampling.VisitFields(v); });
+  for (const auto& [option, key] : {std::pair{"temperature", "temperature"}, {"top-k", "top_k"}, {"top-p", "top_p"}, {"max-new-tokens", "max_new_tokens"}}) {
+    if (command.Has(option)) node.Set(key, Node::Scalar(command.Get(option), {std::string("--") + option, 0, 0}));
+  }
+  Problems problems;
+  sampling = ReadConfig<Sampling>(node, problems, "command line");
+  problems.ThrowIfAny();
+  if (command.Has("stop")) {
+    if (command.Get("stop").empty()) throw ConfigError("--stop: the text is empty; leave it away, or give the text that ends a completion");
+    sampling.stop = {command.Get("stop")};
+  }
+  return sampling;
+}
+
+std::uint64_t Seed(const Command& command) {
+  const std::string text = command.Get("seed", "0");
+  const auto parsed = ParseUnsigned(text);
+  if (!parsed.ok()) throw ConfigError("--seed: " + Quoted(text) + " is no whole number from 0 to 18446744073709551615");
+  return parsed.value;
+}
+
+int Samples(const Command& command) { return WholeNumber("--samples", command.Get("samples", "1"), 1, 1 << 20); }
+
+// What the checkpoint's run says of prompts, rewards and the environment; defaults where it has no run.
+RunConfig ConfigOf(const Parts& parts, const AlgorithmRegistry& algorithms, const std::string& checkpoint) {
+  std::error_code ignored;
+  const fs::path file = fs::canonical(checkpoint, ignored).parent_path().parent_path() / "config.yaml";
+  if (!fs::exists(file)) return {};
+  return LoadChecked(parts, algorithms, file.string(), {QuotedOverride("policy.checkpoint", checkpoint)}).config;
+}
+
+int CompletePrompt(const Command& command) {
+  const Sampling sampling = ReadSampling(command, {});
+  const int samples = Samples(command);
+  const Rng rng = Rng(Seed(command)).Fork("generate");
+  const StoredPolicy policy = LoadPolicy(command.Get("model"));
+  Screen screen(policy.tokenizer);
+  const Generator generator(policy.parameters, policy.tokenizer,
+                            {.on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }});
+  const auto prompt = policy.tokenizer.Encode(command.Get("prompt"));
+  for (int i = 0; i < samples; ++i) {
+    if (samples > 1) std::cout << fmt::format("--- {} of {}\n", i + 1, samples);
+    const auto out = generator.Generate({prompt}, {rng.Fork(static_cast<std::uint64_t>(i))}, sampling);
+    screen.Finish();
+    if (out.front().truncated) std::cerr << fmt::format("(cut after {} tokens)\n", out.front().ids.size());
+  }
+  return kExitDone;
+}
+
+std::string Verdict(const Trajectory& t) {
+  if (t.status == TrajectoryStatus::kUnscorable) return "could not be scored: " + t.cause;
+  std::string text = fmt::format("reward {:g}", t.reward);
+  for (const NamedScore& s : t.scores) {
+    text += fmt::format(", {} {:g}{}", s.name, s.score, s.reason.empty() ? "" : " (" + s.reason + ")");
+  }
+  return text + fmt::format("; {} tokens{}", t.CompletionTokens(), t.status == TrajectoryStatus::kTruncated ? ", cut" : "");
+}
+
+int CompleteTasks(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command) {
+  const std::string& name = command.Get("env");
+  RunConfig config = ConfigOf(parts, algorithms, command.Get("model"));
+  if (config.env.name != name) config.env = {name, Node::Map(), {"--env", 0, 0}};
+  Problems problems;
+  const auto env = parts.envs.Make(config.env, problems);
+  const Rubric rubric = Rubric::Make(config.rewards, parts.rewards, problems);
+  problems.ThrowIfAny();
+  const Sampling sampling = ReadSampling(command, config.rollout.sampling);
+  const int samples = Samples(command);
+  const std::uint64_t seed = Seed(command);
+  const StoredPolicy policy = LoadPolicy(command.Get("model"));
+  Screen screen(policy.tokenizer);
+  const Generator generator(policy.parameters, policy.tokenizer,
+                            {.on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }});
+  PolicyAgent agent(generator, config.prompt_template, sampling);
+  const MakeEnv make_env = [&] { return parts.envs.Make(config.env, problems); };
+  for (std::uint64_t task = 0; task < kTasks; ++task) {
+    const TaskId id{Split::kTest, seed, task};
+    const Observation seen = env->Reset(id);
+    for (const Message& message : seen.messages) std::cout << (task > 0 ? "\n" : "") << "=== " << message.text << "\n";
+    for (int i = 0; i < samples; ++i) {
+      const Rng rng = Rng(seed).Fork("generate").Fork(task).Fork(static_cast<std::uint64_t>(i));
+      const auto groups = CollectGroups({1, config.rollout.max_turns}, make_env, rubric, agent, {id}, rng);
+      screen.Finish();
+      std::cout << "--- " << Verdict(groups.front().members.front()) << "\n";
+    }
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+int GenerateCommand(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command) {
+  return command.Has("env") ? CompleteTasks(parts, algorithms, command) : CompletePrompt(command);
+}
+
+}  // namespace cogent
