@@ -79,6 +79,9 @@ class AlgorithmRegistry : public Registry<Algorithm> {
 };
 AlgorithmRegistry BuiltinAlgorithms();
 
+// Ratios of probabilities are taken up to e^20: further ones would overflow, and teach nothing that this does not.
+inline constexpr double kLargestLogRatio = 20.0;
+
 // The k3 estimate of KL(policy || reference) per token: q/p - log(q/p) - 1 >= 0, unbiased under p
 // (Schulman, "Approximating KL divergence", 2020; DeepSeekMath equation 4).
 at::Tensor KlEstimateK3(const at::Tensor& logprobs, const at::Tensor& ref_logprobs);

@@ -45,7 +45,7 @@ Batch MakeBatch(const std::vector<Group>& groups) {
 }
 
 at::Tensor KlEstimateK3(const at::Tensor& logprobs, const at::Tensor& ref_logprobs) {
-  const at::Tensor log_ratio = ref_logprobs - logprobs;
+  const at::Tensor log_ratio = (ref_logprobs - logprobs).clamp_max(kLargestLogRatio);
   return at::expm1(log_ratio) - log_ratio;
 }
 

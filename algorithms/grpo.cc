@@ -13,6 +13,7 @@
 //                 (`average: paper`); `tokens` is the mean over all tokens (DAPO; TRL's default)
 //   truncated     completions cut by the length limit count, unless `mask_truncated`
 //   clip          eps below and above alike unless `clip_ratio_high` is set
+//   overflow      a log-ratio above 20 counts as 20 (verl): exp of more would soon be infinite, and 0 times that NaN
 #include <ATen/ATen.h>
 
 #include "algorithms/algorithm.h"
@@ -74,7 +75,7 @@ class Grpo final : public Algorithm {
   Loss ComputeLoss(const Batch& batch, const at::Tensor& logprobs, const at::Tensor& entropy) const override {
     const double high = config_.clip_ratio_high > 0 ? config_.clip_ratio_high : config_.clip_ratio;
     const at::Tensor& advantage = batch.advantages;                                                          // [m]
-    const at::Tensor ratio = (logprobs - batch.old_logprobs).exp();                                          // [m]
+    const at::Tensor ratio = (logprobs - batch.old_logprobs).clamp_max(kLargestLogRatio).exp();              // [m]
     const at::Tensor clipped = ratio.clamp(1.0 - config_.clip_ratio, 1.0 + high);
     at::Tensor objective = at::minimum(ratio * advantage, clipped * advantage);
     const at::Tensor low_cut = ratio.lt(1.0 - config_.clip_ratio).logical_and(advantage.lt(0));

@@ -185,11 +185,11 @@ StepReport Trainer::Step(const std::vector<Group>& groups, const Algorithm& algo
         Loss loss = algorithm.ComputeLoss(slice, stats.logprobs, stats.entropy);
         at::Tensor total = loss.value;
         Result& result = results[i];
-        result.sums["loss"] = loss.value.item<double>() * tokens;
+        result.sums["loss"] = loss.value.item<double>() * tokens / static_cast<double>(parts);  // each minibatch has a mean of its own
         if (out.balance_loss.defined()) {
           const at::Tensor share = out.balance_loss * (static_cast<double>(piece.last - piece.first) / static_cast<double>(last - first));
           total = total + share;
-          result.sums["aux_loss"] = share.item<double>() * tokens;
+          result.sums["aux_loss"] = share.item<double>() * tokens / static_cast<double>(parts);
         }
         total.backward();
         for (const auto& [name, sum] : loss.token_sums) result.sums[name] = sum.item<double>();
