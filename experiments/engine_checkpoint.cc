@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -42,10 +43,12 @@ void WriteOrRemove(const std::string& dir, const Write& write) {
 
 }  // namespace
 
-Checkpoints::Checkpoints(std::string run_dir) : dir_(std::move(run_dir) + "/checkpoints") {
+Checkpoints::Checkpoints(std::string run_dir) : dir_(std::move(run_dir) + "/checkpoints") {}
+
+void Checkpoints::RemoveUnfinished() {
   std::error_code ignored;
   if (!fs::is_directory(dir_)) return;
-  for (const auto& entry : fs::directory_iterator(dir_)) {  // what a kill left half written
+  for (const auto& entry : fs::directory_iterator(dir_)) {
     if (entry.path().filename().string().starts_with(".")) fs::remove_all(entry.path(), ignored);
   }
 }
@@ -54,10 +57,24 @@ std::string Checkpoints::Path(const std::string& phase, std::int64_t step) const
 
 void Checkpoints::Publish(const std::string& temporary, const std::string& name) {
   SyncDirectory(temporary);
-  std::error_code ignored;
-  fs::remove_all(name, ignored);
+  // One that is replaced changes places with the new one at once: there is a whole one at any moment.
+  if (fs::exists(name) && renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, name.c_str(), RENAME_EXCHANGE) == 0) {
+    SyncDirectory(dir_);
+    Remove(temporary);
+    return;
+  }
+  Remove(name);
   fs::rename(temporary, name);
   SyncDirectory(dir_);
+}
+
+// Under a dotted name first, so that what a kill leaves of it is never taken for a checkpoint.
+void Checkpoints::Remove(const std::string& path) {
+  const std::string dying = dir_ + "/.removing";
+  std::error_code error;
+  fs::remove_all(dying, error);
+  fs::rename(path, dying, error);
+  fs::remove_all(error ? path : dying, error);
 }
 
 void Checkpoints::Link(const std::string& name, const std::string& target) {
@@ -76,15 +93,20 @@ void Checkpoints::Save(const std::string& phase, const ParameterSet& parameters,
     tokenizer.Save(temporary + "/tokenizer.json");
     optimizer.Save(temporary + "/optimizer.safetensors");
     nlohmann::ordered_json j{{"step", state.step}, {"num_tokens", state.num_tokens}, {"seconds", state.seconds},
-                             {"best", state.best}, {"best_step", state.best_step}, {"before", state.before}};
+                             {"best", state.best}, {"best_step", state.best_step}, {"before", state.before}, {"after", state.after}};
     WriteFileAtomic(temporary + "/trainer_state.json", j.dump(2) + "\n");
   });
   Publish(temporary, Path(phase, state.step));
+  Settle(phase, state, keep);
+}
+
+void Checkpoints::Settle(const std::string& phase, const TrainerState& state, int keep) {
   Link("latest", fs::path(Path(phase, state.step)).filename().string());
   auto steps = Steps(phase);
-  std::error_code ignored;
+  // Later ones belong to a future that was given up by resuming before it; its records are cut, too.
+  for (; !steps.empty() && steps.back() > state.step; steps.pop_back()) Remove(Path(phase, steps.back()));
   for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < steps.size(); ++i) {
-    if (phase != "step" || steps[i] != state.best_step) fs::remove_all(Path(phase, steps[i]), ignored);
+    if (phase != "step" || steps[i] != state.best_step) Remove(Path(phase, steps[i]));
   }
 }
 
@@ -100,8 +122,7 @@ void Checkpoints::SaveBase(const ParameterSet& parameters, const Tokenizer& toke
 void Checkpoints::MarkBest(std::int64_t step) { Link("best", fs::path(Path("step", step)).filename().string()); }
 
 void Checkpoints::DropPhase(const std::string& phase) {
-  std::error_code ignored;
-  for (const std::int64_t step : Steps(phase)) fs::remove_all(Path(phase, step), ignored);
+  for (const std::int64_t step : Steps(phase)) Remove(Path(phase, step));
 }
 
 std::vector<std::int64_t> Checkpoints::Steps(const std::string& phase) const {
@@ -133,6 +154,7 @@ TrainerState Checkpoints::Load(const std::string& phase, std::int64_t step, Para
     state.best = j.at("best");
     state.best_step = j.at("best_step");
     state.before = j.at("before").get<std::map<std::string, double>>();
+    state.after = j.value("after", std::map<std::string, double>());
     return state;
   } catch (const nlohmann::json::exception& error) {
     throw DataError(file + ": " + error.what() + "; resume from an earlier checkpoint with --resume=N");

@@ -29,15 +29,21 @@ struct TrainerState {
   double best = -1.0;                     // best pass@1 on held-out tasks
   std::int64_t best_step = -1;
   std::map<std::string, double> before;   // evaluation of the base model, for the summary
+  std::map<std::string, double> after;    // the last one, empty before: it is in the records already
 };
 
 class Checkpoints {
  public:
   explicit Checkpoints(std::string run_dir);
+  // What a kill left half written. Only the process that holds the run's log may call this.
+  void RemoveUnfinished();
 
   // `phase` is "step" or "pretrain". Keeps the newest `keep` of the phase and the best step.
   void Save(const std::string& phase, const ParameterSet& parameters, const Tokenizer& tokenizer, const AdamW& optimizer,
             const TrainerState& state, int keep);
+  // The last part of Save: the link `latest`, older ones go, and so do later ones (a resume went back before
+  // them). Again after a resume, as a kill may have come in between.
+  void Settle(const std::string& phase, const TrainerState& state, int keep);
   void SaveBase(const ParameterSet& parameters, const Tokenizer& tokenizer);
   void MarkBest(std::int64_t step);
   void DropPhase(const std::string& phase);
@@ -51,6 +57,7 @@ class Checkpoints {
 
  private:
   void Publish(const std::string& temporary, const std::string& name);
+  void Remove(const std::string& path);
   void Link(const std::string& name, const std::string& target);
   std::string dir_;
 };

@@ -136,7 +136,9 @@ class Run {
       }
       from = ResumeStep(resume, steps);
     }
+    if (from < 0 && !checkpoints_.HasBase()) FirstWeights();  // a checkpoint that cannot be used ends the run before it is made
     RunLog log = resuming ? RunLog::Resume(config_.Directory(), from) : RunLog::Create(config_.Directory(), resolved_, Environment(config_));
+    checkpoints_.RemoveUnfinished();
     if (resuming) WarnIfChanged();
     if (from < 0) {
       const int stopped = MakeBase(resuming);
@@ -185,12 +187,15 @@ class Run {
 
   // ---- base model ----
 
+  void FirstWeights() {
+    if (config_.policy.checkpoint.empty()) return parameters_.Initialize(rng_.Fork("init"));
+    for (const std::string& note : parameters_.Load(config_.policy.checkpoint, rng_.Fork("init"))) LogWarn(note);
+  }
+
   int MakeBase(bool resuming) {
-    if (checkpoints_.HasBase()) return kExitDone;
-    if (!config_.policy.checkpoint.empty()) {
-      for (const std::string& note : parameters_.Load(config_.policy.checkpoint, rng_.Fork("init"))) LogWarn(note);
-    } else {
-      parameters_.Initialize(rng_.Fork("init"));
+    if (checkpoints_.HasBase()) {
+      checkpoints_.DropPhase("pretrain");  // a kill may have come in between
+      return kExitDone;
     }
     if (config_.pretrain) {
       const int code = Pretrain(resuming);
@@ -209,6 +214,7 @@ class Run {
     const auto steps = checkpoints_.Steps("pretrain");
     if (resuming && !steps.empty()) state = checkpoints_.Load("pretrain", steps.back(), parameters_, optimizer);
     const bool again = std::filesystem::exists(dir + "/config.yaml");
+    if (!again) std::filesystem::remove_all(dir);  // a kill may have come before its first file was whole
     RunLog log = again ? RunLog::Resume(dir, state.step > 0 ? state.step : -1) : RunLog::Create(dir, resolved_, Environment(config_));
     Trainer trainer(parameters_, nullptr, optimizer, MakeTrainerConfig(config_, p.mixture));
     const auto env = EnvFactory(config_, parts_)();
@@ -268,8 +274,12 @@ class Run {
       reference = std::make_unique<ParameterSet>(parameters_.config());
       reference->Load(checkpoints_.BasePath(), Rng(0));
     }
-    if (from >= 0) state = checkpoints_.Load("step", from, parameters_, optimizer);
-    else parameters_.Load(checkpoints_.BasePath(), Rng(0));
+    if (from >= 0) {
+      state = checkpoints_.Load("step", from, parameters_, optimizer);
+      checkpoints_.Settle("step", state, config_.checkpoint.keep);
+    } else {
+      parameters_.Load(checkpoints_.BasePath(), Rng(0));
+    }
     Generator generator(parameters_, tokenizer_, {.threads = Threads(config_)});
     if (from < 0) {
       state.before = FullEvaluation(log, generator, 0);
@@ -296,6 +306,7 @@ class Run {
         metrics["timing_s/testing"] = Seconds(testing);
       }
       state.step = step;
+      state.after.clear();
       state.seconds += Seconds(start);
       metrics["timing_s/step"] = metrics["step_time"] = Seconds(start);
       log.AddMetrics(step, metrics);
@@ -464,11 +475,14 @@ class Run {
   }
 
   int Finish(RunLog& log, const Generator& generator, const AdamW& optimizer, TrainerState& state) {
-    const Metrics after = FullEvaluation(log, generator, state.step);
-    const bool improved = Improves(after, state.step, state);
-    log.Sync();
-    checkpoints_.Save("step", parameters_, tokenizer_, optimizer, state, config_.checkpoint.keep);
-    if (improved) checkpoints_.MarkBest(state.step);
+    if (state.after.empty()) {  // else it was saved, and a kill came before the summary
+      state.after = FullEvaluation(log, generator, state.step);
+      Improves(state.after, state.step, state);
+      log.Sync();
+      checkpoints_.Save("step", parameters_, tokenizer_, optimizer, state, config_.checkpoint.keep);
+    }
+    checkpoints_.MarkBest(state.best_step);
+    const Metrics& after = state.after;
     RunSummary summary;
     summary.before = Metrics(state.before.begin(), state.before.end());
     summary.after = after;
