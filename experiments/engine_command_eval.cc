@@ -56,6 +56,7 @@ Measured Find(const Parts& parts, const AlgorithmRegistry& algorithms, const Com
     if (checkpoint.empty()) checkpoint = NewestCheckpoint(given);
   }
   if (checkpoint.empty()) checkpoint = NewestCheckpoint(LoadChecked(parts, algorithms, path, overrides).config.Directory());
+  if (!fs::is_directory(checkpoint)) throw ConfigError("--checkpoint: there is no directory '" + checkpoint + "'");
   overrides.push_back(QuotedOverride("policy.checkpoint", checkpoint));
   return {LoadChecked(parts, algorithms, path, overrides), checkpoint};
 }
