@@ -47,6 +47,9 @@ Checkpoints::Checkpoints(std::string run_dir) : dir_(std::move(run_dir) + "/chec
 
 void Checkpoints::RemoveUnfinished() {
   std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(fs::path(dir_).parent_path(), ignored)) {  // WriteFileAtomic's
+    if (entry.path().filename().string().find(".part-") != std::string::npos) fs::remove(entry.path(), ignored);
+  }
   if (!fs::is_directory(dir_)) return;
   for (const auto& entry : fs::directory_iterator(dir_)) {
     if (entry.path().filename().string().starts_with(".")) fs::remove_all(entry.path(), ignored);

@@ -319,8 +319,8 @@ RunLog RunLog::Create(const std::string& dir, const std::string& config_yaml,
                       const RunEnvironment& environment, std::function<double()> clock) {
   MakeRunDirectory(dir);
   auto state = std::make_unique<State>(dir, std::move(clock), std::nullopt);
-  WriteFileAtomic(dir + "/config.yaml", config_yaml);
   WriteFileAtomic(dir + "/environment.json", EnvironmentText(environment, state->clock()));
+  WriteFileAtomic(dir + "/config.yaml", config_yaml);  // last: with it, this is a run that can be resumed
   return RunLog(std::move(state));
 }
 
