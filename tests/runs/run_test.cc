@@ -1,0 +1,359 @@
+// Whole runs by the built program: repeated, killed at ten moments, stopped, refused.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/rng.h"
+#include "experiments/engine_checkpoint.h"
+#include "experiments/engine_train.h"
+#include "experiments/metrics.h"
+#include "policies/safetensors.h"
+#include "tests/runs/program.h"
+
+namespace cogent {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using runs::Lines;
+using runs::Outcome;
+using runs::Program;
+using runs::Read;
+using testing::HasSubstr;
+using testing::Not;
+
+bool OfTime(const std::string& name) { return name == "time" || name == "seconds" || IsTimeMetric(name); }
+
+json WithoutTimes(const json& j) {
+  if (!j.is_object()) return j;
+  json kept = json::object();
+  for (const auto& [key, value] : j.items()) {
+    if (!OfTime(key)) kept[key] = WithoutTimes(value);
+  }
+  return kept;
+}
+
+std::vector<std::string> LinesWithoutTimes(const std::string& path) {
+  std::vector<std::string> lines;
+  std::istringstream text(Read(path));
+  for (std::string line; std::getline(text, line);) lines.push_back(WithoutTimes(json::parse(line)).dump());
+  return lines;
+}
+
+std::vector<std::string> FilesUnder(const std::string& dir) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::recursive_directory_iterator(dir)) {
+    const std::string name = entry.path().lexically_relative(dir).string();
+    if (name.find("tfevents") == std::string::npos) names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<std::string> Without(const std::vector<std::string>& all, const std::vector<std::string>& some) {
+  std::vector<std::string> left;
+  std::set_difference(all.begin(), all.end(), some.begin(), some.end(), std::back_inserter(left));
+  return left;
+}
+
+// Everything but times: records line by line, weights and moments byte by byte, the same files.
+void ExpectEqualRuns(const std::string& a, const std::string& b) {
+  EXPECT_THAT(Without(FilesUnder(a), FilesUnder(b)), testing::IsEmpty());
+  EXPECT_THAT(Without(FilesUnder(b), FilesUnder(a)), testing::IsEmpty());
+  for (const char* file : {"metrics.jsonl", "eval.jsonl", "pretrain/metrics.jsonl"}) {
+    EXPECT_FALSE(Read(a + "/" + file).empty()) << file;
+    EXPECT_EQ(LinesWithoutTimes(a + "/" + file), LinesWithoutTimes(b + "/" + file)) << file;
+  }
+  for (const char* file : {"samples.jsonl", "checkpoints/base/model.safetensors", "checkpoints/latest/model.safetensors",
+                           "checkpoints/latest/optimizer.safetensors", "checkpoints/best/model.safetensors"}) {
+    EXPECT_FALSE(Read(a + "/" + file).empty()) << file;
+    EXPECT_TRUE(Read(a + "/" + file) == Read(b + "/" + file)) << file;
+  }
+  for (const char* file : {"summary.json", "checkpoints/latest/trainer_state.json"}) {
+    EXPECT_EQ(WithoutTimes(json::parse(Read(a + "/" + file))), WithoutTimes(json::parse(Read(b + "/" + file)))) << file;
+  }
+}
+
+class RunTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    fs::remove_all(Root());
+    fs::create_directories(Root());
+    const Outcome whole = Start(Config("whole"), {}).Wait();
+    ASSERT_EQ(whole.code, 0) << whole.text;
+  }
+  static void TearDownTestSuite() { fs::remove_all(Root()); }
+
+  static std::string Root() { return testing::TempDir() + "/cogent_runs_test." + std::to_string(getpid()); }
+  static std::string Dir(const std::string& output) { return Root() + "/" + output + "/tiny"; }
+  // The file of a run into Root()/output/tiny.
+  static std::string Config(const std::string& output, const std::string& more = "") {
+    runs::Write(Root() + "/" + output + ".yaml", runs::TinyRun(Root() + "/" + output, more));
+    return Root() + "/" + output + ".yaml";
+  }
+  static Program Start(const std::string& config, std::vector<std::string> more, rlim_t largest_file = 0) {
+    more.insert(more.begin(), {"train", config});
+    return Program(more, Root() + "/output.txt", largest_file);
+  }
+  static Outcome Go(const std::string& config, const std::vector<std::string>& more, rlim_t largest_file = 0) {
+    return Start(config, more, largest_file).Wait();
+  }
+};
+
+TEST_F(RunTest, TwoRunsOfOneSeedAreEqualBitForBit) {
+  ASSERT_EQ(Go(Config("again"), {"--quiet"}).code, 0);
+  ExpectEqualRuns(Dir("again"), Dir("whole"));
+}
+
+TEST_F(RunTest, AnotherSeedIsAnotherRun) {
+  ASSERT_EQ(Go(Config("other"), {"seed=6", "train.steps=1", "pretrain.steps=4"}).code, 0);
+  EXPECT_NE(Read(Dir("other") + "/samples.jsonl").substr(0, 2000), Read(Dir("whole") + "/samples.jsonl").substr(0, 2000));
+}
+
+TEST_F(RunTest, PretrainingLowersTheLossAndEveryStepIsLogged) {
+  std::istringstream text(Read(Dir("whole") + "/pretrain/metrics.jsonl"));
+  std::vector<json> lines;
+  for (std::string line; std::getline(text, line);) lines.push_back(json::parse(line));
+  ASSERT_EQ(lines.size(), 30u);
+  EXPECT_LT(lines.back().at("loss").get<double>(), 0.6 * lines.front().at("loss").get<double>());
+  EXPECT_EQ(Lines(Dir("whole") + "/metrics.jsonl"), 8);
+  EXPECT_EQ(Lines(Dir("whole") + "/eval.jsonl"), 2 + 2 + 2);
+}
+
+// Ten kills, each at another place of the run and a little later than the moment that shows in the files.
+TEST_F(RunTest, KilledAtTenMomentsItEndsLikeTheRunThatWasNot) {
+  const std::string config = Config("killed"), dir = Dir("killed"), saved = dir + "/checkpoints/";
+  const auto lines = [&](const std::string& file, int count) { return [=] { return Lines(dir + "/" + file) >= count; }; };
+  const auto there = [&](const std::string& name) { return [=] { return fs::exists(saved + name); }; };
+  struct Moment {
+    std::string name;
+    std::function<bool()> reached;
+    int up_to_ms;
+  };
+  const std::vector<Moment> moments = {
+      {"the run begins", [&] { return fs::exists(dir + "/config.yaml"); }, 10},
+      {"first pre-training steps", lines("pretrain/metrics.jsonl", 3), 20},
+      {"first checkpoint", [&] { return fs::exists(saved + ".writing") || fs::exists(saved + "pretrain-000007"); }, 4},
+      {"between checkpoints", lines("pretrain/metrics.jsonl", 18), 20},
+      {"the base model is saved", [&] { return fs::exists(saved + ".base") || fs::exists(saved + "base"); }, 4},
+      {"first evaluation", lines("eval.jsonl", 1), 10},
+      {"first steps", lines("metrics.jsonl", 1), 40},
+      {"a checkpoint of step 4", [&] { return fs::exists(saved + "step-000004") || Lines(dir + "/metrics.jsonl") >= 4; }, 4},
+      {"the evaluation of step 6", lines("eval.jsonl", 4), 20},
+      {"the last evaluation", [&] { return Lines(dir + "/metrics.jsonl") >= 8; }, 60},
+      {"the last checkpoint", there("step-000008"), 4},
+  };
+  Rng rng(17);
+  int killed = 0;
+  for (const Moment& moment : moments) {
+    SCOPED_TRACE(moment.name);
+    const bool begun = fs::exists(dir + "/config.yaml");
+    if (!begun) fs::remove_all(dir);  // a kill before the run's first file: nothing to resume
+    Program program(begun ? std::vector<std::string>{"train", config, "--resume"} : std::vector<std::string>{"train", config}, Root() + "/output.txt");
+    if (program.WaitUntil(moment.reached)) {
+      std::this_thread::sleep_for(std::chrono::microseconds(rng.Range(0, 1000 * moment.up_to_ms)));
+      program.Signal(SIGKILL);
+    }
+    const Outcome outcome = program.Wait();
+    ASSERT_TRUE(outcome.signal == SIGKILL || outcome.code == 0) << outcome.code << " " << outcome.text;
+    killed += outcome.signal == SIGKILL;
+  }
+  EXPECT_GE(killed, 10);
+  const Outcome end = Go(config, {"--resume"});
+  ASSERT_EQ(end.code, 0) << end.text;
+  ExpectEqualRuns(dir, Dir("whole"));
+}
+
+TEST_F(RunTest, KilledBeforeTheSummaryItIsWrittenAndNothingIsRecordedTwice) {
+  fs::copy(Root() + "/whole", Root() + "/summary", fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  fs::remove(Dir("summary") + "/summary.json");
+  fs::remove(Dir("summary") + "/report.html");
+  const Outcome end = Go(Config("summary"), {"--resume"});
+  ASSERT_EQ(end.code, 0) << end.text;
+  ExpectEqualRuns(Dir("summary"), Dir("whole"));
+}
+
+TEST_F(RunTest, StoppedBySignalsItSavesAndSaysHowToGoOn) {
+  const std::string config = Config("stopped"), dir = Dir("stopped");
+  {
+    Program program = Start(config, {});
+    ASSERT_TRUE(program.WaitUntil([&] { return Lines(dir + "/pretrain/metrics.jsonl") >= 2; }));
+    program.Signal(SIGINT);
+    const Outcome outcome = program.Wait();
+    EXPECT_EQ(outcome.code, 130) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr("cogent train " + dir + "/config.yaml --resume"));
+    EXPECT_TRUE(fs::exists(dir + "/checkpoints/latest/trainer_state.json"));
+  }
+  {
+    Program program = Start(dir + "/config.yaml", {"--resume"});
+    ASSERT_TRUE(program.WaitUntil([&] { return Lines(dir + "/metrics.jsonl") >= 1; }));
+    program.Signal(SIGTERM);
+    const Outcome outcome = program.Wait();
+    EXPECT_EQ(outcome.code, 130) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr("cogent train " + dir + "/config.yaml --resume"));
+    EXPECT_THAT(fs::read_symlink(dir + "/checkpoints/latest").string(), testing::StartsWith("step-"));
+  }
+  const Outcome end = Go(dir + "/config.yaml", {"--resume"});
+  ASSERT_EQ(end.code, 0) << end.text;
+  // Stopping left checkpoints of its own steps behind; records and weights are those of the whole run.
+  EXPECT_EQ(LinesWithoutTimes(dir + "/metrics.jsonl"), LinesWithoutTimes(Dir("whole") + "/metrics.jsonl"));
+  EXPECT_TRUE(Read(dir + "/checkpoints/latest/model.safetensors") == Read(Dir("whole") + "/checkpoints/latest/model.safetensors"));
+}
+
+TEST_F(RunTest, AFullDiskEndsTheRunAndHarmsNoEarlierCheckpoint) {
+  const std::string config = Config("full"), dir = Dir("full");
+  {
+    Program program = Start(config, {});
+    ASSERT_TRUE(program.WaitUntil([&] { return Lines(dir + "/metrics.jsonl") >= 1; }));
+    program.Signal(SIGTERM);
+    ASSERT_EQ(program.Wait().code, 130);
+  }
+  const std::string latest = fs::read_symlink(dir + "/checkpoints/latest").string();
+  const std::string before = Read(dir + "/checkpoints/latest/model.safetensors");
+  ASSERT_GT(before.size(), 100000u);
+  const Outcome full = Go(config, {"--resume", "--quiet"}, 100000);
+  EXPECT_NE(full.code, 0);
+  EXPECT_EQ(full.signal, 0);
+  EXPECT_THAT(full.text, testing::ContainsRegex("could not be saved|cannot be written"));
+  EXPECT_EQ(std::count(full.text.begin(), full.text.end(), '\n'), 1) << full.text;
+  EXPECT_EQ(fs::read_symlink(dir + "/checkpoints/latest").string(), latest);
+  EXPECT_FALSE(fs::exists(dir + "/checkpoints/.writing"));
+  EXPECT_TRUE(Read(dir + "/checkpoints/latest/model.safetensors") == before);
+  ParameterSet weights(LoadModelConfig(dir + "/checkpoints/latest"));
+  AdamW optimizer(weights, {});
+  const Checkpoints checkpoints(dir);
+  EXPECT_EQ(checkpoints.Load("step", checkpoints.Steps("step").back(), weights, optimizer).step, checkpoints.Steps("step").back());
+  const Outcome end = Go(config, {"--resume"});
+  EXPECT_EQ(end.code, 0) << end.text;
+  EXPECT_TRUE(Read(dir + "/checkpoints/latest/model.safetensors") == Read(Dir("whole") + "/checkpoints/latest/model.safetensors"));
+}
+
+TEST_F(RunTest, ADirectoryThatExistsIsRefusedAndNotTouched) {
+  const std::string dir = Root() + "/taken/tiny";
+  fs::create_directories(dir);
+  runs::Write(dir + "/notes.txt", "mine");
+  const Outcome outcome = Go(Config("taken"), {});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.text, HasSubstr(dir + " exists"));
+  EXPECT_EQ(FilesUnder(dir), std::vector<std::string>{"notes.txt"});
+  EXPECT_EQ(Read(dir + "/notes.txt"), "mine");
+}
+
+TEST_F(RunTest, ResumingWhatWasNeverStartedIsAMistake) {
+  const Outcome outcome = Go(Config("never"), {"--resume"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.text, HasSubstr("there is no run to resume"));
+  EXPECT_FALSE(fs::exists(Root() + "/never"));
+}
+
+TEST_F(RunTest, ACheckpointThatCannotBeUsedIsOneMessageAndNoRun) {
+  const auto broken = [](const std::string& name, const std::function<void(const std::string&)>& damage) {
+    const std::string dir = Root() + "/base_" + name;
+    fs::copy(Dir("whole") + "/checkpoints/base", dir, fs::copy_options::recursive);
+    damage(dir);
+    return dir;
+  };
+  const auto edit_config = [](const std::string& dir, const std::string& key, const json& value) {
+    json config = json::parse(Read(dir + "/config.json"));
+    config[key] = value;
+    runs::Write(dir + "/config.json", config.dump());
+  };
+  struct Case {
+    std::string name, said;
+    std::function<void(const std::string&)> damage;
+  };
+  const std::vector<Case> cases = {
+      {"cut", "model.safetensors", [](const std::string& dir) { fs::resize_file(dir + "/model.safetensors", 50000); }},
+      {"missing", "model.norm.weight",
+       [](const std::string& dir) {
+         const auto file = SafetensorsFile::Open(dir + "/model.safetensors");
+         auto tensors = file.tensors();
+         tensors.erase("model.norm.weight");
+         WriteSafetensors(dir + "/fewer.safetensors", tensors, {{"format", "pt"}});
+         fs::rename(dir + "/fewer.safetensors", dir + "/model.safetensors");
+       }},
+      {"misshapen", "intermediate_size|mlp", [&](const std::string& dir) { edit_config(dir, "intermediate_size", 64); }},
+      {"other", "llama", [&](const std::string& dir) { edit_config(dir, "model_type", "llama"); }},
+      {"no_tokenizer", "tokenizer.json", [](const std::string& dir) { fs::remove(dir + "/tokenizer.json"); }},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    const std::string base = broken(c.name, c.damage);
+    const Outcome outcome = Go(Config("from_" + c.name), {"policy.checkpoint=" + base, "pretrain=null", "--quiet"});
+    EXPECT_EQ(outcome.code, 2) << outcome.text;
+    EXPECT_THAT(outcome.text, testing::ContainsRegex(c.said));
+    EXPECT_THAT(outcome.text, HasSubstr(base));
+    EXPECT_FALSE(fs::exists(Dir("from_" + c.name))) << "a run was begun";
+  }
+}
+
+TEST_F(RunTest, ARunStartsFromACheckpoint) {
+  const Outcome outcome = Go(Config("from"), {"policy.checkpoint=" + Dir("whole") + "/checkpoints/base", "pretrain=null", "train.steps=1", "--quiet"});
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  EXPECT_TRUE(Read(Dir("from") + "/checkpoints/base/model.safetensors") == Read(Dir("whole") + "/checkpoints/base/model.safetensors"));
+  EXPECT_EQ(LinesWithoutTimes(Dir("from") + "/eval.jsonl").front(), LinesWithoutTimes(Dir("whole") + "/eval.jsonl").front());
+}
+
+TEST_F(RunTest, EveryMistakeInAConfigIsReportedWithItsPlaceBeforeAnythingIsMade) {
+  const std::string path = Root() + "/wrong.yaml";
+  runs::Write(path, "name: wrong\n"
+                    "output: " + Root() + "/wrong\n"
+                    "sede: 3\n"                                                             // 3: unknown, near to seed
+                    "threads: many\n"                                                       // 4: wrong type
+                    "env: {name: sings}\n"                                                  // 5: unknown part
+                    "rewards: [{name: accuracy}, {name: format, weight: heavy}]\n"          // 6: wrong type
+                    "pretrain: {steps: -1}\n"                                               // 7: out of range
+                    "algorithm: {name: grpo, clip_ratoi: 0.2, average: median}\n"           // 8: unknown, not among the words
+                    "eval: {samples: 2, k: [1, 4]}\n"                                       // 9: two values that do not fit
+                    "optimizer: {learning_rate: 1e-3, schedule: cosinus}\n");               // 10
+  const Outcome outcome = Go(path, {"train.steps=abc"});
+  EXPECT_EQ(outcome.code, 2);
+  for (const int line : {3, 4, 5, 6, 7, 8, 9, 10}) EXPECT_THAT(outcome.text, testing::ContainsRegex("wrong.yaml:" + std::to_string(line) + ":[0-9]+: "));
+  for (const char* said : {"seed", "signs", "clip_ratio", "median", "cosinus", "pass@4", "heavy", "many", "override 'train.steps=abc'"}) {
+    EXPECT_THAT(outcome.text, HasSubstr(said));
+  }
+  EXPECT_FALSE(fs::exists(Root() + "/wrong"));
+}
+
+TEST_F(RunTest, ValuesThatCannotWorkTogetherAreRefused) {
+  const auto refused = [](const std::vector<std::string>& settings, const std::string& said) {
+    const Outcome outcome = Go(Config("together"), settings);
+    EXPECT_EQ(outcome.code, 2) << said;
+    EXPECT_THAT(outcome.text, HasSubstr(said));
+    EXPECT_FALSE(fs::exists(Dir("together")));
+  };
+  refused({"pretrain=null"}, "policy");
+  refused({"rollout.max_new_tokens=128"}, "leaves no room for a prompt");
+  refused({"train.minibatches=17"}, "train.minibatches");
+  refused({"rollout.temperature=0"}, "temperature");
+  refused({"policy.model.vocab_size=100"}, "vocab_size");
+  refused({"policy.model.hidden_size=0"}, "hidden_size");
+}
+
+TEST_F(RunTest, DryRunPrintsTheCostsAndMakesNothing) {
+  const Outcome outcome = Go(Config("dry"), {"--dry-run", "train.steps=77"});
+  EXPECT_EQ(outcome.code, 0);
+  for (const char* said : {"steps: 77", "# parameters: ", "active a token", "# memory: about ", "# tokens a step: at most 256 completion tokens"}) {
+    EXPECT_THAT(outcome.text, HasSubstr(said));
+  }
+  EXPECT_FALSE(fs::exists(Root() + "/dry"));
+  // What it prints is a configuration that says the same.
+  runs::Write(Root() + "/printed.yaml", outcome.text);
+  EXPECT_EQ(Go(Root() + "/printed.yaml", {"--dry-run"}).text, outcome.text);
+}
+
+TEST(Configs, EveryOneThatIsShippedLoads) {
+  const Parts parts;
+  int count = 0;
+  for (const auto& entry : fs::directory_iterator(std::string(COGENT_SOURCE_DIR) + "/experiments/configs")) {
+    if (entry.path().extension() != ".yaml") continue;
+    ++count;
+    EXPECT_NO_THROW(LoadChecked(parts, BuiltinAlgorithms(), entry.path().string(), {})) << entry.path();
+  }
+  EXPECT_GT(count, 0);
+}
+
+}  // namespace
+}  // namespace cogent
