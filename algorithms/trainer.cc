@@ -140,7 +140,7 @@ at::Tensor Trainer::LogprobsOf(const ParameterSet& parameters, const std::vector
     c10::NoGradGuard no_grad;
     const DeepseekV3 model(parameters.config(), parameters.Leaves(), parameters.biases());
     const Piece& piece = pieces[i];
-    logprobs[i] = model.Logprobs(model.Forward(piece.tokens, {}).hidden, piece.rows, piece.targets, config_.temperature).logprobs;
+    logprobs[i] = model.Logprobs(model.Forward(piece.tokens, {.products = config_.products}).hidden, piece.rows, piece.targets, config_.temperature).logprobs;
   });
   return at::cat(logprobs);
 }
@@ -152,7 +152,10 @@ StepReport Trainer::Step(const std::vector<Group>& groups, const Algorithm& algo
   }
   Batch batch = MakeBatch(groups);
   StepReport report;
-  if (config_.temperature != 1.0) batch.old_logprobs = LogprobsOf(*parameters_, trajectories);
+  // The sampler's log-probabilities are float32 at temperature 1. Where the trainer's are not, the ratio needs
+  // the trainer's own; of a single update they are those of the pass itself.
+  const bool rounded = Supported(config_.products) != Products::kFloat32, once = config_.epochs * config_.minibatches == 1;
+  if (config_.temperature != 1.0 || (rounded && !once)) batch.old_logprobs = LogprobsOf(*parameters_, trajectories);
   if (algorithm.NeedsReference()) {
     Check(reference_ != nullptr, "an algorithm that compares with a reference needs one");
     batch.ref_logprobs = LogprobsOf(*reference_, trajectories);
@@ -178,10 +181,12 @@ StepReport Trainer::Step(const std::vector<Group>& groups, const Algorithm& algo
       std::vector<Result> results(pieces.size());
       OnLanes(pieces.size(), [&](std::size_t lane, std::size_t i) {
         const Piece& piece = pieces[i];
-        const Batch slice = minibatch.Slice(static_cast<std::int64_t>(piece.first - first), static_cast<std::int64_t>(piece.last - first));
+        Batch slice = minibatch.Slice(static_cast<std::int64_t>(piece.first - first), static_cast<std::int64_t>(piece.last - first));
         const DeepseekV3 model(parameters_->config(), parameters_->Leaves(gradients_[lane]), parameters_->biases());
-        const ForwardResult out = model.Forward(piece.tokens, {.balance_alpha = config_.balance_alpha});
+        const ForwardResult out = model.Forward(piece.tokens, {.balance_alpha = config_.balance_alpha, .products = config_.products});
         const TokenStats stats = model.Logprobs(out.hidden, piece.rows, piece.targets, config_.temperature);
+        const at::Tensor difference = (stats.logprobs.detach() - slice.old_logprobs);
+        if (rounded && once) slice.old_logprobs = stats.logprobs.detach();
         Loss loss = algorithm.ComputeLoss(slice, stats.logprobs, stats.entropy);
         at::Tensor total = loss.value;
         Result& result = results[i];
@@ -194,7 +199,6 @@ StepReport Trainer::Step(const std::vector<Group>& groups, const Algorithm& algo
         total.backward();
         for (const auto& [name, sum] : loss.token_sums) result.sums[name] = sum.item<double>();
         result.sums["entropy"] = stats.entropy.sum().item<double>();
-        const at::Tensor difference = (stats.logprobs.detach() - slice.old_logprobs);
         result.sums["sampling/sampling_logp_difference/mean"] = difference.abs().sum().item<double>();
         if (difference.numel() > 0) {
           result.difference = difference.abs().max().item<double>();
@@ -252,7 +256,7 @@ StepReport Trainer::Pretrain(const std::vector<Document>& documents, double lear
   std::vector<Result> results(pieces.size());
   OnLanes(pieces.size(), [&](std::size_t lane, std::size_t i) {
     const Text& p = pieces[i];
-    const ForwardOptions options{.balance_alpha = config_.balance_alpha};
+    const ForwardOptions options{.balance_alpha = config_.balance_alpha, .products = config_.products};
     const DeepseekV3 model(parameters_->config(), parameters_->Leaves(gradients_[lane]), parameters_->biases());
     const ForwardResult out = model.Forward(p.tokens, options);
     at::Tensor total = model.Logprobs(out.hidden, p.rows, p.targets, 1.0).logprobs.sum() * (-1.0 / targets);

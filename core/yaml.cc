@@ -278,7 +278,8 @@ bool IsIndentedWithTab(std::string_view text, int line) {
 
 // Overlays `own` on `base`: maps are merged, everything else is replaced. A section that names
 // another choice is replaced too, for the settings of one are not those of the other.
-Node Merge(Node base, Node own) {
+enum class Names { kPart, kTitle };  // what `name` says: which part a section chooses, or just what a file is called
+Node Merge(Node base, Node own, Names names = Names::kPart) {
   if (base.kind != Node::Kind::kMap || own.kind != Node::Kind::kMap) {
     const bool settings_of_word = base.kind == Node::Kind::kScalar && own.kind == Node::Kind::kMap && !own.Find("name");
     if (settings_of_word) own.Set("name", std::move(base));
@@ -286,7 +287,7 @@ Node Merge(Node base, Node own) {
   }
   const Node* base_name = base.Find("name");
   const Node* own_name = own.Find("name");
-  if (base_name && own_name && base_name->text != own_name->text) return own;
+  if (names == Names::kPart && base_name && own_name && base_name->text != own_name->text) return own;
   base.location = own.location;
   for (std::size_t i = 0; i < own.entries.size(); ++i) {
     const std::string& key = own.entries[i].first;
@@ -332,7 +333,7 @@ Node ParseFileInChain(const std::string& path, std::vector<std::string>& chain, 
   if (extends->kind != Node::Kind::kScalar || extends->text.empty()) Fail(place, "'extends' must be the path of one file.");
   const std::string base = (fs::path(path).parent_path() / extends->text).string();
   Erase(own, "extends");
-  return Merge(ParseFileInChain(base, chain, place), std::move(own));
+  return Merge(ParseFileInChain(base, chain, place), std::move(own), Names::kTitle);
 }
 
 }  // namespace

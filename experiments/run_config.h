@@ -68,6 +68,7 @@ struct TrainSettings {
   int epochs = 1;
   int minibatches = 1;
   int micro_batch_tokens = 1024;
+  std::string products = "float32";
   int samples_per_step = 4;
   MixtureSettings mixture;
   void VisitFields(FieldVisitor& visit);

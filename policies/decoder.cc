@@ -39,6 +39,33 @@ T* Room(std::vector<T>& buffer, std::size_t size) {
   return buffer.data();
 }
 
+// Scores of H heads against all positions of a cache: lanes are positions.
+template <int H>
+void Scores(const float* cache, const float* query, int width, int blocks, float* scores) {
+  for (int b = 0; b < blocks; ++b, cache += static_cast<std::ptrdiff_t>(kLanes) * width) {
+    Vec sum[H] = {};
+    for (int d = 0; d < width; ++d) {
+      const Vec keys = Load(cache + static_cast<std::ptrdiff_t>(d) * kLanes);
+      for (int j = 0; j < H; ++j) sum[j] += query[j * width + d] * keys;
+    }
+    for (int j = 0; j < H; ++j) Store(scores + (static_cast<std::ptrdiff_t>(j) * blocks + b) * kLanes, sum[j]);
+  }
+}
+
+// The mean of the cache's first r columns under H heads' probabilities, [H, r].
+template <int H>
+void Mixed(const float* cache, const float* scores, int width, int blocks, int r, float* mixed) {
+  for (int d = 0; d < r; ++d) {
+    const float* column = cache + static_cast<std::ptrdiff_t>(d) * kLanes;
+    Vec sum[H] = {};
+    for (int b = 0; b < blocks; ++b) {
+      const Vec values = Load(column + static_cast<std::ptrdiff_t>(b) * kLanes * width);
+      for (int j = 0; j < H; ++j) sum[j] += Load(scores + (static_cast<std::ptrdiff_t>(j) * blocks + b) * kLanes) * values;
+    }
+    for (int j = 0; j < H; ++j) mixed[j * r + d] = Sum(sum[j]);
+  }
+}
+
 }  // namespace
 
 DecoderWeights::DecoderWeights(const ParameterSet& parameters) : config_(parameters.config()) { Update(parameters); }
@@ -197,17 +224,14 @@ void Decoder::AttendRow(float* cache, const float* query, int position, float* m
   const ModelConfig& c = weights_->config_;
   const int h = c.num_attention_heads, r = c.kv_lora_rank, width = c.CacheWidth(), blocks = position / kLanes + 1;
   float* scores = Room(scores_, static_cast<std::size_t>(h) * blocks * kLanes);
-  constexpr int kHeads = 4;  // heads a pass over the cache
-  for (int first = 0; first < h; first += kHeads) {
-    const int count = std::min(kHeads, h - first);
-    for (int b = 0; b < blocks; ++b) {
-      const float* block = cache + static_cast<std::ptrdiff_t>(b) * kLanes * width;
-      Vec sum[kHeads] = {};
-      for (int d = 0; d < width; ++d) {
-        const Vec keys = Load(block + static_cast<std::ptrdiff_t>(d) * kLanes);
-        for (int j = 0; j < count; ++j) sum[j] += query[(first + j) * width + d] * keys;
-      }
-      for (int j = 0; j < count; ++j) Store(scores + (static_cast<std::ptrdiff_t>(first + j) * blocks + b) * kLanes, sum[j]);
+  const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(blocks) * kLanes;
+  for (int j = 0; j < h; j += 4) {
+    const float* q = query + static_cast<std::ptrdiff_t>(j) * width;
+    switch (h - j) {
+      case 1: Scores<1>(cache, q, width, blocks, scores + j * row); break;
+      case 2: Scores<2>(cache, q, width, blocks, scores + j * row); break;
+      case 3: Scores<3>(cache, q, width, blocks, scores + j * row); break;
+      default: Scores<4>(cache, q, width, blocks, scores + j * row);
     }
   }
   for (int j = 0; j < h; ++j) {
@@ -226,16 +250,13 @@ void Decoder::AttendRow(float* cache, const float* query, int position, float* m
     for (int b = 0; b < blocks; ++b) Store(s + b * kLanes, Load(s + b * kLanes) * inverse);
   }
   // Lanes past `position` hold zero probability; what the cache holds there is finite (zeros or old tokens).
-  for (int d = 0; d < r; ++d) {
-    const float* column = cache + static_cast<std::ptrdiff_t>(d) * kLanes;
-    for (int first = 0; first < h; first += kHeads) {
-      const int count = std::min(kHeads, h - first);
-      Vec sum[kHeads] = {};
-      for (int b = 0; b < blocks; ++b) {
-        const Vec values = Load(column + static_cast<std::ptrdiff_t>(b) * kLanes * width);
-        for (int j = 0; j < count; ++j) sum[j] += Load(scores + (static_cast<std::ptrdiff_t>(first + j) * blocks + b) * kLanes) * values;
-      }
-      for (int j = 0; j < count; ++j) mixed[static_cast<std::ptrdiff_t>(first + j) * r + d] = Sum(sum[j]);
+  for (int j = 0; j < h; j += 4) {
+    float* to = mixed + static_cast<std::ptrdiff_t>(j) * r;
+    switch (h - j) {
+      case 1: Mixed<1>(cache, scores + j * row, width, blocks, r, to); break;
+      case 2: Mixed<2>(cache, scores + j * row, width, blocks, r, to); break;
+      case 3: Mixed<3>(cache, scores + j * row, width, blocks, r, to); break;
+      default: Mixed<4>(cache, scores + j * row, width, blocks, r, to);
     }
   }
 }

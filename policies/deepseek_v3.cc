@@ -49,6 +49,9 @@ struct DeepseekV3::Pass {
   Rotation rotation;
   at::Tensor balance_loss, load;
 
+  at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {}) const {
+    return ops::Linear(x, weight, bias, options->products);
+  }
   void Trace(int layer, const char* what, const at::Tensor& value) const {
     if (options->trace) (*options->trace)["layers." + std::to_string(layer) + "." + what] = value.detach();
   }
@@ -111,13 +114,13 @@ at::Tensor DeepseekV3::Attend(const Layer& l, const at::Tensor& x, const Pass& p
   const bool direct = c.q_lora_rank == 0;
   const std::int64_t q_width = direct ? c.num_attention_heads * c.qk_head_dim() : c.q_lora_rank;
   // One product makes the (compressed) queries, the latent and the shared rotary key.
-  const auto parts = ops::Linear(x, l.down, l.down_bias).split_with_sizes({q_width, c.kv_lora_rank, c.qk_rope_head_dim}, 1);
+  const auto parts = pass.Linear(x, l.down, l.down_bias).split_with_sizes({q_width, c.kv_lora_rank, c.qk_rope_head_dim}, 1);
   constexpr double kLatentEps = 1e-6;  // whatever rms_norm_eps says
-  const at::Tensor q = direct ? parts[0] : ops::Linear(ops::RmsNorm(parts[0], l.q_norm, kLatentEps), l.q_up);  // [N, H (dn + dr)]
-  const at::Tensor kv = ops::Linear(ops::RmsNorm(parts[1], l.kv_norm, kLatentEps), l.kv_up);                   // [N, H (dn + dv)]
+  const at::Tensor q = direct ? parts[0] : pass.Linear(ops::RmsNorm(parts[0], l.q_norm, kLatentEps), l.q_up);  // [N, H (dn + dr)]
+  const at::Tensor kv = pass.Linear(ops::RmsNorm(parts[1], l.kv_norm, kLatentEps), l.kv_up);                   // [N, H (dn + dv)]
   const Heads heads{c.num_attention_heads, c.qk_nope_head_dim, c.qk_rope_head_dim, c.v_head_dim, c.SoftmaxScale()};
   const at::Tensor mixed = ops::LatentAttention(q, kv, parts[2], pass.rotation, heads, pass.tokens->segments);  // [N, H dv]
-  return ops::Linear(mixed, l.out, l.out_bias);
+  return pass.Linear(mixed, l.out, l.out_bias);
 }
 
 at::Tensor DeepseekV3::Mix(const Layer& l, const at::Tensor& x, Pass& pass) const {
@@ -134,8 +137,8 @@ at::Tensor DeepseekV3::Mix(const Layer& l, const at::Tensor& x, Pass& pass) cons
   pass.Trace(l.index, "router_logits", logits);
   pass.Trace(l.index, "router_topk", routes.experts.to(at::kLong));
   pass.Trace(l.index, "router_weights", routes.weights);
-  at::Tensor y = ops::Experts(x, routes, l.experts_up, l.experts_down);
-  if (l.gate_up.defined()) y = y + ops::Linear(ops::SwiGlu(ops::Linear(x, l.gate_up)), l.mlp_down);
+  at::Tensor y = ops::Experts(x, routes, l.experts_up, l.experts_down, pass.options->products);
+  if (l.gate_up.defined()) y = y + pass.Linear(ops::SwiGlu(pass.Linear(x, l.gate_up)), l.mlp_down);
   return y;
 }
 
@@ -145,7 +148,7 @@ at::Tensor DeepseekV3::RunLayer(const Layer& l, at::Tensor x, Pass& pass) const 
   pass.Trace(l.index, "attn_out", attended);
   x = x + attended;
   const at::Tensor normed = ops::RmsNorm(x, l.post_norm, eps);
-  const at::Tensor branch = l.mixture >= 0 ? Mix(l, normed, pass) : ops::Linear(ops::SwiGlu(ops::Linear(normed, l.gate_up)), l.mlp_down);
+  const at::Tensor branch = l.mixture >= 0 ? Mix(l, normed, pass) : pass.Linear(ops::SwiGlu(pass.Linear(normed, l.gate_up)), l.mlp_down);
   pass.Trace(l.index, "mlp_out", branch);
   x = x + branch;
   pass.Trace(l.index, "output", x);
@@ -170,7 +173,7 @@ ForwardResult DeepseekV3::Predict(const PackedTokens& tokens, const at::Tensor& 
   const double eps = config_.rms_norm_eps;
   const at::Tensor ahead = ops::Embedding(embedding_, at::tensor(next, at::kLong).to(embedding_.device()));
   const at::Tensor merged = at::cat({ops::RmsNorm(ahead, embed_norm_, eps), ops::RmsNorm(hidden, hidden_norm_, eps)}, 1);  // [N, 2 D]
-  const at::Tensor x = RunLayer(prediction_, ops::Linear(merged, merge_), pass);
+  const at::Tensor x = RunLayer(prediction_, pass.Linear(merged, merge_), pass);
   return {ops::RmsNorm(x, prediction_norm_, eps), pass.balance_loss, pass.load};
 }
 

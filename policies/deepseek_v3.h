@@ -32,6 +32,8 @@ PackedTokens PackPadded(const at::Tensor& ids, const at::Tensor& mask);
 struct ForwardOptions {
   // Weight of the complementary sequence-wise balance loss (report, equations 17-20), 0 = not computed.
   double balance_alpha = 0.0;
+  // How the large products are made. Router, attention scores and output head are always float32.
+  Products products = Products::kFloat32;
   // Tensors by the fixtures' names ("layers.0.attn_out"), filled when given.
   std::map<std::string, at::Tensor>* trace = nullptr;
 };

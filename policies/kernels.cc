@@ -1,5 +1,9 @@
 #include "policies/kernels.h"
 
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -15,6 +19,26 @@ constexpr int kRows = 8;
 constexpr int kRows = 4;
 #endif
 
+// Both kinds of product have one layout: units of 4 bytes on the left, vectors of 64 bytes on the right.
+// A unit is a float, or a pair of bfloat16 whose two products join one float32 sum.
+template <Products kProducts>
+inline Vec MultiplyAdd(Vec sum, Vec x, Vec w) {
+#ifdef __AVX512BF16__
+  if constexpr (kProducts == Products::kBfloat16) {
+    return reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(x), reinterpret_cast<__m512bh>(w)));
+  }
+#endif
+  return sum + x * w;
+}
+
+#ifdef __AVX512BF16__
+// Rounds pairs (low[i], high[i]) to bfloat16 and lays each pair into one unit.
+inline Vec Pairs(Vec low, Vec high) {
+  const auto narrow = [](Vec v) { return _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(v)))); };
+  return reinterpret_cast<Vec>(_mm512_or_si512(narrow(low), _mm512_slli_epi32(narrow(high), 16)));
+}
+#endif
+
 // Where a block of the product goes.
 struct Target {
   float* y;
@@ -26,7 +50,7 @@ struct Target {
 
 // R rows times V vectors of columns, P panels of them side by side; all sums stay in registers, and
 // each is one chain over k, in order. `a_row` and `a_k` are the strides of the left matrix.
-template <int R, int V, int P>
+template <Products kProducts, int R, int V, int P>
 void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int in, const Target& to, int column) {
   const std::size_t panel_size = static_cast<std::size_t>(in) * V * kLanes;
   Vec sum[R][P * V];
@@ -37,7 +61,7 @@ void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float
     }
     for (int r = 0; r < R; ++r) {
       const Vec x = Fill(a[r * a_row + k * a_k]);
-      for (int p = 0; p < P * V; ++p) sum[r][p] = first ? x * w[p] : sum[r][p] + x * w[p];
+      for (int p = 0; p < P * V; ++p) sum[r][p] = MultiplyAdd<kProducts>(first ? Vec{} : sum[r][p], x, w[p]);
     }
   };
   step(0, std::true_type());  // in >= 1; the sums begin here, without a pass that clears them
@@ -56,7 +80,7 @@ void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float
 }
 
 // R rows against all panels; few rows take several panels at once, so that enough sums run side by side.
-template <int R>
+template <Products kProducts, int R>
 void RowBlock(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panels, int in, const Target& to) {
   constexpr int kWide = R <= 2 ? 4 : R <= 4 ? 2 : 1;
   const std::size_t panel_size = static_cast<std::size_t>(in) * kPanel;
@@ -64,20 +88,21 @@ void RowBlock(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const fl
   const float* panel = panels;
   if constexpr (kWide > 1) {
     for (; column + (kWide - 1) * kPanel + kLanes < to.out; column += kWide * kPanel, panel += kWide * panel_size) {
-      Block<R, 2, kWide>(a, a_row, a_k, panel, in, to, column);
+      Block<kProducts, R, 2, kWide>(a, a_row, a_k, panel, in, to, column);
     }
   }
-  for (; column + kLanes < to.out; column += kPanel, panel += panel_size) Block<R, 2, 1>(a, a_row, a_k, panel, in, to, column);
-  if (column < to.out) Block<R, 1, 1>(a, a_row, a_k, panel, in, to, column);
+  for (; column + kLanes < to.out; column += kPanel, panel += panel_size) Block<kProducts, R, 2, 1>(a, a_row, a_k, panel, in, to, column);
+  if (column < to.out) Block<kProducts, R, 1, 1>(a, a_row, a_k, panel, in, to, column);
 }
 
-template <int R>
+template <Products kProducts, int R>
 void FewRows(int rows, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panels, int in, const Target& to) {
-  if (rows == R) return RowBlock<R>(a, a_row, a_k, panels, in, to);
-  if constexpr (R > 1) FewRows<R - 1>(rows, a, a_row, a_k, panels, in, to);
+  if (rows == R) return RowBlock<kProducts, R>(a, a_row, a_k, panels, in, to);
+  if constexpr (R > 1) FewRows<kProducts, R - 1>(rows, a, a_row, a_k, panels, in, to);
 }
 
 // Any number of rows. A strip of rows stays in the first cache level while the panels pass.
+template <Products kProducts>
 void AllRows(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, int rows, const float* panels, int in, Target to) {
   constexpr int kStrip = 4 * kRows;
   const std::size_t panel_size = static_cast<std::size_t>(in) * kPanel;
@@ -87,13 +112,13 @@ void AllRows(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, int rows,
     for (int column = 0; column < to.out; column += kPanel, panel += panel_size) {
       for (int r = 0; r < strip; r += kRows) {
         const Target part{to.y + r * to.stride, to.stride, to.out, to.accumulate, to.bias};
-        if (column + kLanes < to.out) Block<kRows, 2, 1>(a + r * a_row, a_row, a_k, panel, in, part, column);
-        else Block<kRows, 1, 1>(a + r * a_row, a_row, a_k, panel, in, part, column);
+        if (column + kLanes < to.out) Block<kProducts, kRows, 2, 1>(a + r * a_row, a_row, a_k, panel, in, part, column);
+        else Block<kProducts, kRows, 1, 1>(a + r * a_row, a_row, a_k, panel, in, part, column);
       }
     }
     a += strip * a_row, to.y += strip * to.stride, rows -= strip;
   }
-  if (rows > 0) FewRows<kRows - 1>(rows, a, a_row, a_k, panels, in, to);
+  if (rows > 0) FewRows<kProducts, kRows - 1>(rows, a, a_row, a_k, panels, in, to);
 }
 
 // Copies element (k, o) at base[k * k_stride + o * o_stride] into panels.
@@ -109,44 +134,139 @@ void PackPanels(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o_str
   }
 }
 
-std::size_t PanelFloats(int in, int out) { return static_cast<std::size_t>((out + kLanes - 1) / kLanes) * kLanes * in; }
+// The same as pairs of bfloat16: unit (k, o) holds the elements 2k and 2k + 1; a missing last one is zero.
+void PackPairPanels(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o_stride, int in, int out, float* to) {
+#ifdef __AVX512BF16__
+  alignas(64) float low[kPanel], high[kPanel];
+  for (int column = 0; column < out; column += kPanel) {
+    const int width = out - column > kLanes ? kPanel : kLanes;
+    const int used = std::min(width, out - column);
+    std::fill_n(low, kPanel, 0.0f);
+    std::fill_n(high, kPanel, 0.0f);
+    for (int k = 0; k < in; k += 2, to += width) {
+      const float* from = base + k * k_stride + column * o_stride;
+      if (o_stride == 1 && used == width && k + 1 < in) {
+        for (int v = 0; v < width; v += kLanes) Store(to + v, Pairs(Load(from + v), Load(from + k_stride + v)));
+        continue;
+      }
+      for (int o = 0; o < used; ++o) low[o] = from[o * o_stride];
+      if (k + 1 < in) {
+        for (int o = 0; o < used; ++o) high[o] = from[k_stride + o * o_stride];
+      } else {
+        std::fill_n(high, used, 0.0f);
+      }
+      for (int v = 0; v < width; v += kLanes) Store(to + v, Pairs(Load(low + v), Load(high + v)));
+    }
+  }
+#else
+  static_cast<void>(base), static_cast<void>(k_stride), static_cast<void>(o_stride), static_cast<void>(in), static_cast<void>(out), static_cast<void>(to);
+#endif
+}
+
+// Rows of x as pairs of neighbouring elements, [rows][(in + 1) / 2] units.
+void PairRows(const float* x, std::ptrdiff_t stride, int rows, int in, float* to) {
+#ifdef __AVX512BF16__
+  const int units = (in + 1) / 2;
+  for (int r = 0; r < rows; ++r, to += units) {
+    const float* row = x + r * stride;
+    int k = 0;
+    for (; k + 2 * kLanes <= in; k += 2 * kLanes) {
+      // Sixteen and sixteen neighbours, narrowed, are already pairs in order.
+      const __m512bh both = _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(Load(row + k + kLanes)), reinterpret_cast<__m512>(Load(row + k)));
+      Store(to + k / 2, reinterpret_cast<Vec>(both));
+    }
+    for (; k < in; k += 2) StorePart(to + k / 2, Pairs(Fill(row[k]), Fill(k + 1 < in ? row[k + 1] : 0.0f)), 1);
+  }
+#else
+  static_cast<void>(x), static_cast<void>(stride), static_cast<void>(rows), static_cast<void>(in), static_cast<void>(to);
+#endif
+}
+
+// Columns of a strip of a, [rows][kRows] units, or pairs of rows.
+void PackStrip(const float* a, std::ptrdiff_t stride, int rows, int used, float* to) {
+  for (int k = 0; k < rows; ++k, a += stride, to += kRows) {
+    if (used == kRows) std::memcpy(to, a, kRows * sizeof(float));
+    else std::copy_n(a, used, to);
+  }
+}
+
+void PackStripPairs(const float* a, std::ptrdiff_t stride, int rows, int used, float* to) {
+#ifdef __AVX512BF16__
+  static_assert(kRows == 8);
+  const __mmask8 mask = static_cast<__mmask8>((1u << used) - 1);
+  for (int k = 0; k < rows; k += 2, a += 2 * stride, to += kRows) {
+    const __m128i low = reinterpret_cast<__m128i>(_mm256_cvtneps_pbh(_mm256_maskz_loadu_ps(mask, a)));
+    const __m128i high = k + 1 < rows ? reinterpret_cast<__m128i>(_mm256_cvtneps_pbh(_mm256_maskz_loadu_ps(mask, a + stride))) : _mm_setzero_si128();
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_unpacklo_epi16(low, high));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 4), _mm_unpackhi_epi16(low, high));
+  }
+#else
+  static_cast<void>(a), static_cast<void>(stride), static_cast<void>(rows), static_cast<void>(used), static_cast<void>(to);
+#endif
+}
+
+int Units(int in, Products products) { return products == Products::kBfloat16 ? (in + 1) / 2 : in; }
+
+std::size_t PanelFloats(int units, int out) { return static_cast<std::size_t>((out + kLanes - 1) / kLanes) * kLanes * units; }
+
+float* Room(std::vector<float>& buffer, std::size_t size) {
+  if (buffer.size() < size) buffer.resize(size);
+  return buffer.data();
+}
 
 }  // namespace
 
-void PackedMatrix::Pack(const float* weight, int out, int in, std::ptrdiff_t stride) {
-  out_ = out, in_ = in;
-  panels_.resize(PanelFloats(in, out));
-  PackPanels(weight, 1, stride, in, out, panels_.data());
+Products Supported(Products wanted) {
+#ifdef __AVX512BF16__
+  return wanted;
+#else
+  return wanted == Products::kBfloat16 ? Products::kFloat32 : wanted;
+#endif
 }
 
-void PackedMatrix::PackTransposed(const float* weight, int in, int out, std::ptrdiff_t stride) {
-  out_ = out, in_ = in;
-  panels_.resize(PanelFloats(in, out));
-  PackPanels(weight, stride, 1, in, out, panels_.data());
+void PackedMatrix::PackAny(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o_stride, int in, int out, Products products) {
+  out_ = out, in_ = in, products_ = Supported(products);
+  panels_.resize(PanelFloats(Units(in, products_), out));
+  products_ == Products::kBfloat16 ? PackPairPanels(base, k_stride, o_stride, in, out, panels_.data())
+                                   : PackPanels(base, k_stride, o_stride, in, out, panels_.data());
 }
 
 void PackedMatrix::Multiply(const float* x, std::ptrdiff_t x_stride, int rows, float* y, std::ptrdiff_t y_stride, Into into,
                             const float* bias, int columns) const {
   int out = out_;
   if (columns >= 0) out = std::min(out_, (columns + kPanel - 1) / kPanel * kPanel);
-  AllRows(x, x_stride, 1, rows, panels_.data(), in_, {y, y_stride, out, into == Into::kAccumulate, bias});
+  const Target to{y, y_stride, out, into == Into::kAccumulate, bias};
+  if (products_ == Products::kFloat32) return AllRows<Products::kFloat32>(x, x_stride, 1, rows, panels_.data(), in_, to);
+  const int units = Units(in_, products_);
+  thread_local std::vector<float> pairs;
+  float* left = Room(pairs, static_cast<std::size_t>(rows) * units);
+  PairRows(x, x_stride, rows, in_, left);
+  AllRows<Products::kBfloat16>(left, units, 1, rows, panels_.data(), units, to);
 }
 
 void AccumulateOuter(const float* a, std::ptrdiff_t a_stride, int m, const float* b, std::ptrdiff_t b_stride, int n, int rows, float* c,
-                     std::ptrdiff_t c_stride) {
+                     std::ptrdiff_t c_stride, Products products) {
   constexpr int kChunk = 256;  // rows at a time: a panel of b and a strip of a stay in cache
   thread_local std::vector<float> panels, strip;
-  panels.resize(PanelFloats(std::min(rows, kChunk), n));
-  strip.resize(static_cast<std::size_t>(kChunk) * kRows);
+  products = Supported(products);
+  const bool half = products == Products::kBfloat16;
+  Room(panels, PanelFloats(std::min(rows, kChunk), n));
+  float* left = Room(strip, static_cast<std::size_t>(kChunk) * kRows);
   for (int row = 0; row < rows; row += kChunk) {
-    const int count = std::min(kChunk, rows - row);
-    PackPanels(b + row * b_stride, b_stride, 1, count, n, panels.data());
+    const int count = std::min(kChunk, rows - row), units = Units(count, products);
+    const float* from = b + row * b_stride;
+    half ? PackPairPanels(from, b_stride, 1, count, n, panels.data()) : PackPanels(from, b_stride, 1, count, n, panels.data());
     for (int i = 0; i < m; i += kRows) {
       const int used = std::min(kRows, m - i);
-      for (int k = 0; k < count; ++k) {
-        for (int r = 0; r < used; ++r) strip[static_cast<std::size_t>(k) * kRows + r] = a[(row + k) * a_stride + i + r];
+      const float* strip_rows = a + row * a_stride + i;
+      const Target to{c + i * c_stride, c_stride, n, true, nullptr};
+      if (half) {
+        PackStripPairs(strip_rows, a_stride, count, used, left);
+        AllRows<Products::kBfloat16>(left, 1, kRows, used, panels.data(), units, to);
+      } else {
+        PackStrip(strip_rows, a_stride, count, used, left);
+        AllRows<Products::kFloat32>(left, 1, kRows, used, panels.data(), units, to);
       }
-      AllRows(strip.data(), 1, kRows, used, panels.data(), count, {c + i * c_stride, c_stride, n, true, nullptr});
     }
   }
 }

@@ -16,26 +16,26 @@
 
 namespace cogent::ops {
 
-at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, Products products) {
   if (!OnFastPath({x, weight})) return reference::Linear(x, weight, bias);
   const Rows in(x);
   const int out_width = static_cast<int>(weight.size(0)), in_width = in.width;
   at::Tensor y = at::empty({in.rows, out_width}, x.options());
   PackedMatrix packed;
-  packed.Pack(weight.const_data_ptr<float>(), out_width, in_width, in_width);
+  packed.Pack(weight.const_data_ptr<float>(), out_width, in_width, in_width, products);
   packed.Multiply(in.data, in.stride, in.rows, Data(y), out_width, PackedMatrix::Into::kReplace,
                   bias.defined() ? bias.const_data_ptr<float>() : nullptr);
-  return Differentiable(y, {x, weight, bias}, [x = x.detach(), weight = weight.detach(), has_bias = bias.defined(),
+  return Differentiable(y, {x, weight, bias}, [x = x.detach(), weight = weight.detach(), has_bias = bias.defined(), products,
                                                need_x = NeedsGradient({x})](const at::Tensor& grad) -> Gradients {
     const Rows in(x), dy(grad);
     at::Tensor dx, db, dw = at::zeros_like(weight);
     if (need_x) {
       dx = at::empty({dy.rows, in.width}, x.options());
       PackedMatrix back;
-      back.PackTransposed(weight.const_data_ptr<float>(), dy.width, in.width, in.width);
+      back.PackTransposed(weight.const_data_ptr<float>(), dy.width, in.width, in.width, products);
       back.Multiply(dy.data, dy.stride, dy.rows, Data(dx), in.width);
     }
-    AccumulateOuter(dy.data, dy.stride, dy.width, in.data, in.stride, in.width, in.rows, Data(dw), in.width);
+    AccumulateOuter(dy.data, dy.stride, dy.width, in.data, in.stride, in.width, in.rows, Data(dw), in.width, products);
     if (has_bias) db = grad.sum(0);
     return {dx, dw, db};
   });
@@ -160,7 +160,7 @@ void ScatterAddRows(const float* from, int width, const int* token, int count, f
 
 // The gradient of Experts(): one expert at a time, everything but the gate-up products computed again.
 Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const at::Tensor& gate_up, const at::Tensor& down,
-                          const at::Tensor& products, const Dispatch& d, const at::Tensor& grad) {
+                          const at::Tensor& gate_ups, const Dispatch& d, const at::Tensor& grad, Products products) {
   const Rows in(x), dy(grad);
   const int width = static_cast<int>(down.size(2)), count = static_cast<int>(gate_up.size(0));
   at::Tensor dx = at::zeros({in.rows, in.width}, x.options()), dw = at::zeros_like(weights);
@@ -174,13 +174,13 @@ Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const 
     if (n == 0) continue;
     const int* token = d.token.data() + d.begin[e];
     const int* slot = d.slot.data() + d.begin[e];
-    const float* gu = products.const_data_ptr<float>() + static_cast<std::size_t>(d.begin[e]) * 2 * width;
+    const float* gu = gate_ups.const_data_ptr<float>() + static_cast<std::size_t>(d.begin[e]) * 2 * width;
     const float* gate_up_e = gate_up.const_data_ptr<float>() + static_cast<std::size_t>(e) * 2 * width * in.width;
     const float* down_e = down.const_data_ptr<float>() + static_cast<std::size_t>(e) * in.width * width;
     GatherRows(in, token, n, xs.data());
     GatherRows(dy, token, n, dys.data());
     SwiGluRows(gu, 2 * width, n, width, act.data(), width);
-    packed.PackTransposed(down_e, in.width, width, width);
+    packed.PackTransposed(down_e, in.width, width, width, products);
     packed.Multiply(dys.data(), in.width, n, d_act.data(), width);  // gradient of weight * act
     for (int i = 0; i < n; ++i) {
       float* a = act.data() + static_cast<std::size_t>(i) * width;
@@ -194,11 +194,11 @@ Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const 
       }
       Data(dw)[slot[i]] = dot;
     }
-    AccumulateOuter(dys.data(), in.width, in.width, act.data(), width, width, n, Data(d_down) + static_cast<std::size_t>(e) * in.width * width, width);
+    AccumulateOuter(dys.data(), in.width, in.width, act.data(), width, width, n, Data(d_down) + static_cast<std::size_t>(e) * in.width * width, width, products);
     SwiGluBackwardRows(gu, 2 * width, d_act.data(), width, n, width, d_products.data(), 2 * width);
     AccumulateOuter(d_products.data(), 2 * width, 2 * width, xs.data(), in.width, in.width, n,
-                    Data(d_gate_up) + static_cast<std::size_t>(e) * 2 * width * in.width, in.width);
-    packed.PackTransposed(gate_up_e, 2 * width, in.width, in.width);
+                    Data(d_gate_up) + static_cast<std::size_t>(e) * 2 * width * in.width, in.width, products);
+    packed.PackTransposed(gate_up_e, 2 * width, in.width, in.width, products);
     packed.Multiply(d_products.data(), 2 * width, n, xs.data(), in.width);
     ScatterAddRows(xs.data(), in.width, token, n, Data(dx));
   }
@@ -207,36 +207,36 @@ Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const 
 
 }  // namespace
 
-at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down) {
+at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down, Products products) {
   if (!OnFastPath({x, gate_up, down})) return reference::Experts(x, routes, gate_up, down);
   const Rows in(x);
   const int width = static_cast<int>(down.size(2)), count = static_cast<int>(gate_up.size(0));
   Dispatch d = SortByExpert(routes.experts, count);
   at::Tensor y = at::zeros({in.rows, in.width}, x.options());
-  at::Tensor products = at::empty({static_cast<std::int64_t>(d.token.size()), 2 * width}, x.options());
+  at::Tensor gate_ups = at::empty({static_cast<std::int64_t>(d.token.size()), 2 * width}, x.options());
   const float* weight = routes.weights.const_data_ptr<float>();
   std::vector<float> xs(static_cast<std::size_t>(d.largest) * in.width), act(static_cast<std::size_t>(d.largest) * width);
   PackedMatrix packed;
   for (int e = 0; e < count; ++e) {
     const int n = d.begin[e + 1] - d.begin[e];
     if (n == 0) continue;
-    float* gu = Data(products) + static_cast<std::size_t>(d.begin[e]) * 2 * width;
+    float* gu = Data(gate_ups) + static_cast<std::size_t>(d.begin[e]) * 2 * width;
     GatherRows(in, d.token.data() + d.begin[e], n, xs.data());
-    packed.Pack(gate_up.const_data_ptr<float>() + static_cast<std::size_t>(e) * 2 * width * in.width, 2 * width, in.width, in.width);
+    packed.Pack(gate_up.const_data_ptr<float>() + static_cast<std::size_t>(e) * 2 * width * in.width, 2 * width, in.width, in.width, products);
     packed.Multiply(xs.data(), in.width, n, gu, 2 * width);
     SwiGluRows(gu, 2 * width, n, width, act.data(), width);
     for (int i = 0; i < n; ++i) {
       const float w = weight[d.slot[d.begin[e] + i]];
       for (int c = 0; c < width; ++c) act[static_cast<std::size_t>(i) * width + c] *= w;
     }
-    packed.Pack(down.const_data_ptr<float>() + static_cast<std::size_t>(e) * in.width * width, in.width, width, width);
+    packed.Pack(down.const_data_ptr<float>() + static_cast<std::size_t>(e) * in.width * width, in.width, width, width, products);
     packed.Multiply(act.data(), width, n, xs.data(), in.width);
     ScatterAddRows(xs.data(), in.width, d.token.data() + d.begin[e], n, Data(y));
   }
   return Differentiable(y, {x, routes.weights, gate_up, down},
-                        [x = x.detach(), weights = routes.weights.detach(), gate_up = gate_up.detach(), down = down.detach(), products,
+                        [x = x.detach(), weights = routes.weights.detach(), gate_up = gate_up.detach(), down = down.detach(), gate_ups, products,
                          d = std::move(d)](const at::Tensor& grad) -> Gradients {
-                          return ExpertsBackward(x, weights, gate_up, down, products, d, grad);
+                          return ExpertsBackward(x, weights, gate_up, down, gate_ups, d, grad, products);
                         });
 }
 

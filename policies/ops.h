@@ -46,7 +46,8 @@ struct TokenStats {
 
 namespace ops {
 
-at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});       // [N, in], [out, in] -> [N, out]
+// [N, in], [out, in] -> [N, out]. `products` also holds for the gradients.
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {}, Products products = Products::kFloat32);
 at::Tensor Embedding(const at::Tensor& weight, const at::Tensor& ids);                               // [V, D], int64 [N] -> [N, D]
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);                       // [N, D] -> [N, D]
 at::Tensor SwiGlu(const at::Tensor& gate_up);                                                        // [N, 2 D] -> [N, D]
@@ -56,7 +57,8 @@ at::Tensor LatentAttention(const at::Tensor& q, const at::Tensor& kv, const at::
                            const Heads& heads, const std::vector<Segment>& segments);
 Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule& rule);               // [N, E], [E]
 // sum over the chosen experts of weight * down(swiglu(gate_up(x))). gate_up [E, 2 W, D], down [E, D, W].
-at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down);
+at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down,
+                   Products products = Products::kFloat32);
 // Log-probability of targets[m] under softmax(x[rows[m]] head^T / temperature). Never holds [M, V].
 TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std::vector<std::int64_t>& rows,
                          const std::vector<std::int64_t>& targets, double temperature);
