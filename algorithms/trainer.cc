@@ -184,7 +184,7 @@ StepReport Trainer::Step(const std::vector<Group>& groups, const Algorithm& algo
         Batch slice = minibatch.Slice(static_cast<std::int64_t>(piece.first - first), static_cast<std::int64_t>(piece.last - first));
         const DeepseekV3 model(parameters_->config(), parameters_->Leaves(gradients_[lane]), parameters_->biases());
         const ForwardResult out = model.Forward(piece.tokens, {.balance_alpha = config_.balance_alpha, .products = config_.products});
-        const TokenStats stats = model.Logprobs(out.hidden, piece.rows, piece.targets, config_.temperature);
+        const TokenStats stats = model.Logprobs(out.hidden, piece.rows, piece.targets, config_.temperature, config_.products);
         const at::Tensor difference = (stats.logprobs.detach() - slice.old_logprobs);
         if (rounded && once) slice.old_logprobs = stats.logprobs.detach();
         Loss loss = algorithm.ComputeLoss(slice, stats.logprobs, stats.entropy);
@@ -259,7 +259,7 @@ StepReport Trainer::Pretrain(const std::vector<Document>& documents, double lear
     const ForwardOptions options{.balance_alpha = config_.balance_alpha, .products = config_.products};
     const DeepseekV3 model(parameters_->config(), parameters_->Leaves(gradients_[lane]), parameters_->biases());
     const ForwardResult out = model.Forward(p.tokens, options);
-    at::Tensor total = model.Logprobs(out.hidden, p.rows, p.targets, 1.0).logprobs.sum() * (-1.0 / targets);
+    at::Tensor total = model.Logprobs(out.hidden, p.rows, p.targets, 1.0, config_.products).logprobs.sum() * (-1.0 / targets);
     results[i].loss = total.item<double>();
     results[i].load = out.load;
     const double share = static_cast<double>(p.documents) / static_cast<double>(documents.size());
@@ -269,7 +269,7 @@ StepReport Trainer::Pretrain(const std::vector<Document>& documents, double lear
     }
     if (predict && !p.ahead_rows.empty()) {
       const ForwardResult ahead = model.Predict(p.tokens, out.hidden, options);
-      const at::Tensor loss = model.Logprobs(ahead.hidden, p.ahead_rows, p.ahead_targets, 1.0).logprobs.sum() * (-1.0 / ahead_targets);
+      const at::Tensor loss = model.Logprobs(ahead.hidden, p.ahead_rows, p.ahead_targets, 1.0, config_.products).logprobs.sum() * (-1.0 / ahead_targets);
       results[i].ahead = loss.item<double>();
       results[i].load = out.load + ahead.load;
       total = total + loss * prediction_weight;

@@ -178,8 +178,8 @@ ForwardResult DeepseekV3::Predict(const PackedTokens& tokens, const at::Tensor& 
 }
 
 TokenStats DeepseekV3::Logprobs(const at::Tensor& hidden, const std::vector<std::int64_t>& rows, const std::vector<std::int64_t>& targets,
-                                double temperature) const {
-  return ops::TokenLogprobs(hidden, head_, rows, targets, temperature);
+                                double temperature, Products gradients) const {
+  return ops::TokenLogprobs(hidden, head_, rows, targets, temperature, gradients);
 }
 
 at::Tensor DeepseekV3::Logits(const at::Tensor& hidden) const { return ops::Linear(hidden, head_); }

@@ -55,7 +55,7 @@ class DeepseekV3 {
   ForwardResult Predict(const PackedTokens& tokens, const at::Tensor& hidden, const ForwardOptions& options) const;
   // Log-probability of targets[m] given hidden row rows[m].
   TokenStats Logprobs(const at::Tensor& hidden, const std::vector<std::int64_t>& rows, const std::vector<std::int64_t>& targets,
-                      double temperature) const;
+                      double temperature, Products gradients = Products::kFloat32) const;
   at::Tensor Logits(const at::Tensor& hidden) const;  // [N, V]
 
   const ModelConfig& config() const { return config_; }

@@ -59,9 +59,10 @@ Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule&
 // sum over the chosen experts of weight * down(swiglu(gate_up(x))). gate_up [E, 2 W, D], down [E, D, W].
 at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down,
                    Products products = Products::kFloat32);
-// Log-probability of targets[m] under softmax(x[rows[m]] head^T / temperature). Never holds [M, V].
+// Log-probability of targets[m] under softmax(x[rows[m]] head^T / temperature). Never holds [M, V]. Logits are always
+// float32; `gradients` is for the products of the backward pass.
 TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std::vector<std::int64_t>& rows,
-                         const std::vector<std::int64_t>& targets, double temperature);
+                         const std::vector<std::int64_t>& targets, double temperature, Products gradients = Products::kFloat32);
 
 }  // namespace ops
 

@@ -49,7 +49,7 @@ RowSums Reduce(const float* row, int width) {
 }  // namespace
 
 TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std::vector<std::int64_t>& rows,
-                         const std::vector<std::int64_t>& targets, double temperature) {
+                         const std::vector<std::int64_t>& targets, double temperature, Products gradients) {
   Check(rows.size() == targets.size(), "each row needs a target");
   if (!OnFastPath({x, head})) return reference::TokenLogprobs(x, head, rows, targets, temperature);
   const Rows in(x);
@@ -85,7 +85,7 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
         const at::Tensor g_logprob = grads[0].contiguous(), g_entropy = grads[1].contiguous();
         PackedMatrix packed, back;
         packed.Pack(head.const_data_ptr<float>(), vocabulary, in.width, in.width);
-        back.PackTransposed(head.const_data_ptr<float>(), vocabulary, in.width, in.width);
+        back.PackTransposed(head.const_data_ptr<float>(), vocabulary, in.width, in.width, gradients);
         std::vector<float> hidden(static_cast<std::size_t>(kChunk) * in.width), d_hidden(hidden.size()), logits(static_cast<std::size_t>(kChunk) * vocabulary);
         for (int first = 0; first < count; first += kChunk) {
           const int n = std::min(kChunk, count - first);
@@ -106,7 +106,7 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
             row[targets[first + i]] += gl;
           }
           back.Multiply(logits.data(), vocabulary, n, d_hidden.data(), in.width);
-          AccumulateOuter(logits.data(), vocabulary, vocabulary, hidden.data(), in.width, in.width, n, Data(dw), in.width);
+          AccumulateOuter(logits.data(), vocabulary, vocabulary, hidden.data(), in.width, in.width, n, Data(dw), in.width, gradients);
           for (int i = 0; i < n; ++i) {
             float* to = Data(dx) + rows[first + i] * in.width;
             for (int c = 0; c < in.width; ++c) to[c] += d_hidden[static_cast<std::ptrdiff_t>(i) * in.width + c];
