@@ -106,9 +106,10 @@ std::vector<Document> Documents(const Subject& subject, int count) {
 }
 
 // Forward, backward, clipping and AdamW on 128 sequences of 96 tokens.
+template <Products kProducts>
 void Train(benchmark::State& state) {
   Subject subject;
-  Trainer trainer(subject.parameters, nullptr, subject.optimizer, {.lanes = static_cast<int>(state.range(0))});
+  Trainer trainer(subject.parameters, nullptr, subject.optimizer, {.lanes = static_cast<int>(state.range(0)), .products = kProducts});
   const auto documents = Documents(subject, kSequences);
   for (auto _ : state) trainer.Pretrain(documents, 1e-4, 0.0);
   SetTokens(state, kSequences * (kPromptTokens + kNewTokens));
@@ -180,12 +181,13 @@ std::unique_ptr<Algorithm> GrpoWithoutReference() {
 }
 
 // A whole step: fresh prompts, rollout, rewards, update, the generator's new weights.
+template <Products kProducts>
 void Grpo(benchmark::State& state) {
   const int threads = static_cast<int>(state.range(0));
   Subject subject;
   const auto algorithm = GrpoWithoutReference();
   Generator generator(subject.parameters, subject.tokenizer, {.threads = threads});
-  Trainer trainer(subject.parameters, nullptr, subject.optimizer, {.lanes = threads});
+  Trainer trainer(subject.parameters, nullptr, subject.optimizer, {.lanes = threads, .products = kProducts});
   Rng draws(4);
   PhaseClock rollout, train, refresh;
   for (auto _ : state) {
@@ -221,7 +223,8 @@ void Register() {
       }
     }
   }
-  for (auto [name, run] : {Entry{"train", Train}, Entry{"grpo", Grpo}}) {
+  for (auto [name, run] : {Entry{"train", Train<Products::kFloat32>}, Entry{"train_bfloat16", Train<Products::kBfloat16>},
+                          Entry{"grpo", Grpo<Products::kFloat32>}, Entry{"grpo_bfloat16", Grpo<Products::kBfloat16>}}) {
     Add(name, run)->ArgNames({"threads"})->Arg(1)->Arg(2);
   }
   Add("train_phases", TrainPhases);

@@ -14,9 +14,9 @@ import pathlib
 import statistics
 import sys
 
-RATE = 100e9
+RATE, RATE_BFLOAT16 = 100e9, 215e9
 PROMPT, NEW, PROMPTS, GROUP = 32, 64, 16, 8
-TARGETS = {"generate/1": 8, "generate/16": 8, "generate/128": 8, "train": 2, "grpo": 3.5}
+TARGETS = {"generate/1": 8, "generate/16": 8, "generate/128": 8, "train": 2, "train_bfloat16": 2, "grpo": 3.5, "grpo_bfloat16": 3.5}
 PEERS = {"generate": "transformers", "train": "eager PyTorch", "grpo": "TRL"}
 
 
@@ -46,6 +46,10 @@ class Operations:
         return (NEW - 1) * self.row + NEW * self.head + self.pair_absorbed * keys
 
     def seconds(self, what):
+        if "_bfloat16" in what:  # the rollout stays float32
+            plain = what.replace("_bfloat16", "")
+            rollout = self.seconds("grpo/rollout") if plain == "grpo" else 0.0
+            return None if self.seconds(plain) is None else rollout + (self.seconds(plain) - rollout) * RATE / RATE_BFLOAT16
         rollout = (PROMPTS * self.read(PROMPT) + PROMPTS * GROUP * self.decode()) / RATE
         # Backward is twice forward. A prompt is computed once a group.
         update = PROMPTS * self.read(PROMPT) + PROMPTS * GROUP * (self.read(NEW - 1, PROMPT) + NEW * self.head)
@@ -128,14 +132,14 @@ def main():
     print("One thread against one thread, tokens per second. CPU: by processor time; wall: by the clock on the wall.\n")
     rows = [["what", "peer", "peer CPU", "ours CPU", "ratio CPU", "peer wall", "ours wall", "ratio wall", "to reach", "floor", "of floor"]]
     order = ["generate/1", "generate/16", "generate/128", "train", "train/forward", "train/backward", "train/step",
-             "grpo", "grpo/rollout", "grpo/train", "grpo/refresh"]
+             "train_bfloat16", "grpo", "grpo/rollout", "grpo/train", "grpo/refresh", "grpo_bfloat16"]
     for what in order:
-        peer, own = peers.get(what), ours.get((what, 1))
+        peer, own = peers.get(what.replace("_bfloat16", "")), ours.get((what, 1))
         if not own:
             continue
         ratios = [f"{peer[c] / own[c]:.2f}" if peer else "-" for c in ("cpu", "wall")]
         floor = operations.seconds(what)
-        rows.append([what, PEERS[what.split("/")[0]] if peer else "-", speed(peer, "cpu"), speed(own, "cpu"), ratios[0], speed(peer, "wall"),
+        rows.append([what, PEERS[what.split("/")[0].replace("_bfloat16", "")] if peer else "-", speed(peer, "cpu"), speed(own, "cpu"), ratios[0], speed(peer, "wall"),
                      speed(own, "wall"), ratios[1], f"{TARGETS[what]:g}" if what in TARGETS else "",
                      f"{own['tokens'] / floor:,.0f}" if floor else "", f"{floor / own['cpu']:.0%}" if floor else ""])
     show(rows)

@@ -5,10 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "core/rng.h"
@@ -164,6 +167,58 @@ TEST(AccumulateOuter, AddsTheProductOfTransposedRows) {
         }
         if (j < n) ASSERT_NEAR(c[at], want, SumTolerance(rows, size)) << i << ", " << j;
         else ASSERT_EQ(c[at], before[at]) << i << ", " << j;
+      }
+    }
+  }
+}
+
+// Rounds to bfloat16, to nearest even.
+float Rounded(float x) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  bits = (bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u;
+  std::memcpy(&x, &bits, sizeof bits);
+  return x;
+}
+
+TEST(Bfloat16Products, AreExactProductsOfRoundedFactorsForEveryShape) {
+  if (Supported(Products::kBfloat16) != Products::kBfloat16) GTEST_SKIP() << "this processor has no AVX512_BF16";
+  for (const auto& [rows, out, in] : {std::tuple{1, 1, 1}, std::tuple{3, 16, 2}, std::tuple{8, 33, 31}, std::tuple{19, 50, 64}, std::tuple{37, 96, 129}}) {
+    SCOPED_TRACE(testing::Message() << rows << " x " << out << " x " << in);
+    Rng rng = Rng(11).Fork(static_cast<std::uint64_t>(rows));
+    Floats x = Random(rng, static_cast<std::size_t>(rows) * in), weight = Random(rng, static_cast<std::size_t>(out) * in);
+    Floats y(static_cast<std::size_t>(rows) * out), alone(static_cast<std::size_t>(out)), turned(static_cast<std::size_t>(in) * out);
+    for (int o = 0; o < out; ++o) {
+      for (int k = 0; k < in; ++k) turned[static_cast<std::size_t>(k) * out + o] = weight[static_cast<std::size_t>(o) * in + k];
+    }
+    PackedMatrix packed, transposed;
+    packed.Pack(weight.data(), out, in, in, Products::kBfloat16);
+    transposed.PackTransposed(turned.data(), in, out, out, Products::kBfloat16);
+    packed.Multiply(x.data(), in, rows, y.data(), out);
+    Floats again(y.size());
+    transposed.Multiply(x.data(), in, rows, again.data(), out);
+    EXPECT_EQ(y, again);
+    packed.Multiply(Row(x, rows - 1, in), in, 1, alone.data(), out);
+    Floats narrow_x = x, narrow_weight = weight;
+    for (float& v : narrow_x) v = Rounded(v);
+    for (float& v : narrow_weight) v = Rounded(v);
+    for (int r = 0; r < rows; ++r) {
+      for (int o = 0; o < out; ++o) {
+        const Exact want = Dot(Row(narrow_x, r, in), Row(narrow_weight, o, in), in);
+        EXPECT_NEAR(y[static_cast<std::size_t>(r) * out + o], want.value, SumTolerance(in, want.size)) << r << ", " << o;
+      }
+    }
+    EXPECT_TRUE(std::equal(alone.begin(), alone.end(), y.end() - out)) << "a row's bits depend on its neighbours";
+    Floats c(static_cast<std::size_t>(out) * in);
+    AccumulateOuter(y.data(), out, out, x.data(), in, in, rows, c.data(), in, Products::kBfloat16);
+    for (int o = 0; o < out; ++o) {
+      for (int k = 0; k < in; ++k) {
+        double want = 0, size = 0;
+        for (int r = 0; r < rows; ++r) {
+          const double term = static_cast<double>(Rounded(y[static_cast<std::size_t>(r) * out + o])) * narrow_x[static_cast<std::size_t>(r) * in + k];
+          want += term, size += std::abs(term);
+        }
+        EXPECT_NEAR(c[static_cast<std::size_t>(o) * in + k], want, SumTolerance(rows, size)) << o << ", " << k;
       }
     }
   }
