@@ -240,8 +240,8 @@ TEST_P(Ops, ExpertsEqualTheirDefinitionAlsoWhereSomeGetNoToken) {
     const at::Tensor which = SomeExperts(rng, rows, chosen, used);
     const Tensors inputs{Random(rng, {rows, width}), Random(rng, {rows, chosen}), Random(rng, {experts, 2 * inner, width}, 0.4),
                          Random(rng, {experts, width, inner}, 0.4)};
-    const auto op = [&](auto run) { return [&, run](const Tensors& t) { return Tensors{run(t[0], Routes{which, t[1], {}}, t[2], t[3])}; }; };
-    ExpectEqual(op(ops::Experts), op(reference::Experts), inputs, rng);
+    ExpectEqual([&](const Tensors& t) { return Tensors{ops::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3])}; },
+                [&](const Tensors& t) { return Tensors{reference::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3])}; }, inputs, rng);
   }
 }
 
