@@ -139,6 +139,13 @@ TEST(Extends, AnotherChoiceReplacesTheSettingsOfTheFirst) {
             "algorithm:\n  name: dapo\nenv:\n  terms: 3\n  name: signs\n");
 }
 
+TEST(Extends, AFileOfAnotherNameKeepsWhatItInherits) {
+  TestFolder folder;
+  WriteFileAtomic(folder / "base.yaml", "name: first\nseed: 1\n");
+  WriteFileAtomic(folder / "run.yaml", "extends: base.yaml\nname: second\n");
+  EXPECT_EQ(DumpYaml(ParseYamlFile(folder / "run.yaml")), "name: second\nseed: 1\n");
+}
+
 TEST(Extends, ACircleIsFound) {
   TestFolder folder;
   WriteFileAtomic(folder / "a.yaml", "x: 1\nextends: b.yaml\n");
