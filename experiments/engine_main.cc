@@ -1,4 +1,5 @@
 // The engine's door: one function that the front finds by name and hands a command.
+#include <algorithm>
 #include <iostream>
 
 #include "algorithms/algorithm.h"
@@ -10,7 +11,12 @@ namespace cogent {
 namespace {
 
 int ListAlgorithms(const AlgorithmRegistry& algorithms) {
-  for (const std::string& name : algorithms.Names()) std::cout << name << "\t" << algorithms.Summary(name) << "\n";
+  std::size_t width = 0;
+  for (const std::string& name : algorithms.Names()) width = std::max(width, name.size());
+  std::cout << "algorithms\n";  // the shape of the front's own lists
+  for (const std::string& name : algorithms.Names()) {
+    std::cout << "  " << name << std::string(width + 2 - name.size(), ' ') << algorithms.Summary(name) << "\n";
+  }
   return kExitDone;
 }
 

@@ -261,7 +261,7 @@ int ExitCode(const std::string& words) {
 }
 
 TEST_F(Commands, ListAndShowReachTheEngine) {
-  EXPECT_THAT(RunEngine({"list algorithms", {}, {}}), HasSubstr("grpo\t"));
+  EXPECT_THAT(RunEngine({"list algorithms", {}, {}}), HasSubstr("algorithms\n  grpo  "));
   EXPECT_THAT(RunEngine({"show algorithm", {"grpo"}, {}}), HasSubstr("clip_ratio"));
   EXPECT_THAT(Refused<ConfigError>({"show algorithm", {"gropo"}, {}}), HasSubstr("Did you mean 'grpo'?"));
   const std::string resolved = RunEngine({"show config", {MakeRun() + "/config.yaml", "seed=77"}, {}});
