@@ -52,6 +52,16 @@ Rubric Rubric::Make(const std::vector<Choice>& choices, const RewardRegistry& re
           ReadConfig<Weight>(choice.settings, problems, "reward 'accuracy'").weight;
       continue;
     }
+    if (!choice.name.empty() && !registry.Has(choice.name)) {
+      std::vector<std::string> known = registry.Names();
+      known.insert(known.begin(), kAccuracy);  // the environment's own, which no registry holds
+      std::string text = "unknown reward '" + choice.name + "'.";
+      if (const auto near = Nearest(choice.name, known)) text += " Did you mean '" + *near + "'?";
+      text += " Known:";
+      for (std::size_t i = 0; i < known.size(); ++i) text += (i > 0 ? ", " : " ") + known[i];
+      problems.Add(choice.location, text + ".");
+      continue;
+    }
     const double weight = TakeWeight(choice, problems);
     if (auto reward = registry.Make(choice, problems)) {
       rubric.items_.push_back({choice.name, weight, std::move(reward)});
