@@ -48,7 +48,7 @@ class Trainer {
   // `reference` may be null when the algorithm needs none. All must outlive the trainer.
   Trainer(ParameterSet& parameters, const ParameterSet* reference, AdamW& optimizer, const TrainerConfig& config);
 
-  // `rates`: the learning rate of each optimizer step of this call (epochs * minibatches).
+  // epochs * minibatches optimizer steps, all at this learning rate. REQUIRES at least one trajectory.
   StepReport Step(const std::vector<Group>& groups, const Algorithm& algorithm, double learning_rate);
   // Next-token loss, mean over all targets; `prediction_weight` times the multi-token-prediction loss on top.
   StepReport Pretrain(const std::vector<Document>& documents, double learning_rate, double prediction_weight);

@@ -151,8 +151,6 @@ class Run {
  private:
   // ---- where things start from ----
 
-  bool HasRun() const { return !checkpoints_.Steps("step").empty() || checkpoints_.HasBase(); }
-
   Tokenizer FindTokenizer() const {
     if (checkpoints_.HasBase()) return Tokenizer::Load(checkpoints_.BasePath() + "/tokenizer.json");
     if (!config_.policy.checkpoint.empty()) return Tokenizer::Load(config_.policy.checkpoint + "/tokenizer.json");

@@ -163,7 +163,7 @@ void Decoder::Run(const std::vector<DecodeRow>& rows, const std::vector<int>& wa
     Attend(layer, i, rows);
     RmsNormRows(x, width, layer.post_norm.data(), eps, n, width, normed, width);
     if (layer.mixture) Mixture(layer, i, n);
-    if (!layer.mixture || c.n_shared_experts > 0) Mlp(layer, i, n);
+    if (!layer.mixture || c.n_shared_experts > 0) Mlp(layer, n);
   }
   const int m = static_cast<int>(wanted.size());
   float* last = Room(gathered_, static_cast<std::size_t>(m) * width);
@@ -261,7 +261,7 @@ void Decoder::AttendRow(float* cache, const float* query, int position, float* m
   }
 }
 
-void Decoder::Mlp(const DecoderWeights::Layer& l, int, int rows) {
+void Decoder::Mlp(const DecoderWeights::Layer& l, int rows) {
   const int width = l.gate_up.out() / 2, hidden = weights_->config_.hidden_size;
   float* wide = Room(wide_, static_cast<std::size_t>(rows) * 2 * width);
   float* act = Room(act_, static_cast<std::size_t>(rows) * width);

@@ -74,7 +74,7 @@ class Decoder {
  private:
   void Attend(const DecoderWeights::Layer& layer, int index, const std::vector<DecodeRow>& rows);
   void AttendRow(float* cache, const float* query, int position, float* mixed);
-  void Mlp(const DecoderWeights::Layer& layer, int index, int rows);
+  void Mlp(const DecoderWeights::Layer& layer, int rows);
   void Mixture(const DecoderWeights::Layer& layer, int index, int rows);
   float* Cache(int layer, int slot) {
     return cache_.data() + (static_cast<std::size_t>(layer) * slots_ + slot) * slot_floats_;
