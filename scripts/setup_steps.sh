@@ -1,9 +1,12 @@
 # The steps of setup.sh. Each says what it does only when there is something to do, and when it fails
 # which step that was and what to do about it.
 
+# Where two names stand with a bar between, the first is Debian 12's and the second that of newer
+# distributions (Ubuntu 24.04), which have a newer Boost, and Arb as a part of FLINT.
 packages=(g++ cmake ninja-build pkg-config git ca-certificates python3 python3-venv
   libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libre2-dev libicu-dev
-  libgmp-dev libgtest-dev libgmock-dev librapidcheck-dev)
+  'libboost1.81-dev|libboost-dev' 'libboost-filesystem1.81-dev|libboost-filesystem-dev' libseccomp-dev
+  libgmp-dev libflint-dev 'libflint-arb-dev|libflint-dev' libcld2-dev libgtest-dev libgmock-dev librapidcheck-dev)
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 compiler_wheels=(nvidia-cuda-nvcc==13.0.* nvidia-cuda-crt==13.0.* nvidia-nvvm==13.0.* nvidia-cuda-cccl==13.0.*)
 
@@ -14,8 +17,10 @@ fail() {  # step, what to do
 }
 
 missing_packages() {
-  local package status
+  local package status release
+  release=$(. /etc/os-release 2>/dev/null && printf '%s' "${ID:-}${VERSION_ID:-}")
   for package in "${packages[@]}"; do
+    if [ "$release" = debian12 ]; then package=${package%|*}; else package=${package#*|}; fi
     status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$status" = installed ] || printf '%s\n' "$package"
   done
