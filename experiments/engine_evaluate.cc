@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 
 #include "agents/policy_agent.h"
 #include "experiments/statistics.h"
@@ -92,6 +93,31 @@ Evaluation Evaluate(const RunConfig& config, const Parts& parts, const Generator
   out.metrics["unscorable_ratio"] = unscorable / all;
   for (const auto& [name, values] : scores) out.metrics["rewards/" + name + "/mean"] = Mean(values);
   return out;
+}
+
+EvaluationPlan SampledPlan(const RunConfig& config, int tasks) {
+  return {tasks, config.eval.samples, config.eval.k, config.rollout.sampling};
+}
+
+Metrics FullEvaluation(const Run& run, RunLog& log, const Generator& generator, std::int64_t step) {
+  const Rng rng = run.rng.Fork("eval").Fork(static_cast<std::uint64_t>(step));
+  Evaluation sampled = Evaluate(run.config, run.parts, generator, SampledPlan(run.config, run.config.eval.final_tasks), rng);
+  log.AddEval(step, "sampled", sampled.metrics);
+  constexpr std::size_t kShown = 8;
+  for (std::size_t i = 0; i < std::min(kShown, sampled.groups.size()); ++i) {
+    SampleRecord record = MakeSample(step, sampled.groups[i].members.front(), std::numeric_limits<double>::quiet_NaN());
+    record.split = "test";
+    log.AddSample(record);
+  }
+  if (run.config.eval.greedy) {
+    Sampling greedy = run.config.rollout.sampling;
+    greedy.temperature = 0;
+    EvaluationPlan plan{run.config.eval.final_tasks, 1, {1.0}, greedy};
+    const Evaluation likeliest = Evaluate(run.config, run.parts, generator, plan, rng);
+    log.AddEval(step, "greedy", likeliest.metrics);
+    sampled.metrics["greedy_accuracy"] = likeliest.metrics.at("pass@1");
+  }
+  return sampled.metrics;
 }
 
 }  // namespace cogent

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "agents/rollout.h"
+#include "experiments/engine_run.h"
 #include "experiments/metrics.h"
 #include "experiments/run_config.h"
 #include "policies/generate.h"
@@ -27,6 +28,11 @@ struct EvaluationPlan {
 
 // Held-out task i has the same number in every evaluation of a seed. `rng` seeds the draws.
 Evaluation Evaluate(const RunConfig& config, const Parts& parts, const Generator& generator, const EvaluationPlan& plan, const Rng& rng);
+
+// As a run evaluates: its sampling, its samples a task.
+EvaluationPlan SampledPlan(const RunConfig& config, int tasks);
+// The numbers of summary.json: sampled and greedy on all held-out tasks. Writes them, and a few samples.
+Metrics FullEvaluation(const Run& run, RunLog& log, const Generator& generator, std::int64_t step);
 
 // The training tasks of a step, and the held-out ones.
 std::vector<TaskId> TrainTasks(const RunConfig& config, std::int64_t step);

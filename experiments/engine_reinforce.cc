@@ -1,0 +1,245 @@
+#include "experiments/engine_reinforce.h"
+
+#include <ATen/core/Tensor.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+
+#include "agents/policy_agent.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "experiments/engine_evaluate.h"
+#include "experiments/report.h"
+#include "experiments/statistics.h"
+
+namespace cogent {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
+
+class Loop {
+ public:
+  Loop(Run& run, const Algorithm& algorithm, const Rubric& rubric) : run_(run), algorithm_(algorithm), rubric_(rubric) {}
+
+  int Train(RunLog& log, std::int64_t from) {
+    AdamW optimizer(run_.parameters, run_.config.optimizer);
+    TrainerState state;
+    std::unique_ptr<ParameterSet> reference;
+    if (algorithm_.NeedsReference()) {
+      reference = std::make_unique<ParameterSet>(run_.parameters.config());
+      reference->Load(run_.checkpoints.BasePath(), Rng(0));
+    }
+    if (from >= 0) {
+      state = run_.checkpoints.Load("step", from, run_.parameters, optimizer);
+      run_.checkpoints.Settle("step", state, run_.config.checkpoint.keep);
+    } else {
+      run_.parameters.Load(run_.checkpoints.BasePath(), Rng(0));
+    }
+    Generator generator(run_.parameters, run_.tokenizer, {.threads = Threads(run_.config)});
+    if (from < 0) {
+      state.before = FullEvaluation(run_, log, generator, 0);
+      state.best = state.before["pass@1"];
+      state.best_step = 0;
+      log.Sync();
+      run_.checkpoints.Save("step", run_.parameters, run_.tokenizer, optimizer, state, run_.config.checkpoint.keep);
+      run_.checkpoints.MarkBest(0);
+    }
+    Trainer trainer(run_.parameters, reference.get(), optimizer, MakeTrainerConfig(run_.config, run_.config.train.mixture));
+    ProgressOptions options;
+    options.first = state.step;
+    Progress bar(run_.config.algorithm.name, run_.config.train.steps, "steps", options);
+    while (state.step < run_.config.train.steps) {
+      const std::int64_t step = state.step + 1;
+      const auto start = Clock::now();
+      Metrics metrics = OneStep(log, trainer, generator, step, state);
+      bool improved = false;
+      if (step % run_.config.eval.every == 0 && step != run_.config.train.steps) {
+        const auto testing = Clock::now();
+        const auto evaluation = Evaluate(run_.config, run_.parts, generator, SampledPlan(run_.config, run_.config.eval.tasks), run_.rng.Fork("eval").Fork(static_cast<std::uint64_t>(step)));
+        log.AddEval(step, "sampled", evaluation.metrics);
+        improved = Improves(evaluation.metrics, step, state);
+        metrics["timing_s/testing"] = Seconds(testing);
+      }
+      state.step = step;
+      state.after.clear();
+      state.seconds += Seconds(start);
+      metrics["timing_s/step"] = metrics["step_time"] = Seconds(start);
+      log.AddMetrics(step, metrics);
+      bar.Advance(1, fmt::format("reward {:.2f}, accuracy {:.2f}, length {:.0f}", metrics["reward"], metrics["rewards/accuracy/mean"], metrics["completions/mean_length"]));
+      const bool stop = StopRequested(), last = step == run_.config.train.steps;
+      if (last) {
+        bar.Finish();
+        return Finish(log, generator, optimizer, state);
+      }
+      if (step % run_.config.checkpoint.every == 0 || improved || stop) {
+        log.Sync();
+        run_.checkpoints.Save("step", run_.parameters, run_.tokenizer, optimizer, state, run_.config.checkpoint.keep);
+        if (improved) run_.checkpoints.MarkBest(step);
+      }
+      if (stop) {
+        bar.Finish();
+        return run_.Stopped(fmt::format("at step {} of {}", step, run_.config.train.steps));
+      }
+    }
+    return Finish(log, generator, optimizer, state);
+  }
+
+  // prompt -> rollout -> reward -> advantage -> loss -> step
+  Metrics OneStep(RunLog& log, Trainer& trainer, Generator& generator, std::int64_t step, TrainerState& state) {
+    const auto start = Clock::now();
+    PolicyAgent agent(generator, run_.config.prompt_template, run_.config.rollout.sampling);
+    std::vector<Group> groups = CollectGroups({run_.config.rollout.group_size, run_.config.rollout.max_turns}, EnvFactory(run_.config, run_.parts), rubric_, agent,
+                                              TrainTasks(run_.config, step), run_.rng.Fork("rollout").Fork(static_cast<std::uint64_t>(step)));
+    const double generating = Seconds(start);
+    Metrics metrics = DescribeRollout(groups);
+    LeaveOutUnscorable(groups, metrics, step);
+    const auto update = Clock::now();
+    const double rate = run_.config.optimizer.RateAt(step, run_.config.train.steps);
+    if (!groups.empty()) {
+      for (const auto& [name, value] : trainer.Step(groups, algorithm_, rate).metrics) metrics[name] = value;
+      generator.Refresh(run_.parameters);
+    }
+    LogSamples(log, groups, step);
+    const double updating = Seconds(update);
+    double tokens = 0, prompts = 0;
+    for (const Group& group : groups) {
+      for (const Trajectory& t : group.members) {
+        tokens += t.CompletionTokens();
+        for (const Turn& turn : t.turns) prompts += static_cast<double>(turn.prompt_ids.size());
+      }
+    }
+    state.num_tokens += tokens + prompts;
+    metrics["num_tokens"] = state.num_tokens;
+    metrics["timing_s/gen"] = generating;
+    metrics["timing_s/update_actor"] = updating;
+    metrics["perf/gen_throughput"] = tokens / generating;
+    metrics["perf/train_throughput"] = (tokens + prompts) / updating;
+    metrics["perf/total_num_tokens"] = tokens + prompts;
+    metrics["perf/throughput"] = (tokens + prompts) / (generating + updating);
+    return metrics;
+  }
+
+  static Metrics DescribeRollout(const std::vector<Group>& groups) {
+    std::vector<double> rewards, lengths, ended, group_stds;
+    std::map<std::string, std::vector<double>> scores;
+    double truncated = 0, unscorable = 0, flat = 0, all = 0;
+    for (const Group& group : groups) {
+      std::vector<double> own;
+      for (const Trajectory& t : group.members) {
+        ++all;
+        lengths.push_back(t.CompletionTokens());
+        truncated += t.status == TrajectoryStatus::kTruncated;
+        if (t.status == TrajectoryStatus::kDone) ended.push_back(t.CompletionTokens());
+        if (t.status == TrajectoryStatus::kUnscorable) {
+          ++unscorable;
+          continue;
+        }
+        own.push_back(t.reward);
+        for (const NamedScore& s : t.scores) scores[s.name].push_back(s.score);
+      }
+      rewards.insert(rewards.end(), own.begin(), own.end());
+      const bool equal = std::all_of(own.begin(), own.end(), [&](double r) { return r == own.front(); });
+      flat += equal;
+      group_stds.push_back(own.size() > 1 ? Std(own) : 0.0);
+    }
+    const auto [shortest, longest] = std::minmax_element(lengths.begin(), lengths.end());
+    Metrics m{{"completions/mean_length", Mean(lengths)}, {"completions/min_length", *shortest}, {"completions/max_length", *longest},
+              {"completions/clipped_ratio", truncated / all}, {"unscorable_ratio", unscorable / all},
+              {"frac_reward_zero_std", flat / static_cast<double>(groups.size())}, {"reward_std", Mean(group_stds)}};
+    if (!rewards.empty()) m["reward"] = Mean(rewards);
+    if (!ended.empty()) {
+      m["completions/mean_terminated_length"] = Mean(ended);
+      m["completions/min_terminated_length"] = *std::min_element(ended.begin(), ended.end());
+      m["completions/max_terminated_length"] = *std::max_element(ended.begin(), ended.end());
+    }
+    for (const auto& [name, values] : scores) {
+      m["rewards/" + name + "/mean"] = Mean(values);
+      m["rewards/" + name + "/std"] = values.size() > 1 ? Std(values) : 0.0;
+    }
+    return m;
+  }
+
+  // A failure of ours is never a reward: its whole group takes no part, and too many end the run.
+  void LeaveOutUnscorable(std::vector<Group>& groups, Metrics& metrics, std::int64_t step) const {
+    std::string cause;
+    const auto broken = [&](const Group& group) {
+      for (const Trajectory& t : group.members) {
+        if (t.status == TrajectoryStatus::kUnscorable) return cause = t.cause, true;
+      }
+      return false;
+    };
+    const auto left_out = std::erase_if(groups, broken);
+    metrics["groups_left_out"] = static_cast<double>(left_out);
+    if (left_out == 0) return;
+    LogWarn(fmt::format("step {}: {} groups were left out because a completion could not be scored; one cause: {}", step, left_out, cause));
+    if (metrics["unscorable_ratio"] > run_.config.rollout.max_unscorable) {
+      throw InternalError(fmt::format("step {}: {:.0f}% of the completions could not be scored (rollout.max_unscorable is {:.0f}%); last cause: {}",
+                                      step, 100 * metrics["unscorable_ratio"], 100 * run_.config.rollout.max_unscorable, cause));
+    }
+  }
+
+  void LogSamples(RunLog& log, const std::vector<Group>& groups, std::int64_t step) const {
+    if (groups.empty()) return;
+    const Batch batch = MakeBatch(groups);
+    const at::Tensor advantages = algorithm_.Advantages(batch);
+    std::int64_t token = 0;
+    int written = 0;
+    for (const Group& group : groups) {
+      for (const Trajectory& t : group.members) {
+        if (written >= run_.config.train.samples_per_step) return;
+        const int length = t.CompletionTokens();
+        log.AddSample(MakeSample(step, t, length > 0 ? advantages[token].item<double>() : 0.0));
+        token += length;
+        ++written;
+      }
+    }
+  }
+
+  static bool Improves(const Metrics& metrics, std::int64_t step, TrainerState& state) {
+    const double value = metrics.at("pass@1");
+    if (value <= state.best) return false;
+    state.best = value;
+    state.best_step = step;
+    return true;
+  }
+
+  int Finish(RunLog& log, const Generator& generator, const AdamW& optimizer, TrainerState& state) {
+    if (state.after.empty()) {  // else it was saved, and a kill came before the summary
+      state.after = FullEvaluation(run_, log, generator, state.step);
+      Improves(state.after, state.step, state);
+      log.Sync();
+      run_.checkpoints.Save("step", run_.parameters, run_.tokenizer, optimizer, state, run_.config.checkpoint.keep);
+    }
+    run_.checkpoints.MarkBest(state.best_step);
+    const Metrics& after = state.after;
+    RunSummary summary;
+    summary.before = Metrics(state.before.begin(), state.before.end());
+    summary.after = after;
+    summary.run = {{"steps", static_cast<double>(state.step)}, {"seconds", state.seconds}, {"num_tokens", state.num_tokens},
+                   {"parameters", CountParameters(run_.parameters.config()).total}, {"seed", static_cast<double>(run_.config.seed)}};
+    summary.text = {{"algorithm", run_.config.algorithm.name}, {"env", run_.config.env.name}};
+    log.WriteSummary(summary);
+    const std::string report = WriteReport(run_.config.Directory());
+    if (!run_.quiet) {
+      std::cout << fmt::format("pass@1 on {} held-out tasks: {:.1f}% -> {:.1f}%; mean completion {:.1f} -> {:.1f} tokens\nreport: {}\n",
+                               run_.config.eval.final_tasks, 100 * summary.before["pass@1"], 100 * after.at("pass@1"), summary.before["mean_length"],
+                               after.at("mean_length"), report);
+    }
+    return kExitDone;
+  }
+
+  Run& run_;
+  const Algorithm& algorithm_;
+  const Rubric& rubric_;
+};
+
+}  // namespace
+
+int Reinforce(Run& run, const Algorithm& algorithm, const Rubric& rubric, RunLog& log, std::int64_t from) {
+  return Loop(run, algorithm, rubric).Train(log, from);
+}
+
+}  // namespace cogent

@@ -1,0 +1,60 @@
+#include "experiments/engine_run.h"
+
+#include <ATen/core/Tensor.h>
+#include <fmt/format.h>
+#include <torch/headeronly/version.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <iostream>
+#include <thread>
+
+#include "experiments/version.h"
+
+namespace cogent {
+namespace {
+
+std::atomic<int> g_signal{0};
+void OnSignal(int signal) {
+  g_signal = signal;
+  std::signal(signal, SIG_DFL);
+}
+
+}  // namespace
+
+void CatchStopSignals() {
+  std::signal(SIGINT, OnSignal);
+  std::signal(SIGTERM, OnSignal);
+}
+
+bool StopRequested() { return g_signal != 0; }
+
+int Run::Stopped(const std::string& where) const {
+  std::cerr << fmt::format("\nStopped {}; everything is saved. Go on with:\n  cogent train {}/config.yaml --resume\n", where, config.Directory());
+  return kExitStopped;
+}
+
+int Threads(const RunConfig& config) {
+  return config.threads > 0 ? config.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+RunEnvironment Environment(const RunConfig& config) {
+  return {.version = Version(), .commit = SourceCommit(), .libtorch = TORCH_VERSION, .command = "cogent train", .seed = config.seed,
+          .threads = Threads(config)};
+}
+
+TrainerConfig MakeTrainerConfig(const RunConfig& config, const MixtureSettings& mixture) {
+  TrainerConfig t;
+  t.lanes = Threads(config);
+  t.micro_batch_tokens = config.train.micro_batch_tokens;
+  t.products = config.train.products == "bfloat16" ? Products::kBfloat16 : Products::kFloat32;
+  t.epochs = config.train.epochs;
+  t.minibatches = config.train.minibatches;
+  t.temperature = config.rollout.sampling.temperature;
+  t.balance_alpha = mixture.balance_alpha;
+  t.bias_speed = mixture.bias_speed;
+  return t;
+}
+
+}  // namespace cogent
