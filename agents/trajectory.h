@@ -19,6 +19,9 @@ struct Turn {
   std::vector<std::int32_t> completion_ids;  // tokens that it chose, end of sequence included
   std::vector<float> logprobs;               // of each chosen token at temperature 1, nats
   std::vector<float> sampled_logprobs;       // of each under the distribution it was drawn from
+  // Experts chosen at each row that is new in this turn ([rows, mixture layers, K]; the row of a token predicts the
+  // next one, so the turns' rows together are all tokens but the last). Empty when the agent keeps none.
+  std::vector<std::int32_t> experts;
   std::string text;                          // completion_ids decoded, end of sequence left out
   bool truncated = false;                    // cut by a length limit
 };

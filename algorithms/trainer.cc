@@ -43,6 +43,15 @@ void AppendContinuation(const Trajectory& t, int parent, int prompt_last_row, Pa
   if (segment.size() > 0) tokens.segments.push_back(segment);
 }
 
+// The rollout's experts of the rows from `first` on, which are `t`'s rows from `skip` on; the router chooses where `t` has none.
+void AppendExperts(const Trajectory& t, std::size_t first, std::size_t skip, std::size_t per_row, PackedTokens& tokens) {
+  std::vector<std::int32_t> all;
+  for (const Turn& turn : t.turns) all.insert(all.end(), turn.experts.begin(), turn.experts.end());
+  const std::size_t begin = skip * per_row, count = (tokens.ids.size() - first) * per_row;
+  if (begin + count > all.size()) tokens.experts.insert(tokens.experts.end(), count, -1);
+  else tokens.experts.insert(tokens.experts.end(), all.begin() + static_cast<std::ptrdiff_t>(begin), all.begin() + static_cast<std::ptrdiff_t>(begin + count));
+}
+
 void AddInto(std::map<std::string, double>& sums, const std::map<std::string, double>& more) {
   for (const auto& [name, value] : more) sums[name] += value;
 }
@@ -109,6 +118,7 @@ std::vector<Trainer::Piece> Trainer::Cut(const std::vector<const Trajectory*>& t
   std::size_t rows = 0;
   for (std::size_t i = first; i < last; ++i) rows += static_cast<std::size_t>(trajectories[i]->CompletionTokens());
   const int room = RowsAPiece(rows);
+  const std::size_t experts_per_row = config_.replay_experts ? static_cast<std::size_t>(parameters_->config().MixtureLayers() * parameters_->config().num_experts_per_tok) : 0;
   int parent = -1, prompt_last_row = -1;
   const std::vector<std::int32_t>* prompt = nullptr;
   for (std::size_t i = first; i < last; ++i) {
@@ -119,8 +129,11 @@ std::vector<Trainer::Piece> Trainer::Cut(const std::vector<const Trajectory*>& t
     }
     Piece& piece = pieces.back();
     const auto& own = t.turns.front().prompt_ids;
+    const std::size_t first_row = piece.tokens.ids.size();
+    std::size_t known = own.size();  // rows of this trajectory that stand in the piece already
     if (prompt == nullptr || *prompt != own) {
       prompt = &own;
+      known = 0;
       parent = static_cast<int>(piece.tokens.segments.size());
       const int begin = static_cast<int>(piece.tokens.ids.size());
       piece.tokens.ids.insert(piece.tokens.ids.end(), own.begin(), own.end());
@@ -128,13 +141,17 @@ std::vector<Trainer::Piece> Trainer::Cut(const std::vector<const Trajectory*>& t
       piece.tokens.segments.push_back({begin, prompt_last_row + 1, -1});
     }
     AppendContinuation(t, parent, prompt_last_row, piece.tokens, piece.rows, piece.targets);
+    if (experts_per_row > 0) AppendExperts(t, first_row, known, experts_per_row, piece.tokens);
     piece.last = i + 1;
   }
   return pieces;
 }
 
 at::Tensor Trainer::LogprobsOf(const ParameterSet& parameters, const std::vector<const Trajectory*>& trajectories) {
-  const auto pieces = Cut(trajectories, 0, trajectories.size());
+  auto pieces = Cut(trajectories, 0, trajectories.size());
+  if (&parameters != parameters_) {
+    for (Piece& piece : pieces) piece.tokens.experts.clear();  // the rollout's experts are the policy's
+  }
   std::vector<at::Tensor> logprobs(pieces.size());
   OnLanes(pieces.size(), [&](std::size_t, std::size_t i) {
     c10::NoGradGuard no_grad;

@@ -28,6 +28,7 @@ struct TrainerConfig {
   int epochs = 1;                 // passes over each batch
   int minibatches = 1;            // optimizer steps a pass
   double temperature = 1.0;       // of sampling; the trainer's distribution has the same
+  bool replay_experts = true;     // where a trajectory has them, the sampler's experts are chosen again
   double balance_alpha = 0.0;     // sequence-wise balance loss
   double bias_speed = 0.0;        // gamma of the balancing rule
 };

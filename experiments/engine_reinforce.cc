@@ -38,7 +38,7 @@ class Loop {
     } else {
       run_.parameters.Load(run_.checkpoints.BasePath(), Rng(0));
     }
-    Generator generator(run_.parameters, run_.tokenizer, {.threads = Threads(run_.config)});
+    Generator generator(run_.parameters, run_.tokenizer, {.threads = Threads(run_.config), .record_experts = run_.config.train.replay_experts});
     if (from < 0) {
       state.before = FullEvaluation(run_, log, generator, 0);
       state.best = state.before["pass@1"];

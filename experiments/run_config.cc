@@ -58,6 +58,8 @@ void TrainSettings::VisitFields(FieldVisitor& visit) {
   visit("micro_batch_tokens", micro_batch_tokens, "rows that a thread works on at once; changes speed and memory alone", {16, 1 << 24});
   visit("products", products, "of large matrices in training, pre-training included: float32, or bfloat16 factors with float32 sums, "
         "about twice as fast on processors with AVX512_BF16 and float32 on others; sampling is always float32", OneOf{"float32", "bfloat16"});
+  visit("replay_experts", replay_experts, "train with the experts that the rollout chose: without it, a router near a tie may choose "
+        "others in training than in sampling, for the two add up in another order");
   visit("samples_per_step", samples_per_step, "completions written to samples.jsonl each step", {0, 1 << 20});
   visit("mixture", mixture, "balancing of the experts");
 }

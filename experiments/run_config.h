@@ -69,6 +69,7 @@ struct TrainSettings {
   int minibatches = 1;
   int micro_batch_tokens = 1024;
   std::string products = "float32";
+  bool replay_experts = true;
   int samples_per_step = 4;
   MixtureSettings mixture;
   void VisitFields(FieldVisitor& visit);

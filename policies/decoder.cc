@@ -141,6 +141,15 @@ std::size_t Decoder::CacheBytes(const ModelConfig& c, int slots, int longest) {
   return static_cast<std::size_t>((longest + kLanes - 1) / kLanes) * kLanes * c.CacheWidth() * c.num_hidden_layers * slots * sizeof(float);
 }
 
+void Decoder::AppendExperts(int row, std::vector<std::int32_t>& to) const {
+  const ModelConfig& c = weights_->config_;
+  for (int layer = 0; layer < c.num_hidden_layers; ++layer) {
+    if (!c.IsMoe(layer)) continue;
+    const auto first = chosen_[layer].begin() + static_cast<std::ptrdiff_t>(row) * c.num_experts_per_tok;
+    to.insert(to.end(), first, first + c.num_experts_per_tok);
+  }
+}
+
 void Decoder::CopySlot(int from, int to, int tokens) {
   const std::size_t count = static_cast<std::size_t>((tokens + kLanes - 1) / kLanes) * kLanes * weights_->config_.CacheWidth();
   for (int layer = 0; layer < weights_->config_.num_hidden_layers; ++layer) std::copy_n(Cache(layer, from), count, Cache(layer, to));

@@ -67,6 +67,8 @@ class Decoder {
   const float* Logits(int i) const { return logits_.data() + static_cast<std::size_t>(i) * weights_->config_.vocab_size; }
   // Experts chosen in the last Run: row * K of mixture layer `layer`, rising.
   const std::vector<std::int32_t>& Experts(int layer) const { return chosen_[static_cast<std::size_t>(layer)]; }
+  // Adds those of one row, [mixture layers, K].
+  void AppendExperts(int row, std::vector<std::int32_t>& to) const;
   // Copies the first `tokens` positions of a slot's cache.
   void CopySlot(int from, int to, int tokens);
   static std::size_t CacheBytes(const ModelConfig& config, int slots, int longest);

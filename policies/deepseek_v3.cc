@@ -48,6 +48,7 @@ struct DeepseekV3::Pass {
   const ForwardOptions* options;
   Rotation rotation;
   at::Tensor balance_loss, load;
+  at::Tensor experts;  // int32 [N, mixture layers, K] of tokens->experts
 
   at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {}) const {
     return ops::Linear(x, weight, bias, options->products);
@@ -98,7 +99,11 @@ DeepseekV3::DeepseekV3(const ModelConfig& config, std::vector<at::Tensor> leaves
 }
 
 DeepseekV3::Pass DeepseekV3::StartPass(const PackedTokens& tokens, const ForwardOptions& options) const {
-  Pass pass{&tokens, &options, {}, {}, {}};
+  Pass pass{&tokens, &options, {}, {}, {}, {}};
+  if (!tokens.experts.empty()) {
+    const auto rows = static_cast<std::int64_t>(tokens.ids.size()), per_row = static_cast<std::int64_t>(tokens.experts.size()) / rows;
+    pass.experts = at::tensor(tokens.experts, at::kInt).view({rows, per_row / config_.num_experts_per_tok, config_.num_experts_per_tok});
+  }
   const auto speeds = config_.rope.Frequencies(config_.qk_rope_head_dim);
   const std::vector<float> narrow(speeds.begin(), speeds.end());
   const auto positions = Positions(tokens);
@@ -128,7 +133,9 @@ at::Tensor DeepseekV3::Mix(const Layer& l, const at::Tensor& x, Pass& pass) cons
   const at::Tensor logits = ops::Linear(x, l.router);  // [N, E]
   const RouterRule rule{c.n_routed_experts, c.num_experts_per_tok, c.n_group, c.topk_group, c.norm_topk_prob,
                         static_cast<float>(c.routed_scaling_factor)};
-  const Routes routes = ops::Route(logits, biases_[l.mixture], rule);
+  at::Tensor replayed;
+  if (!pass.tokens->experts.empty() && l.index < c.num_hidden_layers) replayed = pass.experts.select(1, l.mixture).contiguous();  // [N, K]
+  const Routes routes = ops::Route(logits, biases_[l.mixture], rule, replayed);
   pass.load[l.mixture] += at::bincount(routes.experts.flatten().cpu(), {}, c.n_routed_experts);
   if (pass.options->balance_alpha > 0) {
     const at::Tensor loss = BalanceLoss(routes.scores, routes.experts, pass.tokens->segments, pass.options->balance_alpha);

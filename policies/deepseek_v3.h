@@ -24,6 +24,8 @@ namespace cogent {
 struct PackedTokens {
   std::vector<std::int64_t> ids;   // [N]
   std::vector<Segment> segments;   // cover the rows
+  // Experts that a rollout chose, to be chosen again: empty, or [N, mixture layers, K]; -1 = the router chooses.
+  std::vector<std::int32_t> experts;
 };
 
 // Drops the padding of a batch: ids [B, T] with mask [B, T] (1 = a real token), padded on either side.

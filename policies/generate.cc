@@ -92,6 +92,7 @@ void Generator::Work(Job& job) const try {
   std::vector<DecodeRow> rows;
   std::vector<int> wanted;
   std::vector<float> prompt_logits;
+  std::vector<std::int32_t> prompt_experts;
   std::size_t at = 0, end = 0;
 
   // Draws the next token of a slot; false when that ended the completion.
@@ -124,8 +125,13 @@ void Generator::Work(Job& job) const try {
         for (std::size_t p = 0; p < prompt.size(); ++p) rows.push_back({job.slots, static_cast<int>(p), prompt[p]});
         decoder.Run(rows, {static_cast<int>(prompt.size()) - 1});
         prompt_logits.assign(decoder.Logits(0), decoder.Logits(0) + config().vocab_size);
+        prompt_experts.clear();
+        if (options_.record_experts) {
+          for (std::size_t row = 0; row < prompt.size(); ++row) decoder.AppendExperts(static_cast<int>(row), prompt_experts);
+        }
       }
       const int slot = free.back(), size = static_cast<int>(job.prompts[at].size());
+      job.results[at].experts = prompt_experts;
       running[slot] = {at, size, std::min(job.sampling.max_new_tokens, config().max_position_embeddings - size), 0, {}};
       ++at;
       if (!advance(slot, prompt_logits.data())) continue;
@@ -144,6 +150,7 @@ void Generator::Work(Job& job) const try {
     decoder.Run(rows, wanted);
     std::size_t kept = 0;
     for (std::size_t i = 0; i < active.size(); ++i) {
+      if (options_.record_experts) decoder.AppendExperts(static_cast<int>(i), job.results[running[active[i]].index].experts);
       if (advance(active[i], decoder.Logits(static_cast<int>(i)))) active[kept++] = active[i];
       else free.push_back(active[i]);
     }

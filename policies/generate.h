@@ -30,6 +30,9 @@ struct Generated {
   std::vector<float> logprobs;          // at temperature 1, nats
   std::vector<float> sampled_logprobs;  // under the distribution that was drawn from
   bool truncated = false;               // a length limit cut it
+  // With Options::record_experts: [rows, mixture layers, K], a row for each token of prompt and completion but the last,
+  // which no layer has seen.
+  std::vector<std::int32_t> experts;
 };
 
 class Generator {
@@ -37,6 +40,7 @@ class Generator {
   struct Options {
     int threads = 1;
     int slots = 64;  // sequences a thread keeps going
+    bool record_experts = false;
     // Called with the completion's number and each token when it is drawn, by the thread that drew it.
     std::function<void(std::size_t, std::int32_t)> on_token = {};
   };

@@ -362,15 +362,16 @@ void RotatePairs(float* x, const float* cosines, const float* sines, int pairs) 
   }
 }
 
+namespace {
+float Affinity(float logit) { return 1.0f / (1.0f + std::exp(-logit)); }
+}  // namespace
+
 void RouteToken(const RouterRule& rule, const float* logits, const float* bias, std::int32_t* experts, float* weights, float* scores) {
   const int per_group = rule.experts / rule.groups;
   constexpr float kNever = -std::numeric_limits<float>::infinity();
   thread_local std::vector<float> biased, group_score;
   biased.resize(static_cast<std::size_t>(rule.experts));
-  for (int e = 0; e < rule.experts; ++e) {
-    scores[e] = 1.0f / (1.0f + std::exp(-logits[e]));
-    biased[e] = scores[e] + bias[e];
-  }
+  for (int e = 0; e < rule.experts; ++e) biased[e] = Affinity(logits[e]) + bias[e];
   if (rule.groups > 1) {
     group_score.assign(static_cast<std::size_t>(rule.groups), 0.0f);
     for (int g = 0; g < rule.groups; ++g) {
@@ -396,6 +397,11 @@ void RouteToken(const RouterRule& rule, const float* logits, const float* bias, 
     biased[best] = kNever;
   }
   std::sort(experts, experts + rule.chosen);
+  WeighExperts(rule, logits, experts, weights, scores);
+}
+
+void WeighExperts(const RouterRule& rule, const float* logits, const std::int32_t* experts, float* weights, float* scores) {
+  for (int e = 0; e < rule.experts; ++e) scores[e] = Affinity(logits[e]);
   float sum = 0.0f;
   for (int k = 0; k < rule.chosen; ++k) sum += scores[experts[k]];
   for (int k = 0; k < rule.chosen; ++k) {

@@ -143,5 +143,7 @@ struct RouterRule {
 };
 void RouteToken(const RouterRule& rule, const float* logits, const float* bias, std::int32_t* experts, float* weights,
                 float* scores);
+// The weights of experts that are chosen already, as RouteToken gives them: a rollout's routing, replayed.
+void WeighExperts(const RouterRule& rule, const float* logits, const std::int32_t* experts, float* weights, float* scores);
 
 }  // namespace cogent

@@ -12,6 +12,7 @@
 // `rope_parameters`. Thread rule: plain values.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -76,6 +77,7 @@ struct ModelConfig {
   void Validate(Problems& problems, const Location& where) const;
 
   int qk_head_dim() const { return qk_nope_head_dim + qk_rope_head_dim; }
+  int MixtureLayers() const { return n_routed_experts > 0 ? num_hidden_layers - std::min(num_hidden_layers, first_k_dense_replace) : 0; }
   bool IsMoe(int layer) const { return n_routed_experts > 0 && layer >= first_k_dense_replace; }
   double SoftmaxScale() const;
   // Numbers a token keeps in each layer's decoding cache: kv_lora_rank + qk_rope_head_dim.

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -85,14 +86,17 @@ at::Tensor SwiGlu(const at::Tensor& gate_up) {
   });
 }
 
-Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule& rule) {
-  if (!OnFastPath({logits, bias})) return reference::Route(logits, bias, rule);
+Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule& rule, const at::Tensor& replayed) {
+  if (!OnFastPath({logits, bias})) return reference::Route(logits, bias, rule, replayed);
   const Rows in(logits);
-  at::Tensor experts = at::empty({in.rows, rule.chosen}, logits.options().dtype(at::kInt).requires_grad(false));
+  at::Tensor experts = replayed.defined() ? replayed.clone() : at::full({in.rows, rule.chosen}, -1, at::kInt);
   at::Tensor weights = at::empty({in.rows, rule.chosen}, logits.options()), scores = at::empty({in.rows, rule.experts}, logits.options());
   for (int r = 0; r < in.rows; ++r) {
-    RouteToken(rule, in.data + r * in.stride, bias.const_data_ptr<float>(), experts.mutable_data_ptr<std::int32_t>() + r * rule.chosen,
-               Data(weights) + r * rule.chosen, Data(scores) + r * rule.experts);
+    const float* row = in.data + r * in.stride;
+    std::int32_t* chosen = experts.mutable_data_ptr<std::int32_t>() + r * rule.chosen;
+    float *weight = Data(weights) + r * rule.chosen, *score = Data(scores) + r * rule.experts;
+    if (chosen[0] < 0) RouteToken(rule, row, bias.const_data_ptr<float>(), chosen, weight, score);
+    else WeighExperts(rule, row, chosen, weight, score);
   }
   // w_k = scale s_k / sum s over the chosen; ds = (dw_k - sum_j dw_j w_j / scale) scale / sum s.
   auto outputs = Differentiable({weights, scores}, {logits}, [experts, scores = scores.clone(), rule](const std::vector<at::Tensor>& grads) -> Gradients {

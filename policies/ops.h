@@ -55,7 +55,8 @@ at::Tensor SwiGlu(const at::Tensor& gate_up);                                   
 
 at::Tensor LatentAttention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
                            const Heads& heads, const std::vector<Segment>& segments);
-Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule& rule);               // [N, E], [E]
+// [N, E], [E]. `replayed`, int32 [N, K] if defined, holds experts chosen before; a row that begins with -1 chooses anew.
+Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule& rule, const at::Tensor& replayed = {});
 // sum over the chosen experts of weight * down(swiglu(gate_up(x))). gate_up [E, 2 W, D], down [E, D, W].
 at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down,
                    Products products = Products::kFloat32);
@@ -73,7 +74,7 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 at::Tensor SwiGlu(const at::Tensor& gate_up);
 at::Tensor LatentAttention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
                            const Heads& heads, const std::vector<Segment>& segments);
-Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule& rule);
+Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule& rule, const at::Tensor& replayed = {});
 at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down);
 TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std::vector<std::int64_t>& rows,
                          const std::vector<std::int64_t>& targets, double temperature);

@@ -51,7 +51,7 @@ at::Tensor LatentAttention(const at::Tensor& q, const at::Tensor& kv, const at::
   return at::cat(out);
 }
 
-Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule& rule) {
+Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule& rule, const at::Tensor& replayed) {
   const at::Tensor scores = at::sigmoid(logits.to(at::kFloat));                       // [N, E]
   at::Tensor biased = (scores + bias).detach();
   if (rule.groups > 1) {
@@ -61,7 +61,11 @@ Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule&
     const at::Tensor dropped = at::ones_like(best).scatter(-1, kept, 0).to(at::kBool);
     biased = grouped.masked_fill(dropped.unsqueeze(-1), -INFINITY).flatten(-2);
   }
-  const at::Tensor chosen = std::get<0>(std::get<1>(biased.topk(rule.chosen, -1)).sort(-1));
+  at::Tensor chosen = std::get<0>(std::get<1>(biased.topk(rule.chosen, -1)).sort(-1));  // [N, K]
+  if (replayed.defined()) {
+    const at::Tensor before = replayed.to(chosen.device(), at::kLong);
+    chosen = at::where(before.narrow(1, 0, 1).ge(0), before, chosen);
+  }
   at::Tensor weights = scores.gather(-1, chosen);
   if (rule.normalize) weights = weights / (weights.sum(-1, true) + 1e-20);
   return {chosen.to(at::kInt), weights * rule.scale, scores};

@@ -207,13 +207,19 @@ TEST_P(Ops, RouteEqualsItsDefinition) {
     const Tensors inputs{Random(rng, {rows, rule.experts}, 1.5)};
     const at::Tensor bias = Random(rng, {rule.experts}, 0.2);
     EXPECT_TRUE(at::equal(ops::Route(inputs[0], bias, rule).experts, reference::Route(inputs[0], bias, rule).experts));
-    const auto op = [&](auto route) {
-      return [&, route](const Tensors& t) {
-        const Routes routes = route(t[0], bias, rule);
-        return Tensors{routes.weights, routes.scores};
+    // Chosen by the router, and replayed: other experts than it would choose, but for the first row.
+    at::Tensor others = ops::Route(Random(rng, {rows, rule.experts}, 1.5), bias, rule).experts;
+    others[0].fill_(-1);
+    for (const at::Tensor& replayed : {at::Tensor(), others}) {
+      const auto op = [&](auto route) {
+        return [&, route](const Tensors& t) {
+          const Routes routes = route(t[0], bias, rule, replayed);
+          return Tensors{routes.weights, routes.scores};
+        };
       };
-    };
-    ExpectEqual(op(ops::Route), op(reference::Route), inputs, rng);
+      ExpectEqual(op(ops::Route), op(reference::Route), inputs, rng);
+    }
+    EXPECT_TRUE(at::equal(ops::Route(inputs[0], bias, rule, others).experts, reference::Route(inputs[0], bias, rule, others).experts));
   }
 }
 
