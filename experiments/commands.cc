@@ -1,5 +1,8 @@
 #include "experiments/commands.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace cogent {
 namespace {
 
@@ -84,8 +87,29 @@ CommandSpec ModelForward() {
           {{"model forward -m DIR -i ids.json -o out.safetensors --greedy 16", ""}}};
 }
 
-std::vector<CommandSpec> MakeTable() {
+// `verify NAME`: JSON lines through one verifier. `fields` says what goes in and what comes out.
+CommandSpec Verify(const std::string& name, const std::string& summary, const std::string& fields,
+                   std::vector<OptionSpec> options, std::vector<ExampleSpec> examples) {
+  options.push_back({.name = "input", .letter = 'i', .kind = kInput, .placeholder = "FILE|-", .help = "JSON lines; - is standard input (the default)"});
+  options.push_back({.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE|-", .help = "verdicts, in the order of the input; - is standard output (the default)"});
+  options.push_back({.name = "threads", .letter = 'j', .kind = kCount, .placeholder = "N", .help = "default: one for each core"});
+  return {"verify " + name, summary,
+          fields + "\nOther fields are ignored; without `id` the line's number stands for it. A malformed line is reported\n"
+                   "by number, keeps its place in the output as {\"line\", \"error\"}, and makes the exit code 2.",
+          {}, std::move(options), std::move(examples)};
+}
+
+std::vector<CommandSpec> VerifyCommands() {
   return {
+      Verify("format", "layout and answer of stored completions",
+             "In: {\"id\", \"completion\"}. Out: {\"id\", \"format_ok\", \"answer\"}; the answer is null where there is none.", {},
+             {{"verify format -i completions.jsonl -o verdicts.jsonl", ""},
+              {"verify format -i runs/r1_zero/samples.jsonl", "a run's samples, as they are"}}),
+  };
+}
+
+std::vector<CommandSpec> MakeTable() {
+  std::vector<CommandSpec> table = {
       Train(), Eval(), Generate(),
       {"list", "what can be named in YAML: environments, rewards, algorithms", "",
        {{"KIND", "environments, rewards or algorithms", false, false, {"environments", "rewards", "algorithms"}}},
@@ -108,6 +132,10 @@ std::vector<CommandSpec> MakeTable() {
        {{"completion bash > ~/.local/share/bash-completion/completions/cogent", ""},
         {"completion fish > ~/.config/fish/completions/cogent.fish", ""}}},
   };
+  std::vector<CommandSpec> verify = VerifyCommands();
+  const auto place = std::find_if(table.begin(), table.end(), [](const CommandSpec& spec) { return spec.name == "list"; });
+  table.insert(place, std::make_move_iterator(verify.begin()), std::make_move_iterator(verify.end()));
+  return table;
 }
 
 }  // namespace
