@@ -105,6 +105,11 @@ std::vector<CommandSpec> VerifyCommands() {
              "In: {\"id\", \"completion\"}. Out: {\"id\", \"format_ok\", \"answer\"}; the answer is null where there is none.", {},
              {{"verify format -i completions.jsonl -o verdicts.jsonl", ""},
               {"verify format -i runs/r1_zero/samples.jsonl", "a run's samples, as they are"}}),
+      Verify("language", "the share of a text's words that are in a language",
+             "In: {\"id\", \"text\", \"target\"}, the target an ISO 639-1 code; a line without `text` is read as a run's sample\n"
+             "(`completion`). Out: {\"id\", \"fraction\"}; 0 for a text without a word.",
+             {{.name = "target", .letter = 't', .kind = kText, .placeholder = "CODE", .help = "for lines that have no target: en, zh, ..."}},
+             {{"verify language -i texts.jsonl", ""}, {"verify language --target en -i runs/r1_zero/samples.jsonl", "a run's samples, as they are"}}),
   };
 }
 

@@ -17,6 +17,7 @@
 #include "core/progress.h"
 #include "experiments/line_stream.h"
 #include "verifiers/extract.h"
+#include "verifiers/language.h"
 
 namespace cogent {
 namespace {
@@ -34,9 +35,25 @@ LineVerifier FormatVerifier(const Command&) {
   }};
 }
 
+// The text of a line; a run's samples have it as their completion.
+LineVerifier LanguageVerifier(const Command& command) {
+  const std::string otherwise = command.Get("target");
+  if (!otherwise.empty() && LanguageIndex(otherwise) == kLanguages.size()) {
+    throw ConfigError("--target '" + otherwise + "' is no language that is told apart. Known: " + LanguageList());
+  }
+  return {[otherwise](const LineObject& line) -> LineResult {
+    const std::string target = line.FindText("target").value_or(otherwise);
+    if (target.empty()) throw DataError("'target' is missing; one of " + LanguageList() + " is wanted, or --target for all lines");
+    if (LanguageIndex(target) == kLanguages.size()) throw DataError("'target' is '" + target + "'; one of " + LanguageList() + " is wanted");
+    const auto text = line.FindText("text");
+    return {{"fraction", LanguageFraction(text ? *text : line.Text("completion"), target)}};
+  }};
+}
+
 using MakeVerifier = LineVerifier (*)(const Command&);
 const std::map<std::string, MakeVerifier> kMakers = {
     {"verify format", FormatVerifier},
+    {"verify language", LanguageVerifier},
 };
 
 // ---- one line -------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 // The rewards this library ships.
 #include "verifiers/format.h"
+#include "verifiers/language.h"
 #include "verifiers/reward.h"
 
 namespace cogent {
@@ -7,6 +8,7 @@ namespace cogent {
 RewardRegistry BuiltinRewards() {
   RewardRegistry rewards("reward");
   RegisterTextRewards(rewards);
+  RegisterLanguageReward(rewards);
   return rewards;
 }
 
