@@ -1,6 +1,8 @@
 // The rewards this library ships.
 #include "verifiers/format.h"
 #include "verifiers/language.h"
+#include "verifiers/length.h"
+#include "verifiers/repetition.h"
 #include "verifiers/reward.h"
 
 namespace cogent {
@@ -9,6 +11,8 @@ RewardRegistry BuiltinRewards() {
   RewardRegistry rewards("reward");
   RegisterTextRewards(rewards);
   RegisterLanguageReward(rewards);
+  RegisterLengthRewards(rewards);
+  RegisterRepetitionReward(rewards);
   return rewards;
 }
 
