@@ -80,8 +80,8 @@ bool IsColdStart(std::string_view completion, const FormatOptions& options) {
 }
 
 bool IsThinkAnswer(std::string_view completion, bool lenient) {
-  if (!lenient) return FormatOk(completion);
-  if (Extract(completion).place != AnswerPlace::kAnswerPart) return false;
+  if (FormatOk(completion)) return true;
+  if (!lenient || Extract(completion).place != AnswerPlace::kAnswerPart) return false;
   const auto reasoning = Reasoning(completion);
   return reasoning && reasoning->closed && HasInk(reasoning->text);
 }

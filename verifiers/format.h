@@ -31,10 +31,11 @@ struct FormatOptions {
 //  think_answer: FormatOk of verifiers/extract.h.
 //  cold_start: the token, reasoning, the token, `Summary:`, the summary; the token twice and no more, as it
 //    is written; no tags of the other layout; both parts with something to be seen in them.
-// Lenient, where text around the parts does no harm:
+// Lenient, what is strictly right and:
 //  think_answer: a first reasoning part that is closed and holds something, and behind the last one an answer
-//    part by Extract; tags may have capitals and inner spaces.
-//  cold_start: capitals and spaces in the token do not matter, `Summary:` may be missing.
+//    part by Extract; tags may have capitals and inner spaces, text around does no harm.
+//  cold_start: capitals and spaces in the token do not matter, `Summary:` may be missing, text may
+//    stand before the first token.
 bool HasLayout(std::string_view completion, const FormatOptions& options);
 
 // What stands behind the second token, without `Summary:` and white space; nothing where that is nothing or

@@ -157,6 +157,74 @@ TEST_F(Verify, StopsOnASignalWithWhatWasDoneInPlace) {
   EXPECT_EQ(Lines(Read(Path("out.jsonl.part"))).size(), 1u);
 }
 
+TEST_F(Verify, LanguageAnswersWithTheFraction) {
+  const std::string in = Write("in.jsonl",
+                               "{\"id\": 1, \"text\": \"So the rest is 等于\", \"target\": \"en\"}\n{\"id\": 2, \"completion\": \"Ja, das stimmt\"}\n"
+                               "{\"id\": 3, \"text\": \"a\", \"target\": \"xx\"}\n");
+  const Outcome run = Shell(kVerify + "language --target de -i " + in + " 2>/dev/null");
+  EXPECT_EQ(run.code, 2);
+  const auto lines = Lines(run.out);
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[0], (Json{{"id", 1}, {"fraction", 0.8}}));
+  EXPECT_EQ(lines[1], (Json{{"id", 2}, {"fraction", 1.0}}));
+  EXPECT_THAT(lines[2]["error"].get<std::string>(), HasSubstr("'target' is 'xx'"));
+  EXPECT_EQ(Shell(kVerify + "language --target english -i " + in + " 2>/dev/null").code, 2);
+  EXPECT_EQ(Shell(kVerify + "language -i " + in + " 2>/dev/null").code, 2);  // line 2 has no target then
+}
+
+// Lines as a run writes them.
+std::string Samples() {
+  std::string text;
+  for (const char* completion : {"<think>a</think><answer>7</answer>", "Well. <think>a</think><answer>7</answer>", "7"}) {
+    text += Json{{"step", 1}, {"task", "3 + 4?"}, {"answer", "7"}, {"completion", completion}, {"rewards", {{"format", 1.0}, {"accuracy", 1.0}}},
+                 {"length", 9}, {"status", "done"}, {"advantage", nullptr}}.dump() + "\n";
+  }
+  return text;
+}
+
+TEST_F(Verify, AuditReportsWhereTwoVerifiersDisagree) {
+  const std::string in = Write("samples.jsonl", Samples()), out = Path("apart.jsonl");
+  const Outcome run = Shell(kVerify + "audit format '{name: format, lenient: true}' -i " + in + " -o " + out + " 2>/dev/null");
+  EXPECT_EQ(run.code, 0);
+  EXPECT_THAT(run.out, HasSubstr("3 completions compared"));
+  EXPECT_THAT(run.out, HasSubstr("Where they disagree (1 of 1)\nline 2: A 0 (not <think>"));
+  const auto lines = Lines(Read(out));
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0]["line"], 2);
+  EXPECT_EQ(lines[0]["a"], 0.0);
+  EXPECT_EQ(lines[0]["b"], 1.0);
+}
+
+TEST_F(Verify, AuditHoldsARewardAgainstWhatTheLinesHold) {
+  const std::string in = Write("samples.jsonl", Samples());
+  EXPECT_THAT(Shell(kVerify + "audit field:rewards.format format --show 1 -i " + in + " 2>/dev/null").out, HasSubstr("Where they disagree (1 of 2)"));
+  EXPECT_THAT(Shell(kVerify + "audit field:rewards.format format --tolerance 1 -i " + in + " 2>/dev/null").out, testing::Not(HasSubstr("disagree")));
+  const Outcome missing = Shell(kVerify + "audit field:rewards.formt format -i " + in + " 2>&1");
+  EXPECT_EQ(missing.code, 2);
+  EXPECT_THAT(missing.out, HasSubstr("line 1: 'rewards.formt' is missing"));
+}
+
+TEST_F(Verify, AuditOnAnyNumberOfThreadsSaysTheSame) {
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += Samples();
+  const std::string in = Write("samples.jsonl", text), command = kVerify + "audit tag_count exact -i " + in + " 2>/dev/null --threads ";
+  EXPECT_EQ(Shell(command + "1").out, Shell(command + "4").out);
+}
+
+TEST_F(Verify, ASideThatIsNoneIsAMistakeWithItsPlace) {
+  const std::string in = Write("samples.jsonl", Samples());
+  const auto mistake = [&](const std::string& side) {
+    const Outcome run = Shell(kVerify + "audit format '" + side + "' -i " + in + " 2>&1");
+    EXPECT_EQ(run.code, 2) << side;
+    return run.out;
+  };
+  EXPECT_THAT(mistake("formt"), HasSubstr("Did you mean 'format'?"));
+  EXPECT_THAT(mistake("{name: format, lenent: true}"), HasSubstr(":1:16: unknown key 'lenent'"));
+  EXPECT_THAT(mistake("accuracy"), HasSubstr("field:rewards.accuracy"));
+  EXPECT_THAT(mistake("field:"), HasSubstr("field:"));
+  EXPECT_THAT(mistake("[format"), HasSubstr("[format"));
+}
+
 TEST_F(Verify, DoesNotLoadLibTorch) {
   const Outcome run = Shell("echo '{\"completion\": \"a\"}' | LD_DEBUG=libs " + kVerify + "format 2>&1");
   EXPECT_THAT(run.out, HasSubstr("libcogent.so"));

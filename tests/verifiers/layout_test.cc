@@ -93,7 +93,7 @@ TEST(Format, ABlankTokenIsAMistake) {
 
 rc::Gen<std::string> Pieces() {
   const auto piece = rc::gen::element<std::string>("<think>", "</think>", "<answer>", "</answer>", "< Think >", kToken, "| Special_token |", "Summary:", "a", " ", "\n",
-                                                   "\\boxed{7}", "|", "\xff", "\u200b");
+                                                   "\\boxed{7}", "\\boxed{}", "|", "\xff", "\u200b");
   return rc::gen::map(rc::gen::container<std::vector<std::string>>(piece), [](const std::vector<std::string>& all) {
     std::string text;
     for (const std::string& one : all) text += one;
