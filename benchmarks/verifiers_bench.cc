@@ -23,7 +23,8 @@ using Texts = std::vector<std::string>;
 Texts FieldOfCases(const std::string& file, const std::string& field) {
   std::ifstream in(std::string(COGENT_SOURCE_DIR) + "/tests/data/" + file);
   Texts texts;
-  for (std::string line; std::getline(in, line);) texts.push_back(nlohmann::json::parse(line)[field]);
+  for (std::string line; std::getline(in, line);)
+    texts.push_back(nlohmann::json::parse(line)[field]);
   return texts;
 }
 
@@ -41,12 +42,13 @@ void Over(benchmark::State& state, const Texts& texts, const Verify& verify) {
   state.SetBytesProcessed(static_cast<std::int64_t>(bytes));
 }
 
-// ---- format ---------------------------------------------------------------------------------------
+// ---- format -------------------------------------------------------------------------------------
 
 const Texts& Completions() {
   static const Texts texts = {
       "<think>3 * 4 = 12, 2 + 12 = 14</think> <answer>14</answer>",
-      "<think>First I multiply three by four, which gives twelve; then I add two and get fourteen. Let me check this again: "
+      "<think>First I multiply three by four, which gives twelve; then I add two and get fourteen. "
+      "Let me check this again: "
       "fourteen minus two is twelve.</think>\n<answer>14</answer>",
       "14",
       "<think>3 * 4 = 12</think> <answer>14</answer> and more",
@@ -67,7 +69,8 @@ BENCHMARK(FormatThinkAnswerLenient);
 
 void FormatColdStart(benchmark::State& state) {
   static const Texts texts = {"|special_token| 3 * 4 = 12, 2 + 12 = 14 |special_token| Summary: 14",
-                              "|special_token| First I multiply three by four, which gives twelve; then I add two. |special_token|\nSummary: It is 14.",
+                              "|special_token| First I multiply three by four, which gives twelve; "
+                              "then I add two. |special_token|\nSummary: It is 14.",
                               "14", "|special_token| 3 * 4 = 12 |special_token| 14"};
   const FormatOptions options{.layout = Layout::kColdStart, .lenient = state.range(0) == 1};
   Over(state, texts, [&](const std::string& text) { return HasLayout(text, options); });
@@ -80,10 +83,12 @@ void FormatCases(benchmark::State& state) {
 }
 BENCHMARK(FormatCases);
 
-// ---- language -------------------------------------------------------------------------------------
+// ---- language -----------------------------------------------------------------------------------
 
-const char* const kThreeWords[] = {"count them again", "ahora las contamos", "comptons les pommes", "zählen wir nach", "vamos contar novamente",
-                                   "посчитаем ещё раз", "다시 세어 봅시다", "फिर से गिनें", "لنعد مرة أخرى", "再数一遍吧", "もう一度数えよう"};
+const char* const kThreeWords[] = {
+    "count them again",       "ahora las contamos", "comptons les pommes", "zählen wir nach",
+    "vamos contar novamente", "посчитаем ещё раз",  "다시 세어 봅시다",    "फिर से गिनें",
+    "لنعد مرة أخرى",          "再数一遍吧",         "もう一度数えよう"};
 
 void LanguageThreeWords(benchmark::State& state) {
   static const Texts texts(std::begin(kThreeWords), std::end(kThreeWords));
@@ -107,7 +112,8 @@ BENCHMARK(LanguageCases);
 // The cost must grow with the text and no faster: bytes a second stay as they are.
 void LanguageLength(benchmark::State& state) {
   std::string text;
-  while (text.size() < static_cast<std::size_t>(state.range(0))) text += "So the remainder is $x_1$ 因为除数是七, und damit sind wir fertig.\n";
+  while (text.size() < static_cast<std::size_t>(state.range(0)))
+    text += "So the remainder is $x_1$ 因为除数是七, und damit sind wir fertig.\n";
   Over(state, {text}, [](const std::string& one) { return LanguageFraction(one, "en"); });
 }
 BENCHMARK(LanguageLength)->RangeMultiplier(16)->Range(1 << 8, 1 << 20);

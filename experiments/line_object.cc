@@ -1,4 +1,5 @@
-// LineObject and ToJsonLine of experiments/verify.h, the only ones there that know the JSON library.
+// LineObject and ToJsonLine of experiments/verify.h, the only ones there that know the JSON
+// library.
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -31,7 +32,9 @@ struct LineObject::Json {
 };
 
 LineObject::LineObject(std::string_view text) : json_(std::make_unique<Json>()) {
-  const auto keep = [](int depth, nlohmann::json::parse_event_t, nlohmann::json&) { return depth <= kDeepest; };
+  const auto keep = [](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+    return depth <= kDeepest;
+  };
   try {
     json_->object = nlohmann::json::parse(text, keep);
   } catch (const nlohmann::json::parse_error& error) {
@@ -46,7 +49,8 @@ LineObject::LineObject(LineObject&&) noexcept = default;
 std::optional<std::string> LineObject::FindText(const std::string& field) const {
   const auto* value = json_->Find(field);
   if (!value) return std::nullopt;
-  if (!value->is_string()) throw DataError("'" + field + "' must be a text, not " + value->type_name());
+  if (!value->is_string())
+    throw DataError("'" + field + "' must be a text, not " + value->type_name());
   return value->get<std::string>();
 }
 
@@ -70,7 +74,8 @@ std::optional<double> LineObject::FindNumber(const std::string& path) const {
     from = dot + 1;
   }
   if (value->is_boolean()) return value->get<bool>() ? 1.0 : 0.0;
-  if (!value->is_number()) throw DataError("'" + path + "' must be a number, true or false, not " + value->type_name());
+  if (!value->is_number())
+    throw DataError("'" + path + "' must be a number, true or false, not " + value->type_name());
   return value->get<double>();
 }
 

@@ -26,7 +26,7 @@ std::string Reason() { return std::strerror(errno); }
 
 }  // namespace
 
-// ---- reading --------------------------------------------------------------------------------------
+// ---- reading ------------------------------------------------------------------------------------
 
 LineReader::LineReader(int descriptor, std::string name, const std::atomic<bool>* stop)
     : descriptor_(descriptor), name_(std::move(name)), stop_(stop) {}
@@ -89,11 +89,12 @@ LineChunk LineReader::Next(std::size_t most) {
   }
   // The last line may lack its line break. Where the work was stopped, it may be half a line.
   const bool stopped = stop_ && stop_->load();
-  if (chunk.lines.empty() && ended_ && !stopped && (!line_.empty() || long_line_)) TakeLine(chunk, "");
+  if (chunk.lines.empty() && ended_ && !stopped && (!line_.empty() || long_line_))
+    TakeLine(chunk, "");
   return chunk;
 }
 
-// ---- threads --------------------------------------------------------------------------------------
+// ---- threads ------------------------------------------------------------------------------------
 
 namespace {
 
@@ -178,7 +179,7 @@ void ForEachChunk(LineReader& reader, ChunkOptions options,
   Pipeline(reader, options, work).Run();
 }
 
-// ---- writing --------------------------------------------------------------------------------------
+// ---- writing ------------------------------------------------------------------------------------
 
 ResultFile::ResultFile(const std::string& path) : path_(path), written_(path) {
   if (path == "-") {
@@ -209,7 +210,8 @@ void ResultFile::Write(std::string_view text) {
 void ResultFile::Commit() {
   if (written_ != path_ + ".part") return;
   if (::fsync(descriptor_) != 0 || std::rename(written_.c_str(), path_.c_str()) != 0) {
-    throw DataError("cannot write " + path_ + ": " + Reason() + " (its lines are in " + written_ + ")");
+    throw DataError("cannot write " + path_ + ": " + Reason() + " (its lines are in " + written_ +
+                    ")");
   }
   written_ = path_;
 }

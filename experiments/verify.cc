@@ -12,7 +12,7 @@
 namespace cogent {
 namespace {
 
-// ---- the verifiers --------------------------------------------------------------------------------
+// ---- the verifiers ------------------------------------------------------------------------------
 
 LineValue OrNull(const std::optional<std::string>& text) {
   return text ? LineValue(*text) : LineValue(nullptr);
@@ -29,12 +29,16 @@ LineVerifier FormatVerifier(const Command&) {
 LineVerifier LanguageVerifier(const Command& command) {
   const std::string otherwise = command.Get("target");
   if (!otherwise.empty() && LanguageIndex(otherwise) == kLanguages.size()) {
-    throw ConfigError("--target '" + otherwise + "' is no language that is told apart. Known: " + LanguageList());
+    throw ConfigError("--target '" + otherwise +
+                      "' is no language that is told apart. Known: " + LanguageList());
   }
   return {[otherwise](const LineObject& line) -> LineResult {
     const std::string target = line.FindText("target").value_or(otherwise);
-    if (target.empty()) throw DataError("'target' is missing; one of " + LanguageList() + " is wanted, or --target for all lines");
-    if (LanguageIndex(target) == kLanguages.size()) throw DataError("'target' is '" + target + "'; one of " + LanguageList() + " is wanted");
+    if (target.empty())
+      throw DataError("'target' is missing; one of " + LanguageList() +
+                      " is wanted, or --target for all lines");
+    if (LanguageIndex(target) == kLanguages.size())
+      throw DataError("'target' is '" + target + "'; one of " + LanguageList() + " is wanted");
     const auto text = line.FindText("text");
     return {{"fraction", LanguageFraction(text ? *text : line.Text("completion"), target)}};
   }};
@@ -46,7 +50,7 @@ const std::map<std::string, MakeVerifier> kMakers = {
     {"verify language", LanguageVerifier},
 };
 
-// ---- lines ----------------------------------------------------------------------------------------
+// ---- lines --------------------------------------------------------------------------------------
 
 LineOutcome VerifyChunk(const LineVerifier& verifier, const LineChunk& chunk) {
   LineOutcome outcome;

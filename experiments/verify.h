@@ -1,10 +1,11 @@
-// `cogent verify NAME`: verdicts on stored completions, JSON lines in and out, in the order of the input.
+// `cogent verify NAME`: verdicts on stored completions, JSON lines in and out, in the order of the
+// input.
 //
 //   echo '{"id": 7, "completion": "<think>a</think><answer>7</answer>"}' | cogent verify format
 //   {"id":7,"format_ok":true,"answer":"7"}
 //
-// A verifier is one function from a line's object to the fields of the answer. To add one: write the
-// function, name it in `kMakers` of verify.cc, and give the command its lines in commands.cc.
+// A verifier is one function from a line's object to the fields of the answer. To add one: write
+// the function, name it in `kMakers` of verify.cc, and give the command its lines in commands.cc.
 //
 //   LineVerifier ShoutVerifier(const Command&) {
 //     return {[](const LineObject& line) -> LineResult {
@@ -12,10 +13,10 @@
 //     }};
 //   }
 //
-// The machinery puts `id` in front (the line's own; its number where it has none), reports malformed
-// lines by number without stopping, and counts. A verifier throws DataError where a field is missing or
-// of the wrong type; anything else that it throws is our failure, is reported as such on the line, and
-// is no verdict. Thread rule: `verify` is called from several threads at once.
+// The machinery puts `id` in front (the line's own; its number where it has none), reports
+// malformed lines by number without stopping, and counts. A verifier throws DataError where a field
+// is missing or of the wrong type; anything else that it throws is our failure, is reported as such
+// on the line, and is no verdict. Thread rule: `verify` is called from several threads at once.
 #pragma once
 
 #include <cstddef>
@@ -36,11 +37,12 @@ namespace cogent {
 using LineValue = std::variant<std::nullptr_t, bool, std::int64_t, double, std::string>;
 using LineResult = std::vector<std::pair<std::string, LineValue>>;  // written in this order
 
-// The JSON object of one line. Every reader of a field throws DataError, with the field's name, where
-// it has another type; a field that is null counts as missing.
+// The JSON object of one line. Every reader of a field throws DataError, with the field's name,
+// where it has another type; a field that is null counts as missing.
 class LineObject {
  public:
-  // Throws DataError when `text` is not one JSON object. Deeper than 64 levels, values are left out.
+  // Throws DataError when `text` is not one JSON object. Deeper than 64 levels, values are left
+  // out.
   explicit LineObject(std::string_view text);
   ~LineObject();
   LineObject(LineObject&&) noexcept;
@@ -73,8 +75,8 @@ struct LineVerifier {
 // malformed, 1 when a verifier of ours failed. Throws ConfigError and DataError.
 int RunVerify(const Parts& parts, const Command& command);
 
-// What all of these commands share: lines of --input through --threads to --output, with progress, and
-// the count and the rate on standard error at the end.
+// What all of these commands share: lines of --input through --threads to --output, with progress,
+// and the count and the rate on standard error at the end.
 int VerifyLines(const LineVerifier& verifier, const Command& command);
 
 }  // namespace cogent

@@ -26,10 +26,10 @@ struct Stored {
   std::optional<double> fields[2];  // where a side is field:PATH
 };
 
-// ---- a side ---------------------------------------------------------------------------------------
+// ---- a side -------------------------------------------------------------------------------------
 
 struct Side {
-  std::string text;                // as the user wrote it
+  std::string text;                 // as the user wrote it
   std::optional<std::string> path;  // field:PATH
   Rubric rubric;
 
@@ -42,9 +42,11 @@ struct Side {
     }
     std::vector<Answered> answered;
     for (std::size_t i = 0; i < lines.size(); ++i) {
-      answered.push_back({&lines[i].task, &lines[i].completion, static_cast<int>(i), lines[i].accuracy});
+      answered.push_back(
+          {&lines[i].task, &lines[i].completion, static_cast<int>(i), lines[i].accuracy});
     }
-    for (const auto& scores : rubric.ScoreAll(answered)) verdicts.push_back({scores[0].score, scores[0].reason, scores[0].broken});
+    for (const auto& scores : rubric.ScoreAll(answered))
+      verdicts.push_back({scores[0].score, scores[0].reason, scores[0].broken});
     return verdicts;
   }
 };
@@ -59,7 +61,8 @@ Side ReadSide(const std::string& text, const RewardRegistry& registry) {
   Side side{text, std::nullopt, {}};
   if (text.starts_with(kField)) {
     side.path = text.substr(kField.size());
-    if (side.path->empty()) throw ConfigError("'field:' needs the name of a field behind it, as field:rewards.format");
+    if (side.path->empty())
+      throw ConfigError("'field:' needs the name of a field behind it, as field:rewards.format");
     return side;
   }
   Problems problems;
@@ -69,14 +72,16 @@ Side ReadSide(const std::string& text, const RewardRegistry& registry) {
   const Choices choices = ReadConfig<Choices>(root, problems);
   problems.ThrowIfAny();
   if (choices.rewards[0].name == "accuracy") {
-    throw ConfigError("'accuracy' is the environment's own verdict and cannot be asked for here; field:rewards.accuracy is what a run stored");
+    throw ConfigError(
+        "'accuracy' is the environment's own verdict and cannot be asked for here; "
+        "field:rewards.accuracy is what a run stored");
   }
   side.rubric = Rubric::Make(choices.rewards, registry, problems);
   problems.ThrowIfAny();
   return side;
 }
 
-// ---- lines ----------------------------------------------------------------------------------------
+// ---- lines --------------------------------------------------------------------------------------
 
 std::string FirstOf(const LineObject& line, std::initializer_list<const char*> fields) {
   for (const char* field : fields) {
@@ -88,10 +93,13 @@ std::string FirstOf(const LineObject& line, std::initializer_list<const char*> f
 Stored Store(const LineObject& line, std::int64_t number, const Side (&sides)[2]) {
   Stored stored{number, IdOrNumber(line, number), {}, {}, line.FindNumber("rewards.accuracy"), {}};
   bool has_text = false;
-  for (const char* field : {"completion", "prediction", "text"}) has_text |= line.FindText(field).has_value();
-  if (!has_text) throw DataError("'completion' is missing (or 'prediction', or 'text'); a text is wanted");
+  for (const char* field : {"completion", "prediction", "text"})
+    has_text |= line.FindText(field).has_value();
+  if (!has_text)
+    throw DataError("'completion' is missing (or 'prediction', or 'text'); a text is wanted");
   stored.completion.text = FirstOf(line, {"completion", "prediction", "text"});
-  stored.completion.tokens = static_cast<int>(std::clamp(line.FindNumber("length").value_or(0.0), 0.0, 1e9));
+  stored.completion.tokens =
+      static_cast<int>(std::clamp(line.FindNumber("length").value_or(0.0), 0.0, 1e9));
   stored.completion.truncated = FirstOf(line, {"status"}) == "truncated";
   stored.task.prompt = FirstOf(line, {"task", "prompt"});
   stored.task.answer = FirstOf(line, {"answer", "gold"});
@@ -99,12 +107,13 @@ Stored Store(const LineObject& line, std::int64_t number, const Side (&sides)[2]
   for (int place = 0; place < 2; ++place) {
     if (!sides[place].path) continue;
     stored.fields[place] = line.FindNumber(*sides[place].path);
-    if (!stored.fields[place]) throw DataError("'" + *sides[place].path + "' is missing; a number, true or false is wanted");
+    if (!stored.fields[place])
+      throw DataError("'" + *sides[place].path + "' is missing; a number, true or false is wanted");
   }
   return stored;
 }
 
-// ---- the report -----------------------------------------------------------------------------------
+// ---- the report ---------------------------------------------------------------------------------
 
 struct Tally {
   std::int64_t same = 0, a_higher = 0, b_higher = 0;
@@ -138,7 +147,8 @@ std::string Shown(const std::string& text) {
 
 std::string ShownId(const Stored& line) {
   const auto* text = std::get_if<std::string>(&line.id);
-  return text ? "line " + std::to_string(line.number) + ", id " + Shown(*text) : "line " + std::to_string(line.number);
+  return text ? "line " + std::to_string(line.number) + ", id " + Shown(*text)
+              : "line " + std::to_string(line.number);
 }
 
 std::string Score(double score) {
@@ -149,25 +159,30 @@ std::string Score(double score) {
 
 std::string Row(const char* name, std::int64_t count, std::int64_t of) {
   char text[80];
-  std::snprintf(text, sizeof text, "  %-10s %12s  %5.1f%%\n", name, WithCommas(count).c_str(), of > 0 ? 100.0 * static_cast<double>(count) / static_cast<double>(of) : 0.0);
+  std::snprintf(text, sizeof text, "  %-10s %12s  %5.1f%%\n", name, WithCommas(count).c_str(),
+                of > 0 ? 100.0 * static_cast<double>(count) / static_cast<double>(of) : 0.0);
   return text;
 }
 
-std::string ReportOf(const Side (&sides)[2], const Tally& tally, const std::vector<std::string>& shown) {
+std::string ReportOf(const Side (&sides)[2], const Tally& tally,
+                     const std::vector<std::string>& shown) {
   const std::int64_t compared = tally.compared(), apart = tally.a_higher + tally.b_higher;
   const double n = std::max<double>(1.0, static_cast<double>(compared));
-  std::string text = "A: " + sides[0].text + "  (mean " + Score(tally.sum_a / n) + ")\nB: " + sides[1].text + "  (mean " + Score(tally.sum_b / n) +
-                     ")\n\n" + WithCommas(compared) + " completions compared\n" + Row("the same", tally.same, compared) +
-                     Row("A higher", tally.a_higher, compared) + Row("B higher", tally.b_higher, compared);
+  std::string text =
+      "A: " + sides[0].text + "  (mean " + Score(tally.sum_a / n) + ")\nB: " + sides[1].text +
+      "  (mean " + Score(tally.sum_b / n) + ")\n\n" + WithCommas(compared) +
+      " completions compared\n" + Row("the same", tally.same, compared) +
+      Row("A higher", tally.a_higher, compared) + Row("B higher", tally.b_higher, compared);
   if (shown.empty()) return text;
-  text += "\nWhere they disagree (" + WithCommas(static_cast<std::int64_t>(shown.size())) + " of " + WithCommas(apart) + ")\n";
+  text += "\nWhere they disagree (" + WithCommas(static_cast<std::int64_t>(shown.size())) + " of " +
+          WithCommas(apart) + ")\n";
   for (const std::string& one : shown) text += one;
   return text;
 }
 
 std::string Disagreement(const Stored& line, const Verdict& a, const Verdict& b) {
-  return ShownId(line) + ": A " + Score(a.score) + " (" + Shown(a.reason) + "), B " + Score(b.score) + " (" + Shown(b.reason) + ")\n    " +
-         Shown(line.completion.text) + "\n";
+  return ShownId(line) + ": A " + Score(a.score) + " (" + Shown(a.reason) + "), B " +
+         Score(b.score) + " (" + Shown(b.reason) + ")\n    " + Shown(line.completion.text) + "\n";
 }
 
 double ReadNumber(const std::string& text) {  // checked with the command line
@@ -179,15 +194,21 @@ double ReadNumber(const std::string& text) {  // checked with the command line
 class Audit {
  public:
   Audit(const Parts& parts, const Command& command)
-      : sides_{ReadSide(command.arguments.at(0), parts.rewards), ReadSide(command.arguments.at(1), parts.rewards)},
-        tolerance_(ReadNumber(command.Get("tolerance", "1e-9"))), show_(static_cast<std::size_t>(ReadNumber(command.Get("show", "20")))) {}
+      : sides_{ReadSide(command.arguments.at(0), parts.rewards),
+               ReadSide(command.arguments.at(1), parts.rewards)},
+        tolerance_(ReadNumber(command.Get("tolerance", "1e-9"))),
+        show_(static_cast<std::size_t>(ReadNumber(command.Get("show", "20")))) {}
 
-  // What a chunk comes to; its tally and its disagreements are added to the audit's when its turn comes.
+  // What a chunk comes to; its tally and its disagreements are added to the audit's when its turn
+  // comes.
   LineOutcome Compare(const LineChunk& chunk) {
     LineOutcome outcome;
     std::vector<Stored> lines;
-    ForEachLine(chunk, outcome, [&](const LineObject& line, std::int64_t number) { lines.push_back(Store(line, number, sides_)); });
-    outcome.out.clear();  // the output holds what was compared; the others are named on standard error
+    ForEachLine(chunk, outcome, [&](const LineObject& line, std::int64_t number) {
+      lines.push_back(Store(line, number, sides_));
+    });
+    outcome.out
+        .clear();  // the output holds what was compared; the others are named on standard error
     const auto a = sides_[0].Ask(lines, 0), b = sides_[1].Ask(lines, 1);
     Tally tally;
     std::vector<std::string> apart;
@@ -195,14 +216,21 @@ class Audit {
       if (a[i].broken || b[i].broken) {
         FailLine(outcome, lines[i].number, lines[i].id, a[i].broken ? a[i].reason : b[i].reason);
       } else if (tally.Count(a[i].score, b[i].score, tolerance_)) {
-        outcome.out += ToJsonLine({{"id", lines[i].id}, {"line", lines[i].number}, {"a", a[i].score}, {"b", b[i].score},
-                                   {"reason_a", a[i].reason}, {"reason_b", b[i].reason}, {"completion", lines[i].completion.text}}) + "\n";
+        outcome.out += ToJsonLine({{"id", lines[i].id},
+                                   {"line", lines[i].number},
+                                   {"a", a[i].score},
+                                   {"b", b[i].score},
+                                   {"reason_a", a[i].reason},
+                                   {"reason_b", b[i].reason},
+                                   {"completion", lines[i].completion.text}}) +
+                       "\n";
         if (apart.size() < show_) apart.push_back(Disagreement(lines[i], a[i], b[i]));
       }
     }
     outcome.in_order = [this, tally, apart] {
       total_.Add(tally);
-      for (std::size_t i = 0; i < apart.size() && shown_.size() < show_; ++i) shown_.push_back(apart[i]);
+      for (std::size_t i = 0; i < apart.size() && shown_.size() < show_; ++i)
+        shown_.push_back(apart[i]);
     };
     return outcome;
   }
@@ -220,9 +248,11 @@ class Audit {
 }  // namespace
 
 int RunAudit(const Parts& parts, const Command& command) {
-  if (command.Get("output") == "-") throw ConfigError("--output -: the report goes to standard output; give a file for the lines");
+  if (command.Get("output") == "-")
+    throw ConfigError("--output -: the report goes to standard output; give a file for the lines");
   Audit audit(parts, command);
-  const int code = RunLines(command, command.Get("output"), 32, [&](const LineChunk& chunk) { return audit.Compare(chunk); });
+  const int code = RunLines(command, command.Get("output"), 32,
+                            [&](const LineChunk& chunk) { return audit.Compare(chunk); });
   std::cout << audit.Report();
   return code;
 }

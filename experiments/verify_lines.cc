@@ -21,9 +21,12 @@
 namespace cogent {
 namespace {
 
-bool IsBlank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
+bool IsBlank(std::string_view line) {
+  return line.find_first_not_of(" \t\r") == std::string_view::npos;
+}
 
-void Complain(LineOutcome& outcome, std::int64_t number, const LineValue& id, const std::string& what) {
+void Complain(LineOutcome& outcome, std::int64_t number, const LineValue& id,
+              const std::string& what) {
   LineResult fields = {{"line", number}, {"error", what}};
   if (!std::holds_alternative<std::nullptr_t>(id)) fields.insert(fields.begin(), {"id", id});
   outcome.out += ToJsonLine(fields) + "\n";
@@ -47,7 +50,8 @@ void TakeLine(std::string_view text, std::int64_t number, LineOutcome& outcome,
 
 }  // namespace
 
-void FailLine(LineOutcome& outcome, std::int64_t number, const LineValue& id, const std::string& what) {
+void FailLine(LineOutcome& outcome, std::int64_t number, const LineValue& id,
+              const std::string& what) {
   ++outcome.counts.failed;
   Complain(outcome, number, id, "the verifier failed: " + what);
 }
@@ -62,7 +66,8 @@ void ForEachLine(const LineChunk& chunk, LineOutcome& outcome,
     if (long_ones < chunk.too_long.size() && chunk.too_long[long_ones] == i) {
       ++long_ones;
       ++outcome.counts.malformed;
-      Complain(outcome, number, nullptr, "longer than " + std::to_string(LineReader::kMaxLineBytes >> 20) + " MiB");
+      Complain(outcome, number, nullptr,
+               "longer than " + std::to_string(LineReader::kMaxLineBytes >> 20) + " MiB");
     } else if (!IsBlank(line)) {
       TakeLine(line, number, outcome, each);
     } else {
@@ -79,7 +84,8 @@ LineValue IdOrNumber(const LineObject& line, std::int64_t number) {
 
 std::string WithCommas(std::int64_t count) {
   std::string text = std::to_string(count);
-  for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<std::size_t>(at), ",");
+  for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3)
+    text.insert(static_cast<std::size_t>(at), ",");
   return text;
 }
 
@@ -99,7 +105,8 @@ class Complaints {
     for (const std::string& line : lines) {
       ++count_;
       if (count_ <= kMost) progress_.Print(line);
-      if (count_ == kMost) progress_.Print("(no more of these are printed; the output has each as an \"error\")");
+      if (count_ == kMost)
+        progress_.Print("(no more of these are printed; the output has each as an \"error\")");
     }
   }
 
@@ -109,13 +116,14 @@ class Complaints {
   std::int64_t count_ = 0;
 };
 
-std::string SummaryOf(const std::string& name, const LineCounts& counts, double seconds, int threads) {
+std::string SummaryOf(const std::string& name, const LineCounts& counts, double seconds,
+                      int threads) {
   char time[32];
   std::snprintf(time, sizeof time, "%.2f", seconds);
   const double rate = seconds > 0 ? static_cast<double>(counts.lines) / seconds : 0.0;
   std::string text = name + ": " + WithCommas(counts.lines) + " lines in " + time + " s, " +
-                     WithCommas(static_cast<std::int64_t>(rate)) + " a second on " + std::to_string(threads) +
-                     (threads == 1 ? " thread" : " threads");
+                     WithCommas(static_cast<std::int64_t>(rate)) + " a second on " +
+                     std::to_string(threads) + (threads == 1 ? " thread" : " threads");
   if (counts.malformed > 0) text += "; " + WithCommas(counts.malformed) + " malformed";
   if (counts.failed > 0) text += "; the verifier failed on " + WithCommas(counts.failed);
   return text;
@@ -140,10 +148,12 @@ struct Input {
 int ThreadsOf(const Command& command) {
   constexpr int kMost = 1024;
   const std::string text = command.Get("threads");
-  if (text.empty()) return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMost);
+  if (text.empty())
+    return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMost);
   int threads = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), threads);
-  if (error != std::errc() || threads > kMost) throw ConfigError("--threads " + text + " is too many; at most " + std::to_string(kMost));
+  if (error != std::errc() || threads > kMost)
+    throw ConfigError("--threads " + text + " is too many; at most " + std::to_string(kMost));
   return threads;
 }
 
@@ -163,22 +173,25 @@ int RunLines(const Command& command, const std::string& output, std::size_t line
   {
     Progress progress(command.name, 0, "lines");
     Complaints complaints(progress);
-    ForEachChunk(reader, {.threads = threads, .lines_at_once = lines_at_once}, [&](const LineChunk& chunk) {
-      return [&, outcome = work(chunk)] {
-        if (file) file->Write(outcome.out);
-        complaints.Print(outcome.complaints);
-        if (outcome.in_order) outcome.in_order();
-        total.lines += outcome.counts.lines;
-        total.malformed += outcome.counts.malformed;
-        total.failed += outcome.counts.failed;
-        progress.Advance(outcome.counts.lines);
-      };
-    });
+    ForEachChunk(reader, {.threads = threads, .lines_at_once = lines_at_once},
+                 [&](const LineChunk& chunk) {
+                   return [&, outcome = work(chunk)] {
+                     if (file) file->Write(outcome.out);
+                     complaints.Print(outcome.complaints);
+                     if (outcome.in_order) outcome.in_order();
+                     total.lines += outcome.counts.lines;
+                     total.malformed += outcome.counts.malformed;
+                     total.failed += outcome.counts.failed;
+                     progress.Advance(outcome.counts.lines);
+                   };
+                 });
   }
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   const std::string summary = SummaryOf(command.name, total, seconds, threads);
   if (stop_wanted) {
-    std::cerr << summary << "; stopped" << (file ? ", what was done is in " + file->name() : std::string()) << std::endl;
+    std::cerr << summary << "; stopped"
+              << (file ? ", what was done is in " + file->name() : std::string()) << std::endl;
     return kExitStopped;
   }
   if (file) file->Commit();

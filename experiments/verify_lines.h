@@ -1,5 +1,5 @@
-// What the commands of `cogent verify` share: JSON lines of --input through --threads, complaints about lines
-// by number, progress, and the count and the rate on standard error at the end.
+// What the commands of `cogent verify` share: JSON lines of --input through --threads, complaints
+// about lines by number, progress, and the count and the rate on standard error at the end.
 //
 //   return RunLines(command, "-", 32, [](const LineChunk& chunk) {
 //     LineOutcome outcome;
@@ -31,25 +31,27 @@ struct LineOutcome {
   std::string out;                      // for the output
   std::vector<std::string> complaints;  // for standard error
   LineCounts counts;
-  std::function<void()> in_order;  // where given, called when its turn comes, by one thread at a time
+  std::function<void()>
+      in_order;  // where given, called when its turn comes, by one thread at a time
 };
 
-// Calls `each` for every line that is not blank, with the line's number. A line that is no JSON object, and
-// one on which `each` throws DataError, is malformed; where it throws something else, we failed. Both keep
-// their place in the output as {"id", "line", "error"}.
+// Calls `each` for every line that is not blank, with the line's number. A line that is no JSON
+// object, and one on which `each` throws DataError, is malformed; where it throws something else,
+// we failed. Both keep their place in the output as {"id", "line", "error"}.
 void ForEachLine(const LineChunk& chunk, LineOutcome& outcome,
                  const std::function<void(const LineObject& line, std::int64_t number)>& each);
 // The same for a line that was taken in before.
-void FailLine(LineOutcome& outcome, std::int64_t number, const LineValue& id, const std::string& what);
+void FailLine(LineOutcome& outcome, std::int64_t number, const LineValue& id,
+              const std::string& what);
 
 // The line's id, or its number where it has none.
 LineValue IdOrNumber(const LineObject& line, std::int64_t number);
 
 std::string WithCommas(std::int64_t count);  // 1,234,567
 
-// Runs `work` over all lines; its outcomes go to `output` (a path, "-", or empty for none) in their order.
-// Returns the exit code: 130 after Ctrl-C or SIGTERM, 1 when something of ours failed, 2 when a line was
-// malformed, else 0. Throws ConfigError and DataError.
+// Runs `work` over all lines; its outcomes go to `output` (a path, "-", or empty for none) in their
+// order. Returns the exit code: 130 after Ctrl-C or SIGTERM, 1 when something of ours failed, 2
+// when a line was malformed, else 0. Throws ConfigError and DataError.
 int RunLines(const Command& command, const std::string& output, std::size_t lines_at_once,
              const std::function<LineOutcome(const LineChunk&)>& work);
 

@@ -20,7 +20,22 @@
 namespace cogent {
 namespace {
 
-enum Language : std::uint8_t { kEn, kEs, kFr, kPt, kDe, kIt, kNl, kRu, kAr, kHi, kKo, kJa, kZh, kOther };
+enum Language : std::uint8_t {
+  kEn,
+  kEs,
+  kFr,
+  kPt,
+  kDe,
+  kIt,
+  kNl,
+  kRu,
+  kAr,
+  kHi,
+  kKo,
+  kJa,
+  kZh,
+  kOther
+};
 static_assert(kOther + 1 == kLanguages.size());
 
 // What a change of language costs, in 1/256 nats, by what stands between the words.
@@ -38,7 +53,7 @@ void EachCharacter(std::string_view text, const Visit& visit) {
   }
 }
 
-// ---- Latin script ---------------------------------------------------------------------------------
+// ---- Latin script -------------------------------------------------------------------------------
 
 // One capital and no more: "Anna", not "ANNA".
 bool IsCapitalised(std::string_view word) {
@@ -70,7 +85,8 @@ class LatinPath {
     steps_.push_back(step);
     if (word.lone_letter) return;
     const LanguageModel::Scores scores = model_.Score(word.text);
-    const int most = before != Break::kSentence && IsCapitalised(word.text) ? kMostEvidenceOfName : kMostEvidence;
+    const int most = before != Break::kSentence && IsCapitalised(word.text) ? kMostEvidenceOfName
+                                                                            : kMostEvidence;
     const int floor = *std::max_element(scores.begin(), scores.end()) - most;
     for (int l = 0; l < kLanes; ++l) score_[l] += std::max(scores[l], floor);
   }
@@ -91,7 +107,9 @@ class LatinPath {
     std::uint8_t from = 0;     // the lane that a change came from
     std::uint8_t changed = 0;  // a bit for each lane that was entered by a change
   };
-  int Best() const { return static_cast<int>(std::max_element(score_.begin(), score_.end()) - score_.begin()); }
+  int Best() const {
+    return static_cast<int>(std::max_element(score_.begin(), score_.end()) - score_.begin());
+  }
 
   const LanguageModel& model_ = LanguageModel::Get();
   std::array<std::int64_t, kLanes> score_{};
@@ -100,7 +118,8 @@ class LatinPath {
 
 // Whether one letter is a word there and not a variable.
 bool IsWord(const ProseWord& word, Language language) {
-  constexpr std::string_view kWords[] = {"a", "a e o u y", "a y à ô", "a e o à é", "", "a e i o è", "u"};
+  constexpr std::string_view kWords[] = {"a", "a e o u y", "a y à ô", "a e o à é",
+                                         "",  "a e i o è", "u"};
   if (language > kNl) return language != kOther;
   if (language == kEn && word.text == "I") return true;
   const bool capital = word.text[0] >= 'A' && word.text[0] <= 'Z';
@@ -129,7 +148,7 @@ void NameLatin(const std::vector<ProseWord>& words, std::vector<Language>& langu
   for (std::size_t i = 0; i < places.size(); ++i) languages[places[i]] = named[i];
 }
 
-// ---- scripts of one language here -----------------------------------------------------------------
+// ---- scripts of one language here ---------------------------------------------------------------
 
 // Letters that tell a language apart from others in its script.
 struct Alphabet {
@@ -144,7 +163,8 @@ constexpr Alphabet kAlphabets[] = {
     {Script::kHangul, kKo, u"", u""},
 };
 
-void NameByAlphabet(const std::vector<ProseWord>& words, std::size_t begin, std::size_t end, std::vector<Language>& languages) {
+void NameByAlphabet(const std::vector<ProseWord>& words, std::size_t begin, std::size_t end,
+                    std::vector<Language>& languages) {
   for (const Alphabet& alphabet : kAlphabets) {
     int foreign = 0, own = 0;
     bool any = false;
@@ -160,19 +180,20 @@ void NameByAlphabet(const std::vector<ProseWord>& words, std::size_t begin, std:
     }
     if (!any) continue;
     for (std::size_t i = begin; i < end; ++i) {
-      if (words[i].script == alphabet.script) languages[i] = foreign > own ? kOther : alphabet.language;
+      if (words[i].script == alphabet.script)
+        languages[i] = foreign > own ? kOther : alphabet.language;
     }
   }
 }
 
-// ---- Chinese and Japanese -------------------------------------------------------------------------
+// ---- Chinese and Japanese -----------------------------------------------------------------------
 
 enum Writer : std::uint8_t { kBoth = 0, kChineseOnly = 1, kJapaneseOnly = 2 };
 
 constexpr UChar32 kFirstHan = 0x4E00, kLastHan = 0x9FFF;
 
-// Which of the two writes a character, by the character sets of their computers: GB 2312 and Big5 on one
-// side, JIS X 0208 on the other.
+// Which of the two writes a character, by the character sets of their computers: GB 2312 and Big5
+// on one side, JIS X 0208 on the other.
 const std::vector<std::uint8_t>& Writers() {
   static const std::vector<std::uint8_t> writers = [] {
     std::vector<std::uint8_t> found(kLastHan - kFirstHan + 1, kBoth);
@@ -194,7 +215,9 @@ const std::vector<std::uint8_t>& Writers() {
     const Set chinese{"GB2312", "Big5"}, japanese{"Shift_JIS"};
     for (UChar32 c = kFirstHan; c <= kLastHan; ++c) {
       const bool zh = uset_contains(chinese.set, c), ja = uset_contains(japanese.set, c);
-      found[static_cast<std::size_t>(c - kFirstHan)] = zh && !ja ? kChineseOnly : ja && !zh ? kJapaneseOnly : kBoth;
+      found[static_cast<std::size_t>(c - kFirstHan)] = zh && !ja   ? kChineseOnly
+                                                       : ja && !zh ? kJapaneseOnly
+                                                                   : kBoth;
     }
     return found;
   }();
@@ -236,11 +259,13 @@ std::optional<Language> SaidBy(const HanSigns& signs) {
 int CountDictionaryWords(std::string_view run) {
   thread_local const std::unique_ptr<icu::BreakIterator> words = [] {
     UErrorCode status = U_ZERO_ERROR;
-    std::unique_ptr<icu::BreakIterator> made(icu::BreakIterator::createWordInstance(icu::Locale::getRoot(), status));
+    std::unique_ptr<icu::BreakIterator> made(
+        icu::BreakIterator::createWordInstance(icu::Locale::getRoot(), status));
     if (U_FAILURE(status)) made.reset();
     return made;
   }();
-  const icu::UnicodeString text = icu::UnicodeString::fromUTF8(icu::StringPiece(run.data(), static_cast<int>(run.size())));
+  const icu::UnicodeString text =
+      icu::UnicodeString::fromUTF8(icu::StringPiece(run.data(), static_cast<int>(run.size())));
   if (!words) return std::max(1, text.countChar32());
   words->setText(text);
   int count = 0;
@@ -249,7 +274,8 @@ int CountDictionaryWords(std::string_view run) {
 }
 
 // A run that is all of its clause decides for itself; else its clause, its sentence, the text.
-void NameHan(const std::vector<ProseWord>& words, const std::vector<std::size_t>& sentences, std::vector<Language>& languages) {
+void NameHan(const std::vector<ProseWord>& words, const std::vector<std::size_t>& sentences,
+             std::vector<Language>& languages) {
   std::vector<HanSigns> signs(words.size());
   HanSigns text;
   bool any = false;
@@ -268,7 +294,8 @@ void NameHan(const std::vector<ProseWord>& words, const std::vector<std::size_t>
     for (std::size_t begin = sentences[s]; begin < sentences[s + 1];) {
       std::size_t end = begin + 1;
       HanSigns clause = signs[begin];
-      for (; end < sentences[s + 1] && words[end].before == Break::kNone; ++end) clause.Add(signs[end]);
+      for (; end < sentences[s + 1] && words[end].before == Break::kNone; ++end)
+        clause.Add(signs[end]);
       const Language of_clause = SaidBy(clause).value_or(of_sentence);
       for (; begin < end; ++begin) {
         if (words[begin].script == Script::kHan) languages[begin] = of_clause;
@@ -279,7 +306,7 @@ void NameHan(const std::vector<ProseWord>& words, const std::vector<std::size_t>
 
 }  // namespace
 
-// ---- all words ------------------------------------------------------------------------------------
+// ---- all words ----------------------------------------------------------------------------------
 
 std::size_t LanguageIndex(std::string_view code) {
   const auto known = kLanguages.end() - 1;
@@ -289,7 +316,8 @@ std::size_t LanguageIndex(std::string_view code) {
 
 std::string LanguageList() {
   std::string list;
-  for (std::size_t i = 0; i + 1 < kLanguages.size(); ++i) list += (i > 0 ? ", " : "") + std::string(kLanguages[i]);
+  for (std::size_t i = 0; i + 1 < kLanguages.size(); ++i)
+    list += (i > 0 ? ", " : "") + std::string(kLanguages[i]);
   return list;
 }
 
@@ -302,11 +330,14 @@ LanguageCounts CountLanguages(std::string_view text) {
   sentences.push_back(words.size());
   std::vector<Language> languages(words.size(), kOther);
   NameLatin(words, languages);
-  for (std::size_t s = 0; s + 1 < sentences.size(); ++s) NameByAlphabet(words, sentences[s], sentences[s + 1], languages);
+  for (std::size_t s = 0; s + 1 < sentences.size(); ++s)
+    NameByAlphabet(words, sentences[s], sentences[s + 1], languages);
   NameHan(words, sentences, languages);
   LanguageCounts counts;
   for (std::size_t i = 0; i < words.size(); ++i) {
-    if (words[i].lone_letter && words[i].script == Script::kLatin && !IsWord(words[i], languages[i])) continue;
+    if (words[i].lone_letter && words[i].script == Script::kLatin &&
+        !IsWord(words[i], languages[i]))
+      continue;
     const int count = words[i].script == Script::kHan ? CountDictionaryWords(words[i].text) : 1;
     counts.words[languages[i]] += count;
     counts.total += count;
@@ -323,7 +354,8 @@ double LanguageFraction(std::string_view text, std::string_view target) {
 
 std::size_t MainOf(const LanguageCounts& counts) {
   Check(counts.total > 0, "no words have no main language");
-  return static_cast<std::size_t>(std::max_element(counts.words.begin(), counts.words.end()) - counts.words.begin());
+  return static_cast<std::size_t>(std::max_element(counts.words.begin(), counts.words.end()) -
+                                  counts.words.begin());
 }
 
 std::string MainLanguage(std::string_view text) {

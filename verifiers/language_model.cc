@@ -15,26 +15,34 @@ namespace cogent {
 namespace {
 
 constexpr int kMost = LanguageModel::kMost;
-constexpr int kSymbols = 64;                      // 0: the end of a word, 63: a letter of no language here
-constexpr std::size_t kLongestWord = 40;          // letters
-constexpr double kUnit = 256.0;                   // of a nat
-constexpr double kOtherLetter = 2.8, kOtherWord = 3.0;  // nats that a word of no language here costs
+constexpr int kSymbols = 64;              // 0: the end of a word, 63: a letter of no language here
+constexpr std::size_t kLongestWord = 40;  // letters
+constexpr double kUnit = 256.0;           // of a nat
+constexpr double kOtherLetter = 2.8,
+                 kOtherWord = 3.0;  // nats that a word of no language here costs
 constexpr double kKnownShare = 0.5;
 
 using Row = std::array<std::int16_t, kMost>;
 using Word = std::string;  // of symbols
 
-std::int16_t Fixed(double nats) { return static_cast<std::int16_t>(std::max(-30000.0, std::round(nats * kUnit))); }
+std::int16_t Fixed(double nats) {
+  return static_cast<std::int16_t>(std::max(-30000.0, std::round(nats * kUnit)));
+}
 
-// ---- letters as symbols ---------------------------------------------------------------------------
+// ---- letters as symbols -------------------------------------------------------------------------
 
 constexpr const char16_t kAccented[] = u"àáâãäçèéêëìíîïñòóôõöùúûüœæß'";
 
 // Letter and combining mark to one character; 0 where there is none of ours.
 char16_t Composed(char16_t letter, UChar32 mark) {
-  struct Accents { UChar32 mark; const char16_t* plain; const char16_t* with; };
-  constexpr Accents kAccents[] = {{0x300, u"aeiou", u"àèìòù"}, {0x301, u"aeiou", u"áéíóú"}, {0x302, u"aeiou", u"âêîôû"},
-                                  {0x303, u"aon", u"ãõñ"},     {0x308, u"aeiou", u"äëïöü"}, {0x327, u"c", u"ç"}};
+  struct Accents {
+    UChar32 mark;
+    const char16_t* plain;
+    const char16_t* with;
+  };
+  constexpr Accents kAccents[] = {{0x300, u"aeiou", u"àèìòù"}, {0x301, u"aeiou", u"áéíóú"},
+                                  {0x302, u"aeiou", u"âêîôû"}, {0x303, u"aon", u"ãõñ"},
+                                  {0x308, u"aeiou", u"äëïöü"}, {0x327, u"c", u"ç"}};
   for (const Accents& accents : kAccents) {
     if (accents.mark != mark) continue;
     for (int i = 0; accents.plain[i] != 0; ++i) {
@@ -81,13 +89,16 @@ int Symbols(std::string_view word, std::uint8_t* out) {
     }
     if (c >= 0x300 && c < 0x370) {  // a combining mark changes the letter before it
       const char16_t whole = count > 0 ? Composed(static_cast<char16_t>(u_tolower(last)), c) : 0;
-      if (count > 0) out[count - 1] = static_cast<std::uint8_t>(whole ? SymbolOf(whole) : kSymbols - 1);
+      if (count > 0)
+        out[count - 1] = static_cast<std::uint8_t>(whole ? SymbolOf(whole) : kSymbols - 1);
       continue;
     }
     if (c == 0x2019) c = '\'';
     if (c >= 0xFF21 && c <= 0xFF5A) c -= 0xFF21 - 'A';  // full width
     if (c == 0xAD) continue;
-    out[count++] = c >= 0 && c < static_cast<UChar32>(table.size()) ? table[static_cast<std::size_t>(c)] : kSymbols - 1;
+    out[count++] = c >= 0 && c < static_cast<UChar32>(table.size())
+                       ? table[static_cast<std::size_t>(c)]
+                       : kSymbols - 1;
     last = static_cast<char16_t>(c);
   }
   return static_cast<int>(count);
@@ -99,7 +110,7 @@ std::uint64_t Hash(const std::uint8_t* symbols, int count) {
   return hash ? hash : 1;
 }
 
-// ---- counting -------------------------------------------------------------------------------------
+// ---- counting -----------------------------------------------------------------------------------
 
 // Words between spaces and marks, with how often they stand in the text.
 void CountWords(std::string_view text, std::map<Word, int>& counts) {
@@ -108,12 +119,16 @@ void CountWords(std::string_view text, std::map<Word, int>& counts) {
     while (begin < end && (text[begin] == '\'')) ++begin;
     while (end > begin && (text[end - 1] == '\'')) --end;
     std::uint8_t symbols[kLongestWord];
-    if (const int count = Symbols(text.substr(begin, end - begin), symbols)) ++counts[Word(symbols, symbols + count)];
+    if (const int count = Symbols(text.substr(begin, end - begin), symbols))
+      ++counts[Word(symbols, symbols + count)];
   };
   for (std::size_t i = 0; i <= text.size(); ++i) {
-    const bool inside = i < text.size() && (static_cast<unsigned char>(text[i]) >= 0x80 || std::isalpha(static_cast<unsigned char>(text[i])) || text[i] == '\'');
+    const bool inside =
+        i < text.size() && (static_cast<unsigned char>(text[i]) >= 0x80 ||
+                            std::isalpha(static_cast<unsigned char>(text[i])) || text[i] == '\'');
     // ¿ and ¡ are the only marks above ASCII in the texts.
-    const bool mark = i + 1 < text.size() && text[i] == '\xC2' && (text[i + 1] == '\xBF' || text[i + 1] == '\xA1');
+    const bool mark = i + 1 < text.size() && text[i] == '\xC2' &&
+                      (text[i + 1] == '\xBF' || text[i + 1] == '\xA1');
     if (inside && !mark) continue;
     take(i);
     begin = i + (mark ? 2 : 1);
@@ -124,7 +139,8 @@ void CountWords(std::string_view text, std::map<Word, int>& counts) {
 // Letters that follow each other in one language, by Witten and Bell.
 class Letters {
  public:
-  explicit Letters(const std::map<Word, int>& words) : pairs_(kSymbols * kSymbols), singles_(kSymbols) {
+  explicit Letters(const std::map<Word, int>& words)
+      : pairs_(kSymbols * kSymbols), singles_(kSymbols) {
     // Every word once: the frequent ones are known, and this is for those that are not.
     for (const auto& [word, count] : words) {
       const Word whole = std::string(2, '\0') + word + '\0';
@@ -180,9 +196,11 @@ struct LanguageModel::Tables {
     std::uint64_t hash = 0;
     Row row{};
   };
-  std::vector<std::uint16_t> triple_place = std::vector<std::uint16_t>(kSymbols * kSymbols * kSymbols);  // 0: never seen
+  std::vector<std::uint16_t> triple_place =
+      std::vector<std::uint16_t>(kSymbols * kSymbols * kSymbols);  // 0: never seen
   std::vector<Row> triples{1};
-  std::vector<Row> pairs = std::vector<Row>(kSymbols * kSymbols), backoff = std::vector<Row>(kSymbols * kSymbols);
+  std::vector<Row> pairs = std::vector<Row>(kSymbols * kSymbols),
+                   backoff = std::vector<Row>(kSymbols * kSymbols);
   std::vector<Known> known;  // open addressing, a power of two
 
   const Row* Find(std::uint64_t hash) const {
@@ -201,14 +219,18 @@ struct LanguageModel::Tables {
     Check(keys.size() < 65535, "too many triples of letters");
     for (const int key : keys) {
       Row row{};
-      for (std::size_t l = 0; l < letters.size(); ++l) row[l] = Fixed(std::log(letters[l].Three(key / kSymbols / kSymbols, key / kSymbols % kSymbols, key % kSymbols)));
+      for (std::size_t l = 0; l < letters.size(); ++l)
+        row[l] = Fixed(std::log(letters[l].Three(key / kSymbols / kSymbols,
+                                                 key / kSymbols % kSymbols, key % kSymbols)));
       triple_place[static_cast<std::size_t>(key)] = static_cast<std::uint16_t>(triples.size());
       triples.push_back(row);
     }
     for (int i = 0; i < kSymbols * kSymbols; ++i) {
       for (std::size_t l = 0; l < letters.size(); ++l) {
-        pairs[static_cast<std::size_t>(i)][l] = Fixed(std::log(letters[l].Two(i / kSymbols, i % kSymbols)));
-        backoff[static_cast<std::size_t>(i)][l] = Fixed(std::log(letters[l].Backoff(i / kSymbols, i % kSymbols)));
+        pairs[static_cast<std::size_t>(i)][l] =
+            Fixed(std::log(letters[l].Two(i / kSymbols, i % kSymbols)));
+        backoff[static_cast<std::size_t>(i)][l] =
+            Fixed(std::log(letters[l].Backoff(i / kSymbols, i % kSymbols)));
       }
     }
   }
@@ -252,7 +274,8 @@ struct LanguageModel::Tables {
       for (std::size_t l = 0; l < counts.size(); ++l) {
         const auto it = counts[l].find(word);
         const double known_part = it == counts[l].end() ? 0.0 : it->second / totals[l];
-        entry.row[l] = Fixed(std::log(kKnownShare * known_part + (1 - kKnownShare) * std::exp(letters[l] / kUnit)));
+        entry.row[l] = Fixed(
+            std::log(kKnownShare * known_part + (1 - kKnownShare) * std::exp(letters[l] / kUnit)));
       }
       std::size_t i = entry.hash & (known.size() - 1);
       while (known[i].hash != 0) i = (i + 1) & (known.size() - 1);

@@ -1,12 +1,13 @@
-// How likely a word is in each of the languages in Latin script: words known from language_text.cc, and
-// for all others the letters that follow each other there.
+// How likely a word is in each of the languages in Latin script: words known from language_text.cc,
+// and for all others the letters that follow each other there.
 //
-//   const LanguageModel& model = LanguageModel::Get();      // learnt at the first call, in milliseconds
-//   model.Score("wherefore")[0];                            // log-probability under "en", in 1/256 nats
+//   const LanguageModel& model = LanguageModel::Get();  // learnt at the first call, in milliseconds
+//   model.Score("wherefore")[0];                        // log-probability under "en", 1/256 nats
 //
-// Letters are three at a time, interpolated with two and one as Witten and Bell (1991) do; a word of the
-// text counts half by its frequency and half by its letters. Internal to language.cc.
-// Thread rule: constant after Get, which may be called from any thread. Never throws because of a word.
+// Letters are three at a time, interpolated with two and one as Witten and Bell (1991) do; a word
+// of the text counts half by its frequency and half by its letters. Internal to language.cc.
+// Thread rule: constant after Get, which may be called from any thread. Never throws because of a
+// word.
 #pragma once
 
 #include <array>
@@ -35,8 +36,9 @@ class LanguageModel {
   ~LanguageModel();
 
   int languages() const { return languages_; }
-  // Of a word in UTF-8, capitals or not, accents composed or not; letters behind the 40th do not count.
-  // The last lane, kMost - 1, is for a language that is not among them: a flat price a letter.
+  // Of a word in UTF-8, capitals or not, accents composed or not; letters behind the 40th do not
+  // count. The last lane, kMost - 1, is for a language that is not among them: a flat price a
+  // letter.
   Scores Score(std::string_view word) const;
 
  private:

@@ -8,8 +8,8 @@
 namespace cogent {
 namespace {
 
-// The reasoning: from an opening tag, or from the start where the prompt holds that tag already, to the
-// closing one. The whole text where there are no such tags.
+// The reasoning: from an opening tag, or from the start where the prompt holds that tag already, to
+// the closing one. The whole text where there are no such tags.
 std::string_view ReasoningOf(std::string_view text) {
   constexpr std::string_view kOpen = "<think>", kClose = "</think>";
   const std::size_t open = text.find(kOpen);
@@ -32,23 +32,29 @@ class LanguageReward final : public Reward {
     double no_words = 0.0;
     void VisitFields(FieldVisitor& visit) {
       visit("target", target,
-            "the language wanted: a code, `prompt` for the prompt's main language, `task` for the task's fact `language`",
+            "the language wanted: a code, `prompt` for the prompt's main language, `task` for the "
+            "task's fact `language`",
             OneOf(Targets()));
-      visit("part", part, "what is measured: up to </think>, or the whole completion", OneOf{"reasoning", "completion"});
+      visit("part", part, "what is measured: up to </think>, or the whole completion",
+            OneOf{"reasoning", "completion"});
       visit("no_words", no_words,
-            "the score of a text without a word, as formulas alone are; above 0 it pays for saying nothing", {0.0, 1.0});
+            "the score of a text without a word, as formulas alone are; above 0 it pays for saying "
+            "nothing",
+            {0.0, 1.0});
     }
   };
   explicit LanguageReward(const Config& config) : config_(config) {}
 
   Verdict Score(const Task& task, const Completion& completion) const override {
     const std::string_view text = completion.text;
-    const LanguageCounts counts = CountLanguages(config_.part == "reasoning" ? ReasoningOf(text) : text);
+    const LanguageCounts counts =
+        CountLanguages(config_.part == "reasoning" ? ReasoningOf(text) : text);
     if (counts.total == 0) return {config_.no_words, "no words"};
     const std::size_t target = Target(task, counts);
     const int right = counts.words[target];
-    return {static_cast<double>(right) / counts.total, std::to_string(right) + " of " + std::to_string(counts.total) +
-                                                           " words in " + std::string(kLanguages[target])};
+    return {static_cast<double>(right) / counts.total,
+            std::to_string(right) + " of " + std::to_string(counts.total) + " words in " +
+                std::string(kLanguages[target])};
   }
 
  private:
@@ -60,11 +66,12 @@ class LanguageReward final : public Reward {
     }
     if (config_.target != "task") return LanguageIndex(config_.target);
     const auto it = task.facts.find("language");
-    const std::size_t index = it == task.facts.end() ? kLanguages.size() : LanguageIndex(it->second);
+    const std::size_t index =
+        it == task.facts.end() ? kLanguages.size() : LanguageIndex(it->second);
     if (index == kLanguages.size()) {
       throw DataError("reward 'language': the task's fact 'language' is " +
-                      (it == task.facts.end() ? "missing" : "'" + it->second + "'") + "; one of " + LanguageList() +
-                      " is wanted, or set the reward's target");
+                      (it == task.facts.end() ? "missing" : "'" + it->second + "'") + "; one of " +
+                      LanguageList() + " is wanted, or set the reward's target");
     }
     return index;
   }
@@ -75,7 +82,8 @@ class LanguageReward final : public Reward {
 }  // namespace
 
 void RegisterLanguageReward(RewardRegistry& rewards) {
-  rewards.Add<LanguageReward>("language", "pays the share of the reasoning's words that are in the language asked for");
+  rewards.Add<LanguageReward>(
+      "language", "pays the share of the reasoning's words that are in the language asked for");
 }
 
 }  // namespace cogent

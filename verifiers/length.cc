@@ -34,7 +34,8 @@ namespace {
 // The environment's own judgement, without which these rewards mean nothing.
 bool IsRight(const Answered& one, double right_from, const char* reward) {
   if (one.accuracy) return *one.accuracy >= right_from;
-  throw DataError(std::string("reward '") + reward + "' needs the environment's verdict on the answer, and there is none here");
+  throw DataError(std::string("reward '") + reward +
+                  "' needs the environment's verdict on the answer, and there is none here");
 }
 
 const char* Named(bool right) { return right ? "right, " : "wrong, "; }
@@ -45,16 +46,21 @@ class OverlongReward final : public Reward {
     int max_tokens = 20480;
     int cache_tokens = 4096;
     void VisitFields(FieldVisitor& visit) {
-      visit("max_tokens", max_tokens, "L_max: from here on the full punishment; the run's max_new_tokens", {1, 1 << 30});
-      visit("cache_tokens", cache_tokens, "L_cache: the last tokens before L_max, over which it grows", {0, 1 << 30});
+      visit("max_tokens", max_tokens,
+            "L_max: from here on the full punishment; the run's max_new_tokens", {1, 1 << 30});
+      visit("cache_tokens", cache_tokens,
+            "L_cache: the last tokens before L_max, over which it grows", {0, 1 << 30});
     }
     void Validate(Problems& problems, const Node& section) const {
-      if (cache_tokens > max_tokens) problems.Add(section.PlaceOf("cache_tokens"), "'cache_tokens' must not exceed 'max_tokens'.");
+      if (cache_tokens > max_tokens)
+        problems.Add(section.PlaceOf("cache_tokens"),
+                     "'cache_tokens' must not exceed 'max_tokens'.");
     }
   };
   explicit OverlongReward(const Config& config) : config_(config) {}
   Verdict Score(const Task&, const Completion& completion) const override {
-    return {OverlongPunishment(completion.tokens, config_.max_tokens, config_.cache_tokens), std::to_string(completion.tokens) + " tokens"};
+    return {OverlongPunishment(completion.tokens, config_.max_tokens, config_.cache_tokens),
+            std::to_string(completion.tokens) + " tokens"};
   }
 
  private:
@@ -68,7 +74,9 @@ class CosineLengthReward final : public BatchReward {
     double right_from = 1.0;
     CosineValues values;
     void VisitFields(FieldVisitor& visit) {
-      visit("max_tokens", max_tokens, "L_max: the length at which the long values hold; the run's max_new_tokens", {1, 1 << 30});
+      visit("max_tokens", max_tokens,
+            "L_max: the length at which the long values hold; the run's max_new_tokens",
+            {1, 1 << 30});
       visit("right_from", right_from, "the least score of accuracy that is right", {0.0, 1.0});
       visit("right_short", values.right_short, "of a right answer of no length", {-1000.0, 1000.0});
       visit("right_long", values.right_long, "of a right answer of max_tokens", {-1000.0, 1000.0});
@@ -82,7 +90,8 @@ class CosineLengthReward final : public BatchReward {
     for (const Answered& one : answered) {
       const bool right = IsRight(one, config_.right_from, "cosine_length");
       const int tokens = one.completion->tokens;
-      verdicts.push_back({CosineLength(tokens, config_.max_tokens, right, config_.values), Named(right) + std::to_string(tokens) + " tokens"});
+      verdicts.push_back({CosineLength(tokens, config_.max_tokens, right, config_.values),
+                          Named(right) + std::to_string(tokens) + " tokens"});
     }
     return verdicts;
   }
@@ -95,7 +104,9 @@ class GroupLengthReward final : public BatchReward {
  public:
   struct Config {
     double right_from = 1.0;
-    void VisitFields(FieldVisitor& visit) { visit("right_from", right_from, "the least score of accuracy that is right", {0.0, 1.0}); }
+    void VisitFields(FieldVisitor& visit) {
+      visit("right_from", right_from, "the least score of accuracy that is right", {0.0, 1.0});
+    }
   };
   explicit GroupLengthReward(const Config& config) : config_(config) {}
   std::vector<Verdict> ScoreAll(const std::vector<Answered>& answered) const override {
@@ -112,7 +123,8 @@ class GroupLengthReward final : public BatchReward {
       const bool right = IsRight(one, config_.right_from, "length");
       const int tokens = one.completion->tokens;
       verdicts.push_back({GroupLength(tokens, shortest, longest, right),
-                          Named(right) + std::to_string(tokens) + " tokens of " + std::to_string(shortest) + " to " + std::to_string(longest)});
+                          Named(right) + std::to_string(tokens) + " tokens of " +
+                              std::to_string(shortest) + " to " + std::to_string(longest)});
     }
     return verdicts;
   }
@@ -125,8 +137,10 @@ class GroupLengthReward final : public BatchReward {
 
 void RegisterLengthRewards(RewardRegistry& rewards) {
   rewards.Add<OverlongReward>("overlong", "punishes the last tokens before a limit (DAPO)");
-  rewards.Add<CosineLengthReward>("cosine_length", "accuracy by length, along a cosine: right and short is best");
-  rewards.Add<GroupLengthReward>("length", "pays for being shorter than the others of the group (Kimi k1.5)");
+  rewards.Add<CosineLengthReward>("cosine_length",
+                                  "accuracy by length, along a cosine: right and short is best");
+  rewards.Add<GroupLengthReward>("length",
+                                 "pays for being shorter than the others of the group (Kimi k1.5)");
 }
 
 }  // namespace cogent

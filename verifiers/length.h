@@ -11,11 +11,13 @@
 // `cosine_length`, in [-1, 1] by default: what an answer is worth by its length. "Demystifying long
 //   chain-of-thought reasoning" (arXiv 2502.03373), appendix C.1:
 //     v_min + (v_max - v_min) / 2 * (1 + cos(pi * min(|y| / L_max, 1)))
-//   A right answer goes from `right_short` 1.0 down to `right_long` 0.5, a wrong one from `wrong_short` -1.0
-//   up to `wrong_long` -0.5. It contains the accuracy, so give `accuracy` weight 0 beside it. Needs the
-//   environment's verdict; right is a score of `right_from` 1.0 or more. Defaults as TRL; L_max 16384.
+//   A right answer goes from `right_short` 1.0 down to `right_long` 0.5, a wrong one from
+//   `wrong_short` -1.0 up to `wrong_long` -0.5. It contains the accuracy, so give `accuracy` weight
+//   0 beside it. Needs the environment's verdict; right is a score of `right_from` 1.0 or more.
+//   Defaults as TRL; L_max 16384.
 //
-// `length`, in [-0.5, 0.5]: shorter than the others of the group. Kimi k1.5 (arXiv 2501.12599), section 2.3.3:
+// `length`, in [-0.5, 0.5]: shorter than the others of the group. Kimi k1.5 (arXiv 2501.12599),
+// section 2.3.3:
 //     lambda = 0.5 - (|y| - min) / (max - min), min and max over the group; 0 when they are equal
 //     right answers get lambda, wrong ones min(0, lambda)
 //   Needs the group and the environment's verdict, as cosine_length.

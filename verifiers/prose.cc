@@ -1,186 +1,24 @@
 #include "verifiers/prose.h"
 
-#include <unicode/uchar.h>
-#include <unicode/uscript.h>
 #include <unicode/utf8.h>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
-#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "verifiers/prose_parts.h"
+
 namespace cogent {
 namespace {
-
-constexpr std::size_t kLongestName = 40;  // of a LaTeX environment
-constexpr std::size_t kNever = std::numeric_limits<std::size_t>::max();
 
 bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsAsciiLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool IsWordByte(char c) { return IsAsciiLetter(c) || IsDigit(c); }
 bool IsAscii(char c) { return static_cast<unsigned char>(c) < 0x80; }
 
-template <std::size_t N>
-bool IsOneOf(std::string_view word, const std::array<std::string_view, N>& words) {
-  return std::find(words.begin(), words.end(), word) != words.end();
-}
-
-// ---- addresses and names --------------------------------------------------------------------------
-
-constexpr std::array<std::string_view, 61> kFileEndings = {
-    "txt", "csv",  "tsv",  "json", "jsonl", "yaml", "yml", "toml", "ini", "cfg",  "conf", "log", "md",   "rst",  "py", "ipynb",
-    "c",   "cc",   "cpp",  "cxx",  "h",     "hh",   "hpp", "rs",   "go",  "java", "kt",   "js",  "ts",   "jsx",  "tsx", "html",
-    "htm", "css",  "xml",  "svg",  "sql",   "sh",   "bat", "tex",  "bib", "pdf",  "png",  "jpg", "jpeg", "gif",  "bmp", "mp3",
-    "mp4", "wav",  "zip",  "tar",  "gz",    "exe",  "dll", "bin",  "dat", "doc",  "docx", "xls", "xlsx"};
-constexpr std::array<std::string_view, 8> kDomains = {"com", "org", "net", "edu", "gov", "io", "ai", "dev"};
-
-// What stands behind the last dot, in lower case; empty without one or with more than five letters.
-std::string Ending(std::string_view chunk) {
-  const std::size_t dot = chunk.rfind('.');
-  if (dot == std::string_view::npos || dot == 0 || chunk.size() - dot > 6) return {};
-  std::string ending(chunk.substr(dot + 1));
-  for (char& c : ending) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  return ending;
-}
-
-// `chunk` is ASCII without white space.
-bool IsAddress(std::string_view chunk) {
-  while (!chunk.empty() && std::string_view(".,;:!?)]}'\"").find(chunk.back()) != std::string_view::npos) chunk.remove_suffix(1);
-  if (chunk.find("://") != std::string_view::npos || chunk.starts_with("www.") || chunk.starts_with("mailto:")) return true;
-  if (chunk.starts_with("./") || chunk.starts_with("../") || chunk.starts_with("~/")) return true;
-  if (chunk.size() > 1 && chunk[0] == '/' && chunk.find('/', 1) != std::string_view::npos) return true;
-  for (std::size_t i = 0; i < chunk.size(); ++i) {
-    const bool inside = i > 0 && i + 1 < chunk.size();
-    if (chunk[i] == '_' && inside && IsWordByte(chunk[i - 1]) && IsWordByte(chunk[i + 1])) return true;
-    if (chunk[i] == '@' && i > 0 && chunk.find('.', i) != std::string_view::npos) return true;
-  }
-  return IsOneOf(Ending(chunk), kFileEndings) || IsOneOf(Ending(chunk.substr(0, chunk.find('/'))), kDomains);
-}
-
-constexpr std::array<std::string_view, 28> kFunctions = {
-    "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "log", "ln",
-    "lg",  "exp", "sqrt", "gcd", "lcm", "mod", "max",    "min",    "lim",    "det",  "dim",  "ker",  "deg", "arg"};
-constexpr std::array<std::string_view, 16> kTextEnvironments = {
-    "document", "itemize", "enumerate", "description", "quote", "quotation", "center", "flushleft",
-    "flushright", "proof", "theorem", "lemma", "abstract", "solution", "corollary", "definition"};
-
-// ---- brackets -------------------------------------------------------------------------------------
-
-// Where a `{` or a `\begin` ends, for the whole text at once, so that no text costs more than linear time.
-class Pairs {
- public:
-  explicit Pairs(std::string_view text) {
-    std::vector<std::size_t> braces, environments;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      if (text[i] == '{') braces.push_back(i);
-      if (text[i] == '}') Close(braces, i + 1);
-      if (text[i] != '\\') continue;
-      const std::string_view rest = text.substr(i + 1);
-      if (rest.starts_with("begin{")) environments.push_back(i);
-      if (rest.starts_with("end{")) Close(environments, i + 1 + std::min(rest.substr(0, kLongestName).find('}'), rest.size() - 1) + 1);
-      // What is escaped opens and closes nothing.
-      if (rest.starts_with("{") || rest.starts_with("}") || rest.starts_with("\\")) ++i;
-    }
-    std::sort(ends_.begin(), ends_.end());
-  }
-
-  // The first place behind what opens at `open`; kNever when that is not closed. `open` never goes down.
-  std::size_t End(std::size_t open) {
-    while (next_ < ends_.size() && ends_[next_].first < open) ++next_;
-    return next_ < ends_.size() && ends_[next_].first == open ? ends_[next_].second : kNever;
-  }
-
- private:
-  void Close(std::vector<std::size_t>& open, std::size_t end) {
-    if (open.empty()) return;
-    ends_.emplace_back(open.back(), end);
-    open.pop_back();
-  }
-  std::vector<std::pair<std::size_t, std::size_t>> ends_;
-  std::size_t next_ = 0;
-};
-
-// A search that, once it failed, is known to fail up to the same end.
-class Search {
- public:
-  // Calls find(from), which gives the place or kNever, unless it failed before `from` already.
-  template <typename Find>
-  std::size_t operator()(std::size_t from, std::size_t end, const Find& find) {
-    if (from < failed_until_) return kNever;
-    const std::size_t found = find(from);
-    if (found == kNever) failed_until_ = end;
-    return found;
-  }
-
- private:
-  std::size_t failed_until_ = 0;
-};
-
-// ---- letters --------------------------------------------------------------------------------------
-
-struct Letter {
-  Script script = Script::kOther;
-  bool letter = false;     // begins or continues a word
-  bool continues = false;  // only continues one: marks, joiners
-};
-
-Script ScriptOf(UChar32 c) {
-  UErrorCode status = U_ZERO_ERROR;
-  switch (uscript_getScript(c, &status)) {
-    case USCRIPT_LATIN: return Script::kLatin;
-    case USCRIPT_CYRILLIC: return Script::kCyrillic;
-    case USCRIPT_ARABIC: return Script::kArabic;
-    case USCRIPT_DEVANAGARI: return Script::kDevanagari;
-    case USCRIPT_HANGUL: return Script::kHangul;
-    case USCRIPT_HAN:
-    case USCRIPT_HIRAGANA:
-    case USCRIPT_KATAKANA: return Script::kHan;
-    default: return Script::kOther;
-  }
-}
-
-Letter Classify(UChar32 c) {
-  if (c < 0) return {};
-  if (c >= 0x4E00 && c <= 0x9FFF) return {Script::kHan, true, false};
-  const std::uint32_t kind = U_MASK(u_charType(c));
-  const bool joiner = c == 0x200C || c == 0x200D || c == 0x00AD || c == 0x0640 || c == 0x30FC;
-  if ((kind & U_GC_M_MASK) != 0 || joiner) return {Script::kOther, false, true};
-  if ((kind & U_GC_L_MASK) == 0) return {};
-  UErrorCode status = U_ZERO_ERROR;
-  if (uscript_getScript(c, &status) == USCRIPT_COMMON) return {};  // letters of formulas
-  return {ScriptOf(c), true, false};
-}
-
-Break BreakOf(UChar32 c) {
-  switch (c) {
-    case '\n': case '.': case '!': case '?': case 0x3002: case 0xFF01: case 0xFF1F: case 0xFF0E:
-    case 0x061F: case 0x06D4: case 0x0964: case 0x2026:
-      return Break::kSentence;
-    case ',': case ';': case ':': case '(': case ')': case '"': case 0xFF0C: case 0x3001: case 0xFF1B:
-    case 0xFF1A: case 0x060C: case 0x061B: case 0x2014: case 0x2013: case 0x300C: case 0x300D:
-    case 0x201C: case 0x201D: case 0xAB: case 0xBB: case 0xFF08: case 0xFF09:
-      return Break::kClause;
-    default:
-      return Break::kNone;
-  }
-}
-
-// Weak ones stand in prose, too: and/or, 5% of, well - a dash.
-enum class Operator { kNone, kWeak, kStrong };
-
-Operator OperatorOf(UChar32 c) {
-  if (c == '=' || c == '+' || c == '^') return Operator::kStrong;
-  if (c < 0x80) return c > 0 && std::string_view("*/_<>-|%&").find(static_cast<char>(c)) != std::string_view::npos ? Operator::kWeak : Operator::kNone;
-  const bool strong = (c >= 0x2190 && c <= 0x22FF) || c == 0xD7 || c == 0xF7 || c == 0xB1 || (c >= 0x2070 && c <= 0x209F) ||
-                      c == 0xB2 || c == 0xB3;
-  return strong ? Operator::kStrong : Operator::kNone;
-}
-
-// ---- the walk -------------------------------------------------------------------------------------
+// ---- the walk -----------------------------------------------------------------------------------
 
 class Walk {
  public:
@@ -204,12 +42,24 @@ class Walk {
     }
     std::size_t end = at_;
     switch (c) {
-      case '`': case '~': end = CodeEnd(); break;
-      case '$': end = DollarsEnd(); break;
-      case '\\': end = CommandEnd(); break;
-      case '<': end = TagEnd(); break;
-      case '|': end = TokenEnd(); break;
-      default: break;
+      case '`':
+      case '~':
+        end = CodeEnd();
+        break;
+      case '$':
+        end = DollarsEnd();
+        break;
+      case '\\':
+        end = CommandEnd();
+        break;
+      case '<':
+        end = TagEnd();
+        break;
+      case '|':
+        end = TokenEnd();
+        break;
+      default:
+        break;
     }
     if (end == at_) end = ChunkEnd();
     if (end != at_) return SkipTo(end, Break::kClause);
@@ -256,45 +106,48 @@ class Walk {
     if (c == '~') return at_;
     const std::size_t end = ParagraphEnd();
     return EndOr(at_ + length, ticks_[length - 1](at_ + length, end, [&](std::size_t from) {
-      for (std::size_t i = from; i < end; ++i) {
-        if (text_[i] != '`') continue;
-        const std::size_t run = RunLength(i, '`');
-        if (run == length) return i + run;
-        i += run;
-      }
-      return kNever;
-    }));
+                   for (std::size_t i = from; i < end; ++i) {
+                     if (text_[i] != '`') continue;
+                     const std::size_t run = RunLength(i, '`');
+                     if (run == length) return i + run;
+                     i += run;
+                   }
+                   return kNever;
+                 }));
   }
 
   // LaTeX between dollars. `$5 and $10` has none: no dollar there can close.
   std::size_t DollarsEnd() {
     if (text_.substr(at_).starts_with("$$")) {
       return EndOr(at_ + 2, double_dollar_(at_ + 2, text_.size(), [&](std::size_t from) {
-        const std::size_t close = text_.find("$$", from);
-        return close == std::string_view::npos ? kNever : close + 2;
-      }));
+                     const std::size_t close = text_.find("$$", from);
+                     return close == std::string_view::npos ? kNever : close + 2;
+                   }));
     }
     if (at_ + 1 >= text_.size() || IsSpace(text_[at_ + 1])) return at_ + 1;
     const std::size_t end = ParagraphEnd();
     return EndOr(at_ + 1, dollar_(at_ + 1, end, [&](std::size_t from) {
-      for (std::size_t i = from; i < end; ++i) {
-        if (text_[i] == '\\') {
-          ++i;
-        } else if (text_[i] == '$' && i > from && !IsSpace(text_[i - 1]) && (i + 1 >= text_.size() || !IsDigit(text_[i + 1]))) {
-          return i + 1;
-        }
-      }
-      return kNever;
-    }));
+                   for (std::size_t i = from; i < end; ++i) {
+                     if (text_[i] == '\\') {
+                       ++i;
+                     } else if (text_[i] == '$' && i > from && !IsSpace(text_[i - 1]) &&
+                                (i + 1 >= text_.size() || !IsDigit(text_[i + 1]))) {
+                       return i + 1;
+                     }
+                   }
+                   return kNever;
+                 }));
   }
 
-  static std::size_t EndOr(std::size_t otherwise, std::size_t found) { return found == kNever ? otherwise : found; }
+  static std::size_t EndOr(std::size_t otherwise, std::size_t found) {
+    return found == kNever ? otherwise : found;
+  }
 
   std::size_t FindClose(Search& search, std::string_view close) {
     return EndOr(at_ + 2, search(at_ + 2, text_.size(), [&](std::size_t from) {
-      const std::size_t found = text_.find(close, from);
-      return found == std::string_view::npos ? kNever : found + close.size();
-    }));
+                   const std::size_t found = text_.find(close, from);
+                   return found == std::string_view::npos ? kNever : found + close.size();
+                 }));
   }
 
   // A command with its arguments, an environment, \( \) or \[ \].
@@ -302,17 +155,18 @@ class Walk {
     const char next = at_ + 1 < text_.size() ? text_[at_ + 1] : ' ';
     if (next == '(') return FindClose(round_, "\\)");
     if (next == '[') return FindClose(square_, "\\]");
-    if (!IsAsciiLetter(next)) return std::min(at_ + (IsAscii(next) && !IsSpace(next) ? 2 : 1), text_.size());
+    if (!IsAsciiLetter(next))
+      return std::min(at_ + (IsAscii(next) && !IsSpace(next) ? 2 : 1), text_.size());
     if (!pairs_) pairs_ = std::make_unique<Pairs>(text_);
     std::size_t end = at_ + 1;
     while (end < text_.size() && IsAsciiLetter(text_[end])) ++end;
     const std::string_view name = text_.substr(at_ + 1, end - at_ - 1);
     if (name == "begin" && end < text_.size() && text_[end] == '{') {
-      std::string_view environment = text_.substr(end + 1, kLongestName);
+      std::string_view environment = text_.substr(end + 1, Pairs::kLongestName);
       environment = environment.substr(0, environment.find('}'));
       if (environment.ends_with('*')) environment.remove_suffix(1);
       const std::size_t whole = pairs_->End(at_);
-      if (whole != kNever && !IsOneOf(environment, kTextEnvironments)) return whole;
+      if (whole != kNever && !IsTextEnvironment(environment)) return whole;
     }
     while (end < text_.size() && text_[end] == '{') {
       const std::size_t close = pairs_->End(end);
@@ -338,13 +192,17 @@ class Walk {
     while (i < rest.size() && (rest[i] == ' ' || rest[i] == '\t')) ++i;
     const bool inner_space = i > 2 || (i == 2 && rest[1] == ' ');
     const std::size_t name = i;
-    while (i < rest.size() && (IsAsciiLetter(rest[i]) || IsDigit(rest[i]) || rest[i] == '_' || rest[i] == '-')) ++i;
+    while (i < rest.size() &&
+           (IsAsciiLetter(rest[i]) || IsDigit(rest[i]) || rest[i] == '_' || rest[i] == '-'))
+      ++i;
     if (i == name) return at_;
     const std::size_t close = rest.find('>', i);
     if (close == std::string_view::npos) return at_;
     const std::string_view attributes = rest.substr(i, close - i);
     const bool blank = attributes.find_first_not_of(" \t/") == std::string_view::npos;
-    if (!blank && (inner_space || attributes.find('=') == std::string_view::npos || !IsSpace(attributes[0]))) return at_;
+    if (!blank &&
+        (inner_space || attributes.find('=') == std::string_view::npos || !IsSpace(attributes[0])))
+      return at_;
     if (blank && i - name == 1 && text_[at_ + 1] != '/') return at_;  // a<b>c
     return at_ + close + 1;
   }
@@ -353,15 +211,19 @@ class Walk {
   std::size_t TokenEnd() const {
     std::size_t i = at_ + 1;
     bool underscore = false;
-    while (i < text_.size() && (IsAsciiLetter(text_[i]) || text_[i] == '_')) underscore |= text_[i++] == '_';
+    while (i < text_.size() && (IsAsciiLetter(text_[i]) || text_[i] == '_'))
+      underscore |= text_[i++] == '_';
     return underscore && i < text_.size() && text_[i] == '|' ? i + 1 : at_;
   }
 
-  // Behind an address, a path or a name with underscores that begins here; `at_` when there is none.
+  // Behind an address, a path or a name with underscores that begins here; `at_` when there is
+  // none.
   std::size_t ChunkEnd() {
     if (at_ < chunk_end_ || !IsAscii(text_[at_])) return at_;
     std::size_t end = at_;
-    while (end < text_.size() && IsAscii(text_[end]) && !IsSpace(text_[end]) && std::string_view("<`$|\\\"(){}").find(text_[end]) == std::string_view::npos) ++end;
+    while (end < text_.size() && IsAscii(text_[end]) && !IsSpace(text_[end]) &&
+           std::string_view("<`$|\\\"(){}").find(text_[end]) == std::string_view::npos)
+      ++end;
     if (end == at_) return at_;
     chunk_end_ = end;
     return IsAddress(text_.substr(at_, end - at_)) ? end : at_;
@@ -393,7 +255,8 @@ class Walk {
   void WordOrMark() {
     std::size_t next = 0;
     const UChar32 c = At(at_, &next);
-    const Letter letter = IsAscii(text_[at_]) && !IsAsciiLetter(text_[at_]) ? Letter{} : Classify(c);
+    const Letter letter =
+        IsAscii(text_[at_]) && !IsAsciiLetter(text_[at_]) ? Letter{} : Classify(c);
     if (letter.letter) return Word(letter.script, next);
     Note(BreakOf(c));
     before_ = line_start_ ? Operator::kNone : OperatorOf(c);  // lists begin their lines with - * +
@@ -447,9 +310,13 @@ class Walk {
     const bool call = i < text_.size() && text_[i] == '(' && !IsEndingInBrackets(i);
     if (call) return true;
     while (i < text_.size() && text_[i] == ' ') ++i;
-    const bool letter = i + 1 < text_.size() && IsAsciiLetter(text_[i]) && IsAscii(text_[i + 1]) && !IsAsciiLetter(text_[i + 1]);
-    const bool argument = letter || (i < text_.size() && (IsDigit(text_[i]) || std::string_view("(\\$").find(text_[i]) != std::string_view::npos));
-    if ((beside != Operator::kNone || argument) && IsOneOf(word, kFunctions)) return true;
+    const bool letter = i + 1 < text_.size() && IsAsciiLetter(text_[i]) && IsAscii(text_[i + 1]) &&
+                        !IsAsciiLetter(text_[i + 1]);
+    const bool argument =
+        letter ||
+        (i < text_.size() &&
+         (IsDigit(text_[i]) || std::string_view("(\\$").find(text_[i]) != std::string_view::npos));
+    if ((beside != Operator::kNone || argument) && IsFunctionName(word)) return true;
     return beside == Operator::kStrong && letters == 2;
   }
 
@@ -458,7 +325,8 @@ class Walk {
     std::size_t i = open + 1;
     while (i < text_.size() && i - open <= 6 && IsAsciiLetter(text_[i])) ++i;
     const std::size_t letters = i - open - 1;
-    return letters >= 1 && i < text_.size() && text_[i] == ')' && (letters > 1 || text_[open + 1] == 's' || text_[open + 1] == 'e');
+    return letters >= 1 && i < text_.size() && text_[i] == ')' &&
+           (letters > 1 || text_[open + 1] == 's' || text_[open + 1] == 'e');
   }
 
   const std::string_view text_;

@@ -39,7 +39,8 @@ std::vector<std::uint64_t> Units(std::string_view text) {
       continue;
     }
     if (c >= 'A' && c <= 'Z') c += 'a' - 'A';
-    const bool alone = c >= 0x0E00 && u_getIntPropertyValue(c, UCHAR_LINE_BREAK) == U_LB_IDEOGRAPHIC;
+    const bool alone =
+        c >= 0x0E00 && u_getIntPropertyValue(c, UCHAR_LINE_BREAK) == U_LB_IDEOGRAPHIC;
     if (alone) end();
     unit = Mixed(unit, static_cast<std::uint64_t>(c) + 1);
     if (alone) end();
@@ -55,14 +56,16 @@ class RepetitionReward final : public Reward {
     double max_penalty = -1.0;
     void VisitFields(FieldVisitor& visit) {
       visit("ngram", ngram, "n: how many units make one piece", {1, 1000});
-      visit("max_penalty", max_penalty, "the score of a text that says one thing for ever", {-1000.0, 0.0});
+      visit("max_penalty", max_penalty, "the score of a text that says one thing for ever",
+            {-1000.0, 0.0});
     }
   };
   explicit RepetitionReward(const Config& config) : config_(config) {}
   Verdict Score(const Task&, const Completion& completion) const override {
     const double share = RepeatedShare(completion.text, config_.ngram);
     char reason[64];
-    std::snprintf(reason, sizeof reason, "%.0f%% of the %d-grams are repeated", 100 * share, config_.ngram);
+    std::snprintf(reason, sizeof reason, "%.0f%% of the %d-grams are repeated", 100 * share,
+                  config_.ngram);
     return {share > 0 ? share * config_.max_penalty : 0.0, reason};
   }
 

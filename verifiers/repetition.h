@@ -5,9 +5,10 @@
 //
 // "Demystifying long chain-of-thought reasoning" (arXiv 2502.03373), appendix C.2:
 //     (1 - different n-grams / n-grams) * max_penalty, 0 for a text of fewer than n units
-// with n `ngram` 3 and `max_penalty` -1.0, as in TRL. A unit here is what stands between white space, ASCII
-// letters in lower case, and each Chinese character, kana or other letter of a script without spaces; TRL
-// takes token ids, which verifiers do not see. Time n log n in the text. Thread rule: pure functions.
+// with n `ngram` 3 and `max_penalty` -1.0, as in TRL. A unit here is what stands between white
+// space, ASCII letters in lower case, and each Chinese character, kana or other letter of a script
+// without spaces; TRL takes token ids, which verifiers do not see. Time n log n in the text. Thread
+// rule: pure functions.
 #pragma once
 
 #include <string_view>

@@ -73,7 +73,9 @@ Rubric Rubric::Make(const std::vector<Choice>& choices, const RewardRegistry& re
 
 namespace {
 
-Verdict Broken(const std::string& reason) { return {.score = 0.0, .reason = reason, .broken = true}; }
+Verdict Broken(const std::string& reason) {
+  return {.score = 0.0, .reason = reason, .broken = true};
+}
 
 // A score that is no number is a failure of the reward, not a 0.
 Verdict Checked(Verdict verdict) {
@@ -89,13 +91,14 @@ Verdict AskOne(const Reward& reward, const Answered& one) {
   }
 }
 
-// Where a batch reward throws, it is asked again group by group and then one by one, so that only those it
-// breaks on are lost.
+// Where a batch reward throws, it is asked again group by group and then one by one, so that only
+// those it breaks on are lost.
 std::vector<Verdict> AskBatch(const BatchReward& reward, const std::vector<Answered>& answered) {
   try {
     std::vector<Verdict> verdicts = reward.ScoreAll(answered);
     if (verdicts.size() != answered.size()) {
-      throw InternalError("returned " + std::to_string(verdicts.size()) + " verdicts for " + std::to_string(answered.size()) + " completions");
+      throw InternalError("returned " + std::to_string(verdicts.size()) + " verdicts for " +
+                          std::to_string(answered.size()) + " completions");
     }
     for (Verdict& verdict : verdicts) verdict = Checked(std::move(verdict));
     return verdicts;
@@ -103,11 +106,16 @@ std::vector<Verdict> AskBatch(const BatchReward& reward, const std::vector<Answe
     if (answered.size() == 1) return {Broken(error.what())};
   }
   std::vector<Verdict> verdicts;
-  const bool one_group = std::all_of(answered.begin(), answered.end(), [&](const Answered& one) { return one.group == answered[0].group; });
+  const bool one_group = std::all_of(answered.begin(), answered.end(), [&](const Answered& one) {
+    return one.group == answered[0].group;
+  });
   for (std::size_t begin = 0; begin < answered.size();) {
     std::size_t end = begin + 1;
-    while (!one_group && end < answered.size() && answered[end].group == answered[begin].group) ++end;
-    for (Verdict& verdict : AskBatch(reward, {answered.begin() + static_cast<std::ptrdiff_t>(begin), answered.begin() + static_cast<std::ptrdiff_t>(end)})) {
+    while (!one_group && end < answered.size() && answered[end].group == answered[begin].group)
+      ++end;
+    for (Verdict& verdict :
+         AskBatch(reward, {answered.begin() + static_cast<std::ptrdiff_t>(begin),
+                           answered.begin() + static_cast<std::ptrdiff_t>(end)})) {
       verdicts.push_back(std::move(verdict));
     }
     begin = end;
@@ -128,7 +136,8 @@ std::vector<std::vector<NamedScore>> Rubric::ScoreAll(const std::vector<Answered
       for (const Answered& one : answered) verdicts.push_back(AskOne(*item.reward, one));
     }
     for (std::size_t i = 0; i < verdicts.size(); ++i) {
-      scores[i].push_back({item.name, verdicts[i].score, item.weight, std::move(verdicts[i].reason), verdicts[i].broken});
+      scores[i].push_back({item.name, verdicts[i].score, item.weight, std::move(verdicts[i].reason),
+                           verdicts[i].broken});
     }
   }
   return scores;

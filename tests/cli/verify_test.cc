@@ -24,9 +24,11 @@ const std::string kVerify = std::string(COGENT_BINARY_DIR) + "/cogent verify ";
 // A folder of the test's own.
 class Verify : public ::testing::Test {
  protected:
-  Verify() : folder_(std::filesystem::temp_directory_path() /
-                     (std::string("verify_") + ::testing::UnitTest::GetInstance()->current_test_info()->name() +
-                      std::to_string(::getpid()))) {
+  Verify()
+      : folder_(std::filesystem::temp_directory_path() /
+                (std::string("verify_") +
+                 ::testing::UnitTest::GetInstance()->current_test_info()->name() +
+                 std::to_string(::getpid()))) {
     std::filesystem::create_directories(folder_);
   }
   ~Verify() override { std::filesystem::remove_all(folder_); }
@@ -54,11 +56,16 @@ class Verify : public ::testing::Test {
 TEST_F(Verify, FormatAnswersEachLineInOrderWithItsId) {
   std::string text;
   for (int i = 0; i < 500; ++i) {
-    text += Json{{"completion", "<think>a</think><answer>" + std::to_string(i) + "</answer>"}, {"id", i}, {"more", {1, 2}}}.dump() + "\n";
+    text += Json{{"completion", "<think>a</think><answer>" + std::to_string(i) + "</answer>"},
+                 {"id", i},
+                 {"more", {1, 2}}}
+                .dump() +
+            "\n";
   }
   const std::string in = Write("in.jsonl", text);
   for (const char* threads : {"1", "2", "5"}) {
-    const Outcome run = Shell(kVerify + "format --threads " + threads + " --input " + in + " 2>/dev/null");
+    const Outcome run =
+        Shell(kVerify + "format --threads " + threads + " --input " + in + " 2>/dev/null");
     EXPECT_EQ(run.code, 0);
     const auto lines = Lines(run.out);
     ASSERT_EQ(lines.size(), 500u);
@@ -71,15 +78,18 @@ TEST_F(Verify, FormatAnswersEachLineInOrderWithItsId) {
 
 TEST_F(Verify, ReadsStandardInputAndWritesAFile) {
   const std::string out = Path("out.jsonl");
-  const Outcome run = Shell("echo '{\"id\": \"a\", \"completion\": \"no tags\"}' | " + kVerify + "format -i - -o " + out + " 2>&1");
+  const Outcome run = Shell("echo '{\"id\": \"a\", \"completion\": \"no tags\"}' | " + kVerify +
+                            "format -i - -o " + out + " 2>&1");
   EXPECT_EQ(run.code, 0) << run.out;
   EXPECT_EQ(Read(out), "{\"id\":\"a\",\"format_ok\":false,\"answer\":null}\n");
 }
 
 TEST_F(Verify, AMalformedLineIsNamedByNumberAndTheRestGoesOn) {
-  const std::string in = Write("in.jsonl",
-                               "{\"completion\": \"a\"}\nnot json\n\n{\"id\": 4}\n{\"id\": [1], \"completion\": \"a\"}\n"
-                               "[1]\n{\"id\": 7, \"completion\": null}\n\xff\xfe\n{\"completion\": \"\\ud800\"}\n{\"completion\": \"b\"}");
+  const std::string in = Write(
+      "in.jsonl",
+      "{\"completion\": \"a\"}\nnot json\n\n{\"id\": 4}\n{\"id\": [1], \"completion\": \"a\"}\n"
+      "[1]\n{\"id\": 7, \"completion\": null}\n\xff\xfe\n{\"completion\": "
+      "\"\\ud800\"}\n{\"completion\": \"b\"}");
   const Outcome run = Shell(kVerify + "format -i " + in + " 2>/dev/null");
   EXPECT_EQ(run.code, 2);
   const auto lines = Lines(run.out);
@@ -100,7 +110,8 @@ TEST_F(Verify, AMalformedLineIsNamedByNumberAndTheRestGoesOn) {
 
 TEST_F(Verify, AHostileLineNeitherCrashesNorHangs) {
   const std::string deep(1 << 20, '[');
-  std::string text = deep + "\n{\"id\": " + deep + ", \"completion\": \"a\"}\n{\"id\": 1, \"completion\": \"a\", \"x\": " + deep +
+  std::string text = deep + "\n{\"id\": " + deep +
+                     ", \"completion\": \"a\"}\n{\"id\": 1, \"completion\": \"a\", \"x\": " + deep +
                      std::string(1 << 20, ']') + "}\n";
   text += "{\"id\": 2, \"completion\": \"" + std::string(1 << 20, '{') + "\"}\n";
   const Outcome run = Shell(kVerify + "format -i " + Write("in.jsonl", text) + " 2>/dev/null");
@@ -137,21 +148,23 @@ TEST_F(Verify, WhatCannotBeReadOrWrittenIsAMistake) {
 
 TEST_F(Verify, AnswersWhileTheInputStaysOpen) {
   // The answer is read before the input ends.
-  const std::string script = Write("script.sh", "cd " + folder_.string() + "; mkfifo in out\n" + kVerify +
-                                                    "format -i in -o out 2>/dev/null &\n"
-                                                    "exec 3>in 4<out\n"
-                                                    "echo '{\"id\": 1, \"completion\": \"a\"}' >&3\n"
-                                                    "read -t 60 -u 4 first; echo \"$first\"\n");
+  const std::string script =
+      Write("script.sh", "cd " + folder_.string() + "; mkfifo in out\n" + kVerify +
+                             "format -i in -o out 2>/dev/null &\n"
+                             "exec 3>in 4<out\n"
+                             "echo '{\"id\": 1, \"completion\": \"a\"}' >&3\n"
+                             "read -t 60 -u 4 first; echo \"$first\"\n");
   EXPECT_THAT(Shell("timeout 100 bash " + script).out, HasSubstr("\"id\":1"));
 }
 
 TEST_F(Verify, StopsOnASignalWithWhatWasDoneInPlace) {
-  const std::string script = Write("script.sh", "cd " + folder_.string() + "; mkfifo in\n" + kVerify +
-                                                    "format -i in -o out.jsonl 2>err &\n"
-                                                    "exec 3>in\n"
-                                                    "echo '{\"id\": 1, \"completion\": \"a\"}' >&3\n"
-                                                    "until [ -s out.jsonl.part ]; do sleep 0.02; done\n"
-                                                    "kill -TERM $!; wait $!; echo code $?\n");
+  const std::string script =
+      Write("script.sh", "cd " + folder_.string() + "; mkfifo in\n" + kVerify +
+                             "format -i in -o out.jsonl 2>err &\n"
+                             "exec 3>in\n"
+                             "echo '{\"id\": 1, \"completion\": \"a\"}' >&3\n"
+                             "until [ -s out.jsonl.part ]; do sleep 0.02; done\n"
+                             "kill -TERM $!; wait $!; echo code $?\n");
   EXPECT_THAT(Shell("timeout 100 bash " + script).out, HasSubstr("code 130"));
   EXPECT_THAT(Read(Path("err")), HasSubstr("out.jsonl.part"));
   EXPECT_EQ(Lines(Read(Path("out.jsonl.part"))).size(), 1u);
@@ -159,7 +172,8 @@ TEST_F(Verify, StopsOnASignalWithWhatWasDoneInPlace) {
 
 TEST_F(Verify, LanguageAnswersWithTheFraction) {
   const std::string in = Write("in.jsonl",
-                               "{\"id\": 1, \"text\": \"So the rest is 等于\", \"target\": \"en\"}\n{\"id\": 2, \"completion\": \"Ja, das stimmt\"}\n"
+                               "{\"id\": 1, \"text\": \"So the rest is 等于\", \"target\": "
+                               "\"en\"}\n{\"id\": 2, \"completion\": \"Ja, das stimmt\"}\n"
                                "{\"id\": 3, \"text\": \"a\", \"target\": \"xx\"}\n");
   const Outcome run = Shell(kVerify + "language --target de -i " + in + " 2>/dev/null");
   EXPECT_EQ(run.code, 2);
@@ -169,22 +183,33 @@ TEST_F(Verify, LanguageAnswersWithTheFraction) {
   EXPECT_EQ(lines[1], (Json{{"id", 2}, {"fraction", 1.0}}));
   EXPECT_THAT(lines[2]["error"].get<std::string>(), HasSubstr("'target' is 'xx'"));
   EXPECT_EQ(Shell(kVerify + "language --target english -i " + in + " 2>/dev/null").code, 2);
-  EXPECT_EQ(Shell(kVerify + "language -i " + in + " 2>/dev/null").code, 2);  // line 2 has no target then
+  EXPECT_EQ(Shell(kVerify + "language -i " + in + " 2>/dev/null").code,
+            2);  // line 2 has no target then
 }
 
 // Lines as a run writes them.
 std::string Samples() {
   std::string text;
-  for (const char* completion : {"<think>a</think><answer>7</answer>", "Well. <think>a</think><answer>7</answer>", "7"}) {
-    text += Json{{"step", 1}, {"task", "3 + 4?"}, {"answer", "7"}, {"completion", completion}, {"rewards", {{"format", 1.0}, {"accuracy", 1.0}}},
-                 {"length", 9}, {"status", "done"}, {"advantage", nullptr}}.dump() + "\n";
+  for (const char* completion :
+       {"<think>a</think><answer>7</answer>", "Well. <think>a</think><answer>7</answer>", "7"}) {
+    text += Json{{"step", 1},
+                 {"task", "3 + 4?"},
+                 {"answer", "7"},
+                 {"completion", completion},
+                 {"rewards", {{"format", 1.0}, {"accuracy", 1.0}}},
+                 {"length", 9},
+                 {"status", "done"},
+                 {"advantage", nullptr}}
+                .dump() +
+            "\n";
   }
   return text;
 }
 
 TEST_F(Verify, AuditReportsWhereTwoVerifiersDisagree) {
   const std::string in = Write("samples.jsonl", Samples()), out = Path("apart.jsonl");
-  const Outcome run = Shell(kVerify + "audit format '{name: format, lenient: true}' -i " + in + " -o " + out + " 2>/dev/null");
+  const Outcome run = Shell(kVerify + "audit format '{name: format, lenient: true}' -i " + in +
+                            " -o " + out + " 2>/dev/null");
   EXPECT_EQ(run.code, 0);
   EXPECT_THAT(run.out, HasSubstr("3 completions compared"));
   EXPECT_THAT(run.out, HasSubstr("Where they disagree (1 of 1)\nline 2: A 0 (not <think>"));
@@ -197,8 +222,13 @@ TEST_F(Verify, AuditReportsWhereTwoVerifiersDisagree) {
 
 TEST_F(Verify, AuditHoldsARewardAgainstWhatTheLinesHold) {
   const std::string in = Write("samples.jsonl", Samples());
-  EXPECT_THAT(Shell(kVerify + "audit field:rewards.format format --show 1 -i " + in + " 2>/dev/null").out, HasSubstr("Where they disagree (1 of 2)"));
-  EXPECT_THAT(Shell(kVerify + "audit field:rewards.format format --tolerance 1 -i " + in + " 2>/dev/null").out, testing::Not(HasSubstr("disagree")));
+  EXPECT_THAT(
+      Shell(kVerify + "audit field:rewards.format format --show 1 -i " + in + " 2>/dev/null").out,
+      HasSubstr("Where they disagree (1 of 2)"));
+  EXPECT_THAT(
+      Shell(kVerify + "audit field:rewards.format format --tolerance 1 -i " + in + " 2>/dev/null")
+          .out,
+      testing::Not(HasSubstr("disagree")));
   const Outcome missing = Shell(kVerify + "audit field:rewards.formt format -i " + in + " 2>&1");
   EXPECT_EQ(missing.code, 2);
   EXPECT_THAT(missing.out, HasSubstr("line 1: 'rewards.formt' is missing"));
@@ -207,7 +237,9 @@ TEST_F(Verify, AuditHoldsARewardAgainstWhatTheLinesHold) {
 TEST_F(Verify, AuditOnAnyNumberOfThreadsSaysTheSame) {
   std::string text;
   for (int i = 0; i < 100; ++i) text += Samples();
-  const std::string in = Write("samples.jsonl", text), command = kVerify + "audit tag_count exact -i " + in + " 2>/dev/null --threads ";
+  const std::string in = Write("samples.jsonl", text),
+                    command =
+                        kVerify + "audit tag_count exact -i " + in + " 2>/dev/null --threads ";
   EXPECT_EQ(Shell(command + "1").out, Shell(command + "4").out);
 }
 
@@ -226,7 +258,8 @@ TEST_F(Verify, ASideThatIsNoneIsAMistakeWithItsPlace) {
 }
 
 TEST_F(Verify, DoesNotLoadLibTorch) {
-  const Outcome run = Shell("echo '{\"completion\": \"a\"}' | LD_DEBUG=libs " + kVerify + "format 2>&1");
+  const Outcome run =
+      Shell("echo '{\"completion\": \"a\"}' | LD_DEBUG=libs " + kVerify + "format 2>&1");
   EXPECT_THAT(run.out, HasSubstr("libcogent.so"));
   EXPECT_THAT(run.out, Not(HasSubstr("libtorch")));
 }

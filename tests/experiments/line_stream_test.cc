@@ -152,7 +152,8 @@ TEST(ForEachChunk, ThrowsOnWhatTheWorkOrTheDeliveryThrew) {
 }
 
 TEST(ResultFile, HasItsNameOnlyWhenItIsWhole) {
-  const auto folder = std::filesystem::temp_directory_path() / ("line_stream_" + std::to_string(::getpid()));
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("line_stream_" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
   const std::string path = folder / "out.jsonl";
   std::ofstream(path) << "old";

@@ -1,4 +1,5 @@
-// Runs a fuzzer's function over the files of folders, each once: the corpus as a test, without clang.
+// Runs a fuzzer's function over the files of folders, each once: the corpus as a test, without
+// clang.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -15,7 +16,8 @@ int main(int argc, char** argv) {
     for (const auto& entry : std::filesystem::directory_iterator(argv[i])) {
       std::ifstream file(entry.path(), std::ios::binary);
       const std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};
-      std::fprintf(stderr, "%s\n", entry.path().c_str());  // the last one named is the one that failed
+      std::fprintf(stderr, "%s\n",
+                   entry.path().c_str());  // the last one named is the one that failed
       LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
       ++count;
     }

@@ -170,4 +170,5 @@ def main():
     print(len(lines), "cases")
 
 
-main()
+if __name__ == "__main__":
+    main()

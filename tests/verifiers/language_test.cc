@@ -33,8 +33,10 @@ Outcome RunCases(const std::string& name) {
   Outcome outcome;
   for (std::string line; std::getline(file, line); ++outcome.cases) {
     const auto json = nlohmann::json::parse(line);
-    const double fraction = LanguageFraction(json["text"].get<std::string>(), json["target"].get<std::string>());
-    const double low = json["expected_fraction_range"][0], high = json["expected_fraction_range"][1];
+    const double fraction =
+        LanguageFraction(json["text"].get<std::string>(), json["target"].get<std::string>());
+    const double low = json["expected_fraction_range"][0],
+                 high = json["expected_fraction_range"][1];
     if (fraction < low - 1e-9 || fraction > high + 1e-9) outcome.outside.insert(json["id"]);
   }
   return outcome;
@@ -59,25 +61,32 @@ std::vector<std::string> Words(const std::string& text) {
 }
 
 TEST(Prose, TakesFormulasCodeTagsAddressesAndFileNamesOut) {
-  EXPECT_THAT(Words("So $x = 2 \\text{ apples}$, as \\(y\\) and \\[z\\] and $$w$$ say."), ElementsAre("So", "as", "and", "and", "say"));
-  EXPECT_THAT(Words("a\\begin{align}if x\\end{align}b \\textbf{no}c \\frac{one}{two}"), ElementsAre("a", "b", "c"));
-  EXPECT_THAT(Words("run `the code` or\n```python\nprint(all)\n```\nnot"), ElementsAre("run", "or", "not"));
-  EXPECT_THAT(Words("<think>one</think> <a href=\"x\">two</a> <|im_end|> |special_token| three"), ElementsAre("one", "two", "three"));
-  EXPECT_THAT(Words("see https://a.org/b?c=d or www.x.org, mail a.b@c.org, open dir/file.txt and my_name"),
-              ElementsAre("see", "or", "mail", "open", "and"));
+  EXPECT_THAT(Words("So $x = 2 \\text{ apples}$, as \\(y\\) and \\[z\\] and $$w$$ say."),
+              ElementsAre("So", "as", "and", "and", "say"));
+  EXPECT_THAT(Words("a\\begin{align}if x\\end{align}b \\textbf{no}c \\frac{one}{two}"),
+              ElementsAre("a", "b", "c"));
+  EXPECT_THAT(Words("run `the code` or\n```python\nprint(all)\n```\nnot"),
+              ElementsAre("run", "or", "not"));
+  EXPECT_THAT(Words("<think>one</think> <a href=\"x\">two</a> <|im_end|> |special_token| three"),
+              ElementsAre("one", "two", "three"));
+  EXPECT_THAT(
+      Words("see https://a.org/b?c=d or www.x.org, mail a.b@c.org, open dir/file.txt and my_name"),
+      ElementsAre("see", "or", "mail", "open", "and"));
   EXPECT_THAT(Words("sin x = 3, 5cm, 2nd, f(x) + AB = CD"), ElementsAre("x"));
 }
 
 TEST(Prose, KeepsWhatOnlyLooksLikeThem) {
   EXPECT_THAT(Words("It costs $5 or $10 more"), ElementsAre("It", "costs", "or", "more"));
   EXPECT_THAT(Words("if x < why and z > it"), ElementsAre("if", "x", "why", "and", "it"));
-  EXPECT_THAT(Words("the number(s) of him/her, a ` mark"), ElementsAre("the", "number", "s", "of", "him", "her", "a", "mark"));
+  EXPECT_THAT(Words("the number(s) of him/her, a ` mark"),
+              ElementsAre("the", "number", "s", "of", "him", "her", "a", "mark"));
   EXPECT_THAT(Words("- We\n* go\n> on"), ElementsAre("We", "go", "on"));
   EXPECT_THAT(Words("\\begin{itemize}\\item one \\end{itemize} two"), ElementsAre("one", "two"));
 }
 
 TEST(Prose, AWordKeepsItsMarksAndApostrophesAndIsOfOneScript) {
-  EXPECT_THAT(Words("l'eau don\u2019t e\u0301te\u0301 'quoted'"), ElementsAre("l'eau", "don\u2019t", "e\u0301te\u0301", "quoted"));
+  EXPECT_THAT(Words("l'eau don\u2019t e\u0301te\u0301 'quoted'"),
+              ElementsAre("l'eau", "don\u2019t", "e\u0301te\u0301", "quoted"));
   EXPECT_THAT(Words("用Python写"), ElementsAre("用", "Python", "写"));
   EXPECT_THAT(Words("\xff\xfe word \xc3"), ElementsAre("word"));
 }
@@ -110,7 +119,7 @@ TEST(Language, RefusesATargetThatIsNotToldApart) {
   EXPECT_THROW(LanguageFraction("a word", "xx"), InternalError);
 }
 
-// ---- properties -----------------------------------------------------------------------------------
+// ---- properties ---------------------------------------------------------------------------------
 
 RC_GTEST_PROP(LanguageProperty, AnyBytesGiveAShare, ()) {
   const auto text = *rc::gen::container<std::string>(rc::gen::arbitrary<char>());
@@ -123,13 +132,15 @@ RC_GTEST_PROP(LanguageProperty, AnyBytesGiveAShare, ()) {
 // Pieces that open and close things, in any order and number.
 rc::Gen<std::string> Pieces() {
   const auto piece = rc::gen::element<std::string>(
-      "$", "$$", "\\(", "\\)", "\\[", "\\]", "{", "}", "\\begin{a}", "\\end{a}", "\\text{", "`", "```", "~~~", "<", ">", "<think>",
-      "<|", "|>", "|a_b|", "the ", "用", "か", "\n", "\n\n", "_", "a", "1", ".", "\xff", "'", "\u0301");
-  return rc::gen::map(rc::gen::container<std::vector<std::string>>(piece), [](const std::vector<std::string>& all) {
-    std::string text;
-    for (const std::string& one : all) text += one;
-    return text;
-  });
+      "$", "$$", "\\(", "\\)", "\\[", "\\]", "{", "}", "\\begin{a}", "\\end{a}", "\\text{", "`",
+      "```", "~~~", "<", ">", "<think>", "<|", "|>", "|a_b|", "the ", "用", "か", "\n", "\n\n", "_",
+      "a", "1", ".", "\xff", "'", "\u0301");
+  return rc::gen::map(rc::gen::container<std::vector<std::string>>(piece),
+                      [](const std::vector<std::string>& all) {
+                        std::string text;
+                        for (const std::string& one : all) text += one;
+                        return text;
+                      });
 }
 
 RC_GTEST_PROP(LanguageProperty, WordsLieInTheTextOneBehindTheOther, ()) {
@@ -144,10 +155,12 @@ RC_GTEST_PROP(LanguageProperty, WordsLieInTheTextOneBehindTheOther, ()) {
 }
 
 RC_GTEST_PROP(LanguageProperty, AFormulaBetweenSentencesChangesNothing, ()) {
-  const std::vector<std::string> sentences = {"The answer is an even number.", "Daraus folgt, dass es keine Lösung gibt.",
+  const std::vector<std::string> sentences = {"The answer is an even number.",
+                                              "Daraus folgt, dass es keine Lösung gibt.",
                                               "首先我们列出条件。", "Теперь проверим ответ."};
   std::string plain, with;
-  for (const std::string& sentence : *rc::gen::container<std::vector<std::string>>(rc::gen::elementOf(sentences))) {
+  for (const std::string& sentence :
+       *rc::gen::container<std::vector<std::string>>(rc::gen::elementOf(sentences))) {
     plain += sentence + "\n";
     with += sentence + "\n$x^2 \\text{ if it is}$\n";
   }
@@ -156,14 +169,16 @@ RC_GTEST_PROP(LanguageProperty, AFormulaBetweenSentencesChangesNothing, ()) {
 
 // Costs grow with the text and not with its square: each of these takes minutes otherwise.
 TEST(Language, OpenBracketsOfAnyKindCostNoMoreThanOtherText) {
-  for (const std::string open : {"$a ", "$$", "\\(", "\\[ ", "\\begin{a}", "\\end{a", "\\text{", "{", "`", "``a", "<", "<|", "|a", "_a", "a@", "\\", "'a", "a b\n", "用,", "か"}) {
+  for (const std::string open :
+       {"$a ", "$$", "\\(", "\\[ ", "\\begin{a}", "\\end{a", "\\text{", "{",     "`",   "``a",
+        "<",   "<|", "|a",  "_a",   "a@",         "\\",      "'a",      "a b\n", "用,", "か"}) {
     std::string text;
     while (text.size() < 1 << 18) text += open;
     CountLanguages(text);
   }
 }
 
-// ---- the reward -----------------------------------------------------------------------------------
+// ---- the reward ---------------------------------------------------------------------------------
 
 std::unique_ptr<Reward> Make(const std::string& settings) {
   Problems problems;
@@ -176,8 +191,8 @@ double Score(const std::string& settings, const Task& task, const std::string& t
   return Make(settings)->Score(task, {text, 1, false}).score;
 }
 
-// 1 * accuracy + 0.2 * language. The reasoning of this example holds no word: what it is worth then is
-// `no_words`, 0 as a rule, 1 here.
+// 1 * accuracy + 0.2 * language. The reasoning of this example holds no word: what it is worth then
+// is `no_words`, 0 as a rule, 1 here.
 TEST(LanguageReward, PaysTheWorkedExampleAsItIsWorkedByHand) {
   const Task task{"What is 2 + 3 * 4?", "14", {}};
   const auto total = [&](const std::string& settings, const std::string& text) {
@@ -189,7 +204,8 @@ TEST(LanguageReward, PaysTheWorkedExampleAsItIsWorkedByHand) {
   EXPECT_NEAR(total("{no_words: 1}", o2), 1.2, 1e-12);
   EXPECT_NEAR(total("{}", o1), 0.0, 1e-12);
   EXPECT_NEAR(total("{}", o2), 1.0, 1e-12);
-  const std::string in_words = "<think>First multiply: 3 * 4 = 12, then add two</think> <answer>14</answer>";
+  const std::string in_words =
+      "<think>First multiply: 3 * 4 = 12, then add two</think> <answer>14</answer>";
   EXPECT_NEAR(total("{}", in_words), 1.2, 1e-12);
 }
 
