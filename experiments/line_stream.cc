@@ -12,6 +12,7 @@
 #include <exception>
 #include <map>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "core/error.h"
@@ -106,7 +107,10 @@ class Pipeline {
 
   void Run() {
     std::vector<std::thread> threads;
-    for (int i = 1; i < options_.threads; ++i) threads.emplace_back([this] { Loop(); });
+    try {
+      for (int i = 1; i < options_.threads; ++i) threads.emplace_back([this] { Loop(); });
+    } catch (const std::system_error&) {  // the machine gives no more of them: those there are do
+    }
     Loop();
     for (std::thread& thread : threads) thread.join();
     if (failure_) std::rethrow_exception(failure_);

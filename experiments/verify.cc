@@ -39,8 +39,8 @@ LineVerifier LanguageVerifier(const Command& command) {
                       " is wanted, or --target for all lines");
     if (LanguageIndex(target) == kLanguages.size())
       throw DataError("'target' is '" + target + "'; one of " + LanguageList() + " is wanted");
-    const auto text = line.FindText("text");
-    return {{"fraction", LanguageFraction(text ? *text : line.Text("completion"), target)}};
+    const auto completion = line.FindText("text") ? std::nullopt : line.FindText("completion");
+    return {{"fraction", LanguageFraction(completion ? *completion : line.Text("text"), target)}};
   }};
 }
 

@@ -83,26 +83,25 @@ Side ReadSide(const std::string& text, const RewardRegistry& registry) {
 
 // ---- lines --------------------------------------------------------------------------------------
 
-std::string FirstOf(const LineObject& line, std::initializer_list<const char*> fields) {
+std::optional<std::string> FirstOf(const LineObject& line,
+                                   std::initializer_list<const char*> fields) {
   for (const char* field : fields) {
-    if (auto text = line.FindText(field)) return *std::move(text);
+    if (auto text = line.FindText(field)) return text;
   }
-  return {};
+  return std::nullopt;
 }
 
 Stored Store(const LineObject& line, std::int64_t number, const Side (&sides)[2]) {
   Stored stored{number, IdOrNumber(line, number), {}, {}, line.FindNumber("rewards.accuracy"), {}};
-  bool has_text = false;
-  for (const char* field : {"completion", "prediction", "text"})
-    has_text |= line.FindText(field).has_value();
-  if (!has_text)
+  auto text = FirstOf(line, {"completion", "prediction", "text"});
+  if (!text)
     throw DataError("'completion' is missing (or 'prediction', or 'text'); a text is wanted");
-  stored.completion.text = FirstOf(line, {"completion", "prediction", "text"});
+  stored.completion.text = *std::move(text);
   stored.completion.tokens =
       static_cast<int>(std::clamp(line.FindNumber("length").value_or(0.0), 0.0, 1e9));
-  stored.completion.truncated = FirstOf(line, {"status"}) == "truncated";
-  stored.task.prompt = FirstOf(line, {"task", "prompt"});
-  stored.task.answer = FirstOf(line, {"answer", "gold"});
+  stored.completion.truncated = line.FindText("status") == "truncated";
+  stored.task.prompt = FirstOf(line, {"task", "prompt"}).value_or("");
+  stored.task.answer = FirstOf(line, {"answer", "gold"}).value_or("");
   if (auto target = line.FindText("target")) stored.task.facts["language"] = *std::move(target);
   for (int place = 0; place < 2; ++place) {
     if (!sides[place].path) continue;
@@ -207,8 +206,7 @@ class Audit {
     ForEachLine(chunk, outcome, [&](const LineObject& line, std::int64_t number) {
       lines.push_back(Store(line, number, sides_));
     });
-    outcome.out
-        .clear();  // the output holds what was compared; the others are named on standard error
+    outcome.out.clear();  // the output holds disagreements alone
     const auto a = sides_[0].Ask(lines, 0), b = sides_[1].Ask(lines, 1);
     Tally tally;
     std::vector<std::string> apart;
@@ -250,6 +248,8 @@ class Audit {
 int RunAudit(const Parts& parts, const Command& command) {
   if (command.Get("output") == "-")
     throw ConfigError("--output -: the report goes to standard output; give a file for the lines");
+  if (command.arguments.size() != 2)
+    throw ConfigError("a side is empty; write a reward or field:PATH");
   Audit audit(parts, command);
   const int code = RunLines(command, command.Get("output"), 32,
                             [&](const LineChunk& chunk) { return audit.Compare(chunk); });

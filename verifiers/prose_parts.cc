@@ -81,11 +81,12 @@ bool IsAddress(std::string_view chunk) {
   if (chunk.starts_with("./") || chunk.starts_with("../") || chunk.starts_with("~/")) return true;
   if (chunk.size() > 1 && chunk[0] == '/' && chunk.find('/', 1) != std::string_view::npos)
     return true;
+  const std::size_t last_dot = chunk.rfind('.');
   for (std::size_t i = 0; i < chunk.size(); ++i) {
     const bool inside = i > 0 && i + 1 < chunk.size();
     if (chunk[i] == '_' && inside && IsWordByte(chunk[i - 1]) && IsWordByte(chunk[i + 1]))
       return true;
-    if (chunk[i] == '@' && i > 0 && chunk.find('.', i) != std::string_view::npos) return true;
+    if (chunk[i] == '@' && i > 0 && last_dot != std::string_view::npos && last_dot > i) return true;
   }
   return IsOneOf(Ending(chunk), kFileEndings) ||
          IsOneOf(Ending(chunk.substr(0, chunk.find('/'))), kDomains);
@@ -170,8 +171,9 @@ Pairs::Pairs(std::string_view text) {
     const std::string_view rest = text.substr(i + 1);
     if (rest.starts_with("begin{")) environments.push_back(i);
     if (rest.starts_with("end{"))
-      Close(environments,
-            i + 1 + std::min(rest.substr(0, kLongestName).find('}'), rest.size() - 1) + 1);
+      Close(environments, i + 2 +
+                              std::min<std::size_t>({rest.substr(0, kLongestName).find('}'),
+                                                     kLongestName, rest.size() - 1}));
     // What is escaped opens and closes nothing.
     if (rest.starts_with("{") || rest.starts_with("}") || rest.starts_with("\\")) ++i;
   }

@@ -91,6 +91,11 @@ TEST(Prose, AWordKeepsItsMarksAndApostrophesAndIsOfOneScript) {
   EXPECT_THAT(Words("\xff\xfe word \xc3"), ElementsAre("word"));
 }
 
+TEST(Prose, AnEnvironmentThatIsNotWrittenToTheEndTakesNoMoreThanItself) {
+  EXPECT_THAT(Words("\\begin{align}if\\end{" + std::string(60, 'x') + " these words stay"),
+              ElementsAre(std::string(23, 'x'), "these", "words", "stay"));
+}
+
 TEST(Language, GoesByWordsWithinAScript) {
   EXPECT_EQ(MainLanguage("What is the sum of these numbers?"), "en");
   EXPECT_EQ(MainLanguage("¿Cuál es la suma de estos números?"), "es");
