@@ -18,7 +18,7 @@ constexpr int kMost = LanguageModel::kMost;
 constexpr int kSymbols = 64;              // 0: the end of a word, 63: a letter of no language here
 constexpr std::size_t kLongestWord = 40;  // letters
 constexpr double kUnit = 256.0;           // of a nat
-constexpr double kOtherLetter = 2.8,
+constexpr double kOtherLetter = 2.7,
                  kOtherWord = 3.0;  // nats that a word of no language here costs
 constexpr double kKnownShare = 0.5;
 

@@ -68,7 +68,23 @@ seen didn't don't doesn't isn't can't won't I'm I'll I've you you're we'll let's
 what's am yes wait okay hmm thus hence therefore maybe perhaps actually though although whether
 unless within equals equal zero seven eight nine ten eleven twelve twenty thirty hundred thousand
 half third quarter remainder solution equation value result sum product step check correct wrong
-total)"},
+total energy kinetic potential force mass acceleration velocity gravity electric magnetic current
+voltage resistance charge electron proton neutron nucleus atom molecule ion reaction chemical
+physical biology chemistry physics cell membrane protein enzyme photosynthesis respiration
+mitochondria organism species evolution genetic bacteria virus temperature pressure volume density
+concentration solution mixture compound element metal acid base oxygen hydrogen carbon nitrogen
+configuration structure property function derivative integral limit sequence series convergence
+matrix vector determinant eigenvalue polynomial coefficient root factor prime divisor multiple
+fraction decimal percentage ratio proportion average mean median variance distribution probability
+random sample event independent conditional hypothesis theorem lemma proof corollary induction
+contradiction set subset union intersection graph vertex edge path tree algorithm complexity
+memory program variable loop array string output input compiler circle radius diameter angle
+triangle square rectangle polygon perimeter area surface sphere cylinder cone plane line point
+slope economy market price demand supply cost profit interest rate government history century war
+nation culture language literature question answer evidence argument conclusion definition
+assumption approach method strategy calculation estimate approximation therefore moreover
+furthermore nevertheless consequently otherwise meanwhile specifically essentially basically
+obviously)"},
       {"es", R"(
 Supongamos que cada jugador saca una carta y que gana la más alta. Entonces el primero gana
 siempre que la suya sea mayor que las otras dos. A ver, voy a pensarlo de nuevo. Queremos saber de
@@ -123,7 +139,22 @@ cuya del ello aquel aquella quizá tampoco cualquier ambos ningún alguna alguno
 correcto cierto falso igual número números ecuación resultado suma resta producto respuesta
 solución paso problema valor cero cinco seis siete ocho nueve diez once doce veinte cien mil mitad
 resto primero segundo segunda tercero verdad vamos tenemos queda puedo hago debo necesito necesita
-comprobar escribir calcular)"},
+comprobar escribir calcular energía cinética potencial fuerza masa aceleración velocidad gravedad
+eléctrico eléctrica magnético corriente voltaje resistencia carga electrón protón neutrón núcleo
+átomo molécula ion reacción químico química físico física biología célula membrana proteína enzima
+fotosíntesis respiración mitocondrias organismo especie evolución genético bacteria virus
+temperatura presión volumen densidad concentración disolución mezcla compuesto elemento metal
+ácido oxígeno hidrógeno carbono nitrógeno configuración estructura propiedad función derivada
+integral límite sucesión serie convergencia matriz vector determinante polinomio coeficiente raíz
+factor primo divisor múltiplo fracción decimal porcentaje razón proporción promedio media mediana
+varianza distribución probabilidad aleatorio muestra suceso independiente hipótesis teorema lema
+demostración corolario inducción contradicción conjunto unión intersección grafo vértice arista
+camino árbol algoritmo complejidad memoria programa variable bucle cadena salida entrada círculo
+circunferencia radio diámetro ángulo triángulo cuadrado rectángulo polígono perímetro área
+superficie esfera cilindro cono plano recta punto pendiente economía mercado precio demanda oferta
+coste ganancia interés tasa historia siglo guerra nación cultura lengua literatura pregunta prueba
+argumento conclusión definición suposición método estrategia cálculo estimación aproximación
+asimismo consiguiente obviamente)"},
       {"fr", R"(
 Supposons que chaque joueur tire une carte et que la plus haute gagne. Alors le premier gagne dès
 que la sienne est plus grande que les deux autres. Voyons, je vais y réfléchir encore une fois. On
@@ -179,7 +210,21 @@ sept huit neuf dix onze douze vingt cent mille zéro moitié reste nombre nombre
 somme produit réponse solution étape problème valeur vrai faux juste égal égale vérifier écrire
 calculer trouver obtient obtenir devient savons pouvons devons avons commençons l'on qu'on qu'elle
 s'il d'où n'a n'y l'un l'autre eux aucune aucun certains quelque chose fois façon partie exemple
-cas ligne mot maison monde)"},
+cas ligne mot maison monde énergie cinétique potentielle force masse accélération vitesse gravité
+électrique magnétique courant tension résistance charge électron proton neutron noyau atome
+molécule ion réaction chimique chimie physique biologie cellule membrane protéine enzyme
+photosynthèse respiration mitochondries organisme espèce évolution génétique bactérie virus
+température pression volume densité concentration mélange composé élément métal acide oxygène
+hydrogène carbone azote configuration électronique structure propriété fonction dérivée intégrale
+limite suite série convergence matrice vecteur déterminant polynôme coefficient racine facteur
+premier diviseur multiple fraction décimal pourcentage rapport proportion moyenne médiane variance
+répartition probabilité aléatoire échantillon événement indépendant hypothèse théorème lemme
+démonstration corollaire récurrence contradiction ensemble union intersection graphe sommet arête
+chemin arbre algorithme complexité mémoire programme variable boucle chaîne sortie entrée cercle
+rayon diamètre angle triangle carré rectangle polygone périmètre aire surface sphère cylindre cône
+plan droite point pente économie marché prix demande offre coût bénéfice intérêt taux histoire
+siècle guerre nation culture langue littérature question preuve argument conclusion définition
+supposition méthode stratégie calcul estimation approximation divisible soit ailleurs évidemment)"},
       {"pt", R"(
 Vamos supor que cada jogador tira uma carta e que ganha a mais alta. Então o primeiro ganha sempre
 que a dele seja maior do que as outras duas. Bem, vou pensar nisso de novo. Queremos saber de
@@ -235,7 +280,22 @@ produto resposta solução passo problema valor verdade certo errado falso igual
 talvez verificar escrever calcular encontrar obtemos obtenho temos sabemos podemos devemos
 precisamos precisa ambos tanto quanto mundo casa dia ano anos vez vezes coisa pessoas tempo vida
 parte forma maneira exemplo caso bom boa grande maior menor melhor novo nova mesma própria lá aqui
-ali daquele neste nesta nesse nessa disso disto)"},
+ali daquele neste nesta nesse nessa disso disto energia cinética potencial força massa aceleração
+velocidade gravidade elétrico elétrica magnético corrente tensão resistência carga elétron próton
+nêutron núcleo átomo molécula íon reação químico química físico física biologia célula membrana
+proteína enzima fotossíntese respiração mitocôndrias organismo espécie evolução genético bactéria
+vírus temperatura pressão volume densidade concentração mistura composto elemento metal ácido
+oxigênio hidrogênio carbono nitrogênio configuração eletrônica estrutura propriedade função
+derivada integral limite sequência série convergência matriz vetor determinante polinômio
+coeficiente raiz fator primo divisor múltiplo fração decimal porcentagem razão proporção média
+mediana variância distribuição probabilidade aleatório amostra evento independente hipótese
+teorema lema demonstração corolário indução contradição conjunto união interseção grafo vértice
+aresta caminho árvore algoritmo complexidade memória programa variável laço cadeia saída entrada
+círculo circunferência raio diâmetro ângulo triângulo quadrado retângulo polígono perímetro área
+superfície esfera cilindro cone plano reta ponto inclinação economia mercado preço demanda oferta
+custo lucro juros taxa história século guerra nação cultura língua literatura pergunta prova
+argumento conclusão definição suposição método estratégia cálculo estimativa aproximação contamos
+conta contar novamente obviamente consequentemente)"},
       {"de", R"(
 Angenommen, jeder Spieler zieht eine Karte, und die höchste gewinnt. Dann siegt der erste immer,
 wenn seine größer ist als die beiden anderen. Hm, darüber denke ich noch einmal nach. Wir wollen
@@ -295,7 +355,22 @@ hätte könnte gibt geht macht machen sagen sehen kommt kommen bleibt bleiben he
 erhalten erhält bekommen prüfen rechnen schreiben finden zeigen einsetzen moment warte ja nein
 vielleicht genau zweite zweiten dritte erste ersten letzte letzten andere anderen mal seit während
 zwischen ohne außer bereits etwa zeit jahr jahre tag mann frau kind haus welt leben teil hand
-leute stadt weg groß klein gut neu alt lang daraus davon)"},
+leute stadt weg groß klein gut neu alt lang daraus davon Energie kinetische Kraft Masse
+Beschleunigung Geschwindigkeit Schwerkraft elektrisch magnetisch Strom Spannung Widerstand Ladung
+Elektron Proton Neutron Kern Atom Molekül Ion Reaktion chemisch physikalisch Biologie Chemie
+Physik Zelle Membran Protein Enzym Photosynthese Atmung Mitochondrien Lebewesen Art Evolution
+genetisch Bakterien Virus Temperatur Druck Volumen Dichte Konzentration Mischung Verbindung
+Element Metall Säure Sauerstoff Wasserstoff Kohlenstoff Stickstoff Elektronenkonfiguration Aufbau
+Eigenschaft Funktion Ableitung Integral Grenzwert Folge Reihe Konvergenz Matrix Vektor
+Determinante Eigenwert Polynom Koeffizient Wurzel Faktor Primzahl Teiler Vielfaches Bruch
+Dezimalzahl Prozent Verhältnis Anteil Durchschnitt Mittelwert Median Varianz Verteilung
+Wahrscheinlichkeit zufällig Stichprobe Ereignis unabhängig Hypothese Satz Lemma Beweis Korollar
+Induktion Widerspruch Menge Vereinigung Schnittmenge Graph Knoten Kante Pfad Baum Algorithmus
+Komplexität Speicher Programm Variable Schleife Zeichenkette Ausgabe Eingabe Kreis Radius
+Durchmesser Winkel Dreieck Quadrat Rechteck Vieleck Umfang Fläche Oberfläche Kugel Zylinder Kegel
+Ebene Gerade Punkt Steigung Wirtschaft Markt Preis Nachfrage Angebot Kosten Gewinn Zins Regierung
+Geschichte Jahrhundert Krieg Kultur Sprache Literatur Frage Beleg Argument Schluss Definition
+Annahme Verfahren Vorgehen Rechnung Schätzung Näherung außerdem offensichtlich)"},
       {"it", R"(
 Supponiamo che ogni giocatore peschi una carta e che vinca la più alta. Allora il primo vince ogni
 volta che la sua è maggiore delle altre due. Vediamo, ci penso ancora un momento. Vogliamo sapere
