@@ -12,6 +12,7 @@ struct Episode {
   std::unique_ptr<Env> env;
   std::vector<Message> messages;
   Trajectory* trajectory = nullptr;
+  int group = 0;  // its task's place in the list
   Rng draws{0};
   Verdict verdict;
   std::vector<NamedScore> measures;
@@ -50,6 +51,7 @@ void TakeStep(Episode& episode, Turn turn, int max_turns) {
   } catch (const std::exception& error) {
     return episode.Fail(std::string("environment: ") + error.what());
   }
+  if (result.verdict.broken) return episode.Fail("environment: " + result.verdict.reason);
   const bool cut = t.turns.back().truncated || (!result.done && static_cast<int>(t.turns.size()) >= max_turns);
   if (cut) t.status = TrajectoryStatus::kTruncated;
   if (result.done || cut) {
@@ -61,26 +63,6 @@ void TakeStep(Episode& episode, Turn turn, int max_turns) {
   }
 }
 
-// Scores of the rubric for each episode; a reward that breaks is asked again one by one, so that only
-// the trajectories it breaks on are lost.
-std::vector<std::vector<NamedScore>> AskRubric(const Rubric& rubric, std::vector<Episode*>& scored, const std::vector<Completion>& completions) {
-  std::vector<Answered> answered;
-  for (std::size_t i = 0; i < scored.size(); ++i) answered.push_back({&scored[i]->trajectory->task, &completions[i]});
-  try {
-    return rubric.ScoreAll(answered);
-  } catch (const std::exception&) {
-    std::vector<std::vector<NamedScore>> scores(scored.size());
-    for (std::size_t i = 0; i < scored.size(); ++i) {
-      try {
-        scores[i] = rubric.ScoreAll({answered[i]}).front();
-      } catch (const std::exception& error) {
-        scored[i]->Fail(std::string("reward: ") + error.what());
-      }
-    }
-    return scores;
-  }
-}
-
 void ScoreEpisodes(std::vector<Episode>& episodes, const Rubric& rubric) {
   std::vector<Episode*> scored;
   std::vector<Completion> completions;
@@ -89,10 +71,18 @@ void ScoreEpisodes(std::vector<Episode>& episodes, const Rubric& rubric) {
     scored.push_back(&e);
     completions.push_back(LastCompletion(*e.trajectory));
   }
-  auto scores = AskRubric(rubric, scored, completions);
+  std::vector<Answered> answered;
   for (std::size_t i = 0; i < scored.size(); ++i) {
+    answered.push_back({&scored[i]->trajectory->task, &completions[i], scored[i]->group, scored[i]->verdict.score});
+  }
+  auto scores = rubric.ScoreAll(answered);
+  for (std::size_t i = 0; i < scored.size(); ++i) {
+    const auto broken = std::find_if(scores[i].begin(), scores[i].end(), [](const NamedScore& score) { return score.broken; });
+    if (broken != scores[i].end()) {
+      scored[i]->Fail("reward '" + broken->name + "': " + broken->reason);
+      continue;
+    }
     Trajectory& t = *scored[i]->trajectory;
-    if (t.status == TrajectoryStatus::kUnscorable) continue;
     t.scores.push_back({"accuracy", scored[i]->verdict.score, rubric.accuracy_weight(), scored[i]->verdict.reason});
     t.scores.insert(t.scores.end(), scores[i].begin(), scores[i].end());
     for (NamedScore& measure : scored[i]->measures) {
@@ -116,6 +106,7 @@ std::vector<Group> CollectGroups(const RolloutOptions& options, const MakeEnv& m
       e.env = make_env();
       e.trajectory = &groups[t].members[static_cast<std::size_t>(m)];
       e.trajectory->id = tasks[t];
+      e.group = static_cast<int>(t);
       e.draws = rng.Fork(static_cast<std::uint64_t>(options.first_task + t)).Fork(static_cast<std::uint64_t>(m));
       Start(e);
       episodes.push_back(std::move(e));

@@ -3,7 +3,7 @@
 //
 //   auto groups = CollectGroups({.group_size = 8}, envs, rubric, agent, task_ids, rng);
 //
-// A reward or environment that throws makes the trajectory kUnscorable with the cause in it; its group
+// A reward or environment that throws or says `broken` makes the trajectory kUnscorable with the cause in it; its group
 // takes no part in training, and the share is the caller's to bound. It is never a reward of 0.
 #pragma once
 

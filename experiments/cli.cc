@@ -48,6 +48,9 @@ std::string WrongValue(ValueKind kind, const std::string& text) {
     case ValueKind::kFlag:
     case ValueKind::kText:
       return {};
+    case ValueKind::kInput:
+      if (text == "-") return {};
+      [[fallthrough]];
     case ValueKind::kPath:
       return ::access(text.c_str(), F_OK) == 0 ? "" : "there is no '" + text + "'";
     case ValueKind::kCount:

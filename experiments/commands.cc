@@ -1,5 +1,8 @@
 #include "experiments/commands.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace cogent {
 namespace {
 
@@ -84,8 +87,50 @@ CommandSpec ModelForward() {
           {{"model forward -m DIR -i ids.json -o out.safetensors --greedy 16", ""}}};
 }
 
-std::vector<CommandSpec> MakeTable() {
+const OptionSpec kLinesIn{.name = "input", .letter = 'i', .kind = kInput, .placeholder = "FILE|-", .help = "JSON lines; - is standard input (the default)"};
+const OptionSpec kLineThreads{.name = "threads", .letter = 'j', .kind = kCount, .placeholder = "N", .help = "default: one for each core"};
+
+// `verify NAME`: JSON lines through one verifier. `fields` says what goes in and what comes out.
+CommandSpec Verify(const std::string& name, const std::string& summary, const std::string& fields,
+                   std::vector<OptionSpec> options, std::vector<ExampleSpec> examples) {
+  options.push_back(kLinesIn);
+  options.push_back({.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE|-", .help = "verdicts, in the order of the input; - is standard output (the default)"});
+  options.push_back(kLineThreads);
+  return {"verify " + name, summary,
+          fields + "\nOther fields are ignored; without `id` the line's number stands for it. A malformed line is reported\n"
+                   "by number, keeps its place in the output as {\"line\", \"error\"}, and makes the exit code 2.",
+          {}, std::move(options), std::move(examples)};
+}
+
+std::vector<CommandSpec> VerifyCommands() {
   return {
+      Verify("format", "layout and answer of stored completions",
+             "In: {\"id\", \"completion\"}. Out: {\"id\", \"format_ok\", \"answer\"}; the answer is null where there is none.", {},
+             {{"verify format -i completions.jsonl -o verdicts.jsonl", ""},
+              {"verify format -i runs/r1_zero/samples.jsonl", "a run's samples, as they are"}}),
+      Verify("language", "the share of a text's words that are in a language",
+             "In: {\"id\", \"text\", \"target\"}, the target an ISO 639-1 code; a line without `text` is read as a run's sample\n"
+             "(`completion`). Out: {\"id\", \"fraction\"}; 0 for a text without a word.",
+             {{.name = "target", .letter = 't', .kind = kText, .placeholder = "CODE", .help = "for lines that have no target: en, zh, ..."}},
+             {{"verify language -i texts.jsonl", ""}, {"verify language --target en -i runs/r1_zero/samples.jsonl", "a run's samples, as they are"}}),
+      {"verify audit", "where two verifiers disagree on stored completions",
+       "A side is a reward as in YAML: a name that `list rewards` prints, or {name: .., setting: ..}; or field:PATH,\n"
+       "a number, true or false that the lines hold. A line needs `completion` (`prediction`, `text`) and may have\n"
+       "`answer` (`gold`), `task` (`prompt`), `target`, `length`, `status`, `rewards`. To disagree is no mistake: exit\n"
+       "code 0.",
+       {{"A", "one side", true, false, {}}, {"B", "the other", true, false, {}}},
+       {kLinesIn,
+        {.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE", .help = "the lines where they disagree, as JSON lines"},
+        {.name = "show", .letter = 'n', .kind = kWhole, .placeholder = "N", .help = "so many of them in the report (default 20)"},
+        {.name = "tolerance", .kind = kReal, .placeholder = "X", .help = "scores this near are the same (default 1e-9)"},
+        kLineThreads},
+       {{"verify audit field:rewards.format format -i runs/r1_zero/samples.jsonl", "does the verifier of today say what the run was paid?"},
+        {"verify audit format '{name: format, lenient: true}' -i completions.jsonl", "what would the lenient layout pay for?"}}},
+  };
+}
+
+std::vector<CommandSpec> MakeTable() {
+  std::vector<CommandSpec> table = {
       Train(), Eval(), Generate(),
       {"list", "what can be named in YAML: environments, rewards, algorithms", "",
        {{"KIND", "environments, rewards or algorithms", false, false, {"environments", "rewards", "algorithms"}}},
@@ -108,6 +153,10 @@ std::vector<CommandSpec> MakeTable() {
        {{"completion bash > ~/.local/share/bash-completion/completions/cogent", ""},
         {"completion fish > ~/.config/fish/completions/cogent.fish", ""}}},
   };
+  std::vector<CommandSpec> verify = VerifyCommands();
+  const auto place = std::find_if(table.begin(), table.end(), [](const CommandSpec& spec) { return spec.name == "list"; });
+  table.insert(place, std::make_move_iterator(verify.begin()), std::make_move_iterator(verify.end()));
+  return table;
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 namespace cogent {
 
 // What a value of an option has to look like; checked before anything runs.
-enum class ValueKind { kFlag, kText, kPath, kCount, kWhole, kReal, kShare, kCounts };
+enum class ValueKind { kFlag, kText, kPath, kInput, kCount, kWhole, kReal, kShare, kCounts };  // kInput: a path or -
 
 struct OptionSpec {
   std::string name;         // long, without dashes

@@ -18,6 +18,7 @@
 #include "experiments/engine.h"
 #include "experiments/load_engine.h"
 #include "experiments/report.h"
+#include "experiments/verify.h"
 #include "policies/model_config.h"
 
 namespace cogent {
@@ -119,6 +120,7 @@ int Dispatch(const Session& session, const Command& command) {
   if (command.name == "list") return List(session, command);
   if (command.name == "show") return Show(session, command);
   if (command.name == "generate") return Generate(session, command);
+  if (command.name.starts_with("verify ")) return RunVerify(*session.parts, command);
   if (command.name == "report") {
     std::cout << WriteReport(command.arguments[0]) << "\n";
     if (command.Has("curves")) WriteFileAtomic(command.Get("curves"), CurvesSvg(command.arguments[0]));

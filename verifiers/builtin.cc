@@ -1,5 +1,8 @@
 // The rewards this library ships.
 #include "verifiers/format.h"
+#include "verifiers/language.h"
+#include "verifiers/length.h"
+#include "verifiers/repetition.h"
 #include "verifiers/reward.h"
 
 namespace cogent {
@@ -7,6 +10,9 @@ namespace cogent {
 RewardRegistry BuiltinRewards() {
   RewardRegistry rewards("reward");
   RegisterTextRewards(rewards);
+  RegisterLanguageReward(rewards);
+  RegisterLengthRewards(rewards);
+  RegisterRepetitionReward(rewards);
   return rewards;
 }
 

@@ -13,12 +13,13 @@
 //   # YAML:  rewards: [{name: accuracy}, {name: brevity, weight: 0.1}]
 //
 // A Verdict is about the model's text and never throws because of it. A reward that cannot decide
-// because something of ours broke throws; the trajectory is then set aside as unscorable and is
-// never a reward of 0. Thread rule: Score may be called from several threads at once.
+// because something of ours broke throws, or says so in the verdict (`broken`); the trajectory is then set
+// aside as unscorable and is never a reward of 0. Thread rule: Score may be called from several threads at once.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,9 @@ struct Completion {
 struct Verdict {
   double score = 0.0;  // in [0, 1] unless the reward's header says otherwise
   std::string reason;  // one line, for people
+  // Something of ours broke on this one (a service did not answer, a machine was lost), and `reason` says
+  // what: there is no score, and the trajectory is unscorable. The others of a batch keep theirs.
+  bool broken = false;
 };
 
 class Reward {
@@ -52,15 +56,21 @@ class Reward {
   virtual Verdict Score(const Task& task, const Completion& completion) const = 0;
 };
 
-// A completion together with the task it answers.
+// A completion together with the task it answers, and what is known of it when rewards are asked.
 struct Answered {
   const Task* task = nullptr;
   const Completion* completion = nullptr;
+  int group = 0;                             // the completions of one prompt have the same number
+  std::optional<double> accuracy = std::nullopt;  // the environment's verdict, where there is one
 };
 
+// For what is asked about many at once, or needs the group or the environment's verdict: unit tests in a
+// sandbox, a reward model, a judge, a length beside the group's. All completions of a rollout come in one
+// call; an evaluation, Score and a rubric that looks for a broken one may bring one alone.
 class BatchReward : public Reward {
  public:
-  // One verdict for each, in order.
+  // One verdict for each, in order; `broken` where one could not be judged. If this throws, it is asked again
+  // with one group at a time, then with one completion: say `broken` for all where that would not help.
   virtual std::vector<Verdict> ScoreAll(const std::vector<Answered>& answered) const = 0;
   Verdict Score(const Task& task, const Completion& completion) const final {
     return ScoreAll({{&task, &completion}}).front();
@@ -77,6 +87,7 @@ struct NamedScore {
   double score = 0.0;
   double weight = 1.0;
   std::string reason;
+  bool broken = false;  // as Verdict's
 };
 
 // Weighted rewards. The name `accuracy` is the environment's own verdict and is not looked up here:
@@ -86,7 +97,8 @@ class Rubric {
   // Reads `[{name: accuracy, weight: 1}, {name: format, weight: 0.1, ...}]`. Mistakes go to `problems`.
   static Rubric Make(const std::vector<Choice>& choices, const RewardRegistry& registry, Problems& problems);
 
-  // Scores of every reward but `accuracy`: result[i] belongs to answered[i], in the rubric's order.
+  // Scores of every reward but `accuracy`: result[i] belongs to answered[i], in the rubric's order. Does not
+  // throw because of a reward: one that throws, gives NaN or too few verdicts is `broken` there, with the cause.
   std::vector<std::vector<NamedScore>> ScoreAll(const std::vector<Answered>& answered) const;
   double accuracy_weight() const { return accuracy_weight_; }
   std::vector<std::string> Names() const;  // `accuracy` first when it counts

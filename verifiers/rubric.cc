@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <utility>
@@ -70,29 +71,73 @@ Rubric Rubric::Make(const std::vector<Choice>& choices, const RewardRegistry& re
   return rubric;
 }
 
+namespace {
+
+Verdict Broken(const std::string& reason) {
+  return {.score = 0.0, .reason = reason, .broken = true};
+}
+
+// A score that is no number is a failure of the reward, not a 0.
+Verdict Checked(Verdict verdict) {
+  if (verdict.broken || std::isfinite(verdict.score)) return verdict;
+  return Broken("gave a score that is not a finite number");
+}
+
+Verdict AskOne(const Reward& reward, const Answered& one) {
+  try {
+    return Checked(reward.Score(*one.task, *one.completion));
+  } catch (const std::exception& error) {
+    return Broken(error.what());
+  }
+}
+
+// Where a batch reward throws, it is asked again group by group and then one by one, so that only
+// those it breaks on are lost.
+std::vector<Verdict> AskBatch(const BatchReward& reward, const std::vector<Answered>& answered) {
+  try {
+    std::vector<Verdict> verdicts = reward.ScoreAll(answered);
+    if (verdicts.size() != answered.size()) {
+      throw InternalError("returned " + std::to_string(verdicts.size()) + " verdicts for " +
+                          std::to_string(answered.size()) + " completions");
+    }
+    for (Verdict& verdict : verdicts) verdict = Checked(std::move(verdict));
+    return verdicts;
+  } catch (const std::exception& error) {
+    if (answered.size() == 1) return {Broken(error.what())};
+  }
+  std::vector<Verdict> verdicts;
+  const bool one_group = std::all_of(answered.begin(), answered.end(), [&](const Answered& one) {
+    return one.group == answered[0].group;
+  });
+  for (std::size_t begin = 0; begin < answered.size();) {
+    std::size_t end = begin + 1;
+    while (!one_group && end < answered.size() && answered[end].group == answered[begin].group)
+      ++end;
+    for (Verdict& verdict :
+         AskBatch(reward, {answered.begin() + static_cast<std::ptrdiff_t>(begin),
+                           answered.begin() + static_cast<std::ptrdiff_t>(end)})) {
+      verdicts.push_back(std::move(verdict));
+    }
+    begin = end;
+  }
+  return verdicts;
+}
+
+}  // namespace
+
 std::vector<std::vector<NamedScore>> Rubric::ScoreAll(const std::vector<Answered>& answered) const {
   std::vector<std::vector<NamedScore>> scores(answered.size());
   if (answered.empty()) return scores;
   for (const Item& item : items_) {
     std::vector<Verdict> verdicts;
     if (const auto* batch = dynamic_cast<const BatchReward*>(item.reward.get())) {
-      verdicts = batch->ScoreAll(answered);
+      verdicts = AskBatch(*batch, answered);
     } else {
-      for (const Answered& one : answered) {
-        verdicts.push_back(item.reward->Score(*one.task, *one.completion));
-      }
-    }
-    // A reward that breaks its contract is not a score of 0.
-    if (verdicts.size() != answered.size()) {
-      throw InternalError("reward '" + item.name + "' returned " + std::to_string(verdicts.size()) +
-                          " verdicts for " + std::to_string(answered.size()) + " completions");
+      for (const Answered& one : answered) verdicts.push_back(AskOne(*item.reward, one));
     }
     for (std::size_t i = 0; i < verdicts.size(); ++i) {
-      if (!std::isfinite(verdicts[i].score)) {
-        throw InternalError("reward '" + item.name + "' gave a score that is not a finite number");
-      }
-      scores[i].push_back(
-          {item.name, verdicts[i].score, item.weight, std::move(verdicts[i].reason)});
+      scores[i].push_back({item.name, verdicts[i].score, item.weight, std::move(verdicts[i].reason),
+                           verdicts[i].broken});
     }
   }
   return scores;

@@ -120,11 +120,13 @@ class CountedBatchReward final : public BatchReward {
   explicit CountedBatchReward(const Config&) {}
   std::vector<Verdict> ScoreAll(const std::vector<Answered>& answered) const override {
     asked.push_back(static_cast<int>(answered.size()));
+    seen.insert(seen.end(), answered.begin(), answered.end());
     std::vector<Verdict> verdicts;
     for (const Answered& a : answered) verdicts.push_back({static_cast<double>(a.completion->text.size()), a.task->answer});
     return verdicts;
   }
   static inline std::vector<int> asked;
+  static inline std::vector<Answered> seen;  // their pointers are gone when the rollout is over
 };
 
 Rubric MakeRubric(const std::vector<std::pair<std::string, double>>& weights) {
@@ -316,7 +318,7 @@ TEST(CollectGroups, ARewardThatBreaksLosesTheTrajectoriesItBreaksOnAlone) {
   for (const Group& group : groups) {
     for (const Trajectory& t : group.members) {
       if (t.task.answer == "2" && t.turns[0].text.size() % 2 == 0) {
-        ExpectUnscorable(t, "reward: no room for processes");
+        ExpectUnscorable(t, "reward 'function': no room for processes");
         ++broken;
       } else {
         ASSERT_EQ(t.scores.size(), 2u);
@@ -333,7 +335,39 @@ TEST(CollectGroups, ARewardThatIsNoNumberIsAFailureAndNotAScore) {
   FunctionReward::next = [](const Task&, const Completion&) -> Verdict { return {std::nan(""), ""}; };
   ScriptedAgent agent(Random());
   const auto groups = CollectGroups({.group_size = 2}, Envs({}), MakeRubric({{"function", 1}}), agent, Tasks({1}), Rng(8));
-  for (const Trajectory& t : groups[0].members) ExpectUnscorable(t, "reward: reward 'function' gave a score that is not a finite number");
+  for (const Trajectory& t : groups[0].members) ExpectUnscorable(t, "reward 'function': gave a score that is not a finite number");
+}
+
+TEST(CollectGroups, WhatSaysThatItBrokeLosesItsOwnTrajectoryAlone) {
+  FunctionReward::next = [](const Task&, const Completion& c) -> Verdict {
+    return {.score = 1.0, .reason = "the judge did not answer", .broken = c.text.size() % 2 == 0};
+  };
+  ScriptedAgent agent(Random());
+  const auto groups = CollectGroups({.group_size = 10}, Envs({}), MakeRubric({{"function", 1}}), agent, Tasks({1, 2}), Rng(7));
+  int broken = 0;
+  for (const Group& group : groups) {
+    for (const Trajectory& t : group.members) {
+      if (t.turns[0].text.size() % 2 == 0) {
+        ExpectUnscorable(t, "reward 'function': the judge did not answer");
+        ++broken;
+      } else {
+        EXPECT_EQ(t.reward, 1.0);
+      }
+    }
+  }
+  EXPECT_GT(broken, 0);
+  EXPECT_LT(broken, 20);
+}
+
+TEST(CollectGroups, RewardsSeeTheGroupAndTheEnvironmentsVerdict) {
+  CountedBatchReward::seen.clear();
+  ScriptedAgent agent(Random());
+  const auto groups = CollectGroups({.group_size = 3}, Envs({}), MakeRubric({{"accuracy", 1}, {"batch", 0.5}}), agent, Tasks({4, 5}), Rng(9));
+  ASSERT_EQ(CountedBatchReward::seen.size(), 6u);
+  for (std::size_t i = 0; i < 6; ++i) {
+    EXPECT_EQ(CountedBatchReward::seen[i].group, static_cast<int>(i / 3));
+    EXPECT_EQ(CountedBatchReward::seen[i].accuracy, groups[i / 3].members[i % 3].scores[0].score);
+  }
 }
 
 TEST(CollectGroups, ABatchRewardIsAskedOnceForTheWholeRollout) {

@@ -1,31 +1,16 @@
 // The built program, run as a user runs it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdio>
 #include <fstream>
 
+#include "tests/cli/shell.h"
+
+namespace cogent {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-struct Outcome {
-  int code = -1;
-  std::string out;  // with standard error behind it where the line says 2>&1
-};
-
-Outcome Shell(const std::string& line) {
-  Outcome outcome;
-  FILE* pipe = popen(line.c_str(), "r");
-  if (pipe == nullptr) return outcome;
-  char buffer[4096];
-  for (std::size_t n; (n = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;) outcome.out.append(buffer, n);
-  const int status = pclose(pipe);
-  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return outcome;
-}
 
 const std::string kProgram = std::string(COGENT_BINARY_DIR) + "/cogent ";
 
@@ -107,3 +92,4 @@ TEST(Program, DoctorTellsTheMachineAndItsExitCode) {
 }
 
 }  // namespace
+}  // namespace cogent

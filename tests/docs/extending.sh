@@ -14,7 +14,7 @@ cp -r "$source_dir/docs/examples/reverse" "$source_dir/docs/examples/parts" "$wo
 python3 - "$source_dir/docs" <<'PYTHON'
 import sys
 shown = {"extending.md": ["reverse/reverse_env.h", "reverse/main.cc", "reverse/CMakeLists.txt", "reverse/reverse.yaml"],
-         "rewards.md": ["parts/brevity.h", "parts/variety.h"],
+         "rewards.md": ["parts/calm.h", "parts/brevity.h", "parts/variety.h"],
          "algorithms.md": ["parts/reinforce.h", "parts/main.cc", "parts/CMakeLists.txt"]}
 for page, names in shown.items():
     text = open(sys.argv[1] + "/" + page).read()
@@ -56,7 +56,7 @@ test -s runs/few/checkpoints/latest/model.safetensors
 
 build parts
 build/parts list rewards | tee ../list.txt
-grep -q '^  brevity ' ../list.txt && grep -q '^  variety ' ../list.txt
+grep -q '^  brevity ' ../list.txt && grep -q '^  calm ' ../list.txt && grep -q '^  variety ' ../list.txt
 build/parts show reinforce | grep -q 'subtract the mean of the others'
 build/parts train parts.yaml --name few pretrain.steps=20 train.steps=2 rewards.1.limit=40
 python3 - <<'PYTHON'

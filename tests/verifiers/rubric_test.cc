@@ -178,15 +178,50 @@ TEST(Rubric, AsksABatchRewardOnceForAllCompletions) {
   EXPECT_EQ(TotalReward(scores[2]), 6.0);
 }
 
-TEST(Rubric, ABrokenRewardIsAnErrorAndNeverAScoreOfZero) {
+TEST(Rubric, ABrokenRewardIsSaidToBeSoAndIsNeverAScoreOfZero) {
   const Task task;
   const Completion completion{"a", 1, false};
-  for (const char* fault : {"nan", "lose_one"}) {
+  for (const auto& [fault, reason] : {std::pair{"nan", "gave a score that is not a finite number"}, {"lose_one", "returned 0 verdicts for 1 completions"}}) {
     Problems problems;
-    const auto rubric = Rubric::Make(
-        Choices("[{name: counting, " + std::string(fault) + ": true}]"), WithCounting(), problems);
-    EXPECT_THROW(rubric.ScoreAll({{&task, &completion}}), InternalError) << fault;
+    const auto rubric = Rubric::Make(Choices("[{name: counting, " + std::string(fault) + ": true}]"), WithCounting(), problems);
+    const NamedScore score = rubric.ScoreAll({{&task, &completion}})[0][0];
+    EXPECT_TRUE(score.broken) << fault;
+    EXPECT_EQ(score.reason, reason);
   }
+}
+
+// Throws when it is asked about a text of "x", and scores all others by how many it is asked about.
+class FragileReward final : public BatchReward {
+ public:
+  struct Config {};
+  explicit FragileReward(const Config&) {}
+  std::vector<Verdict> ScoreAll(const std::vector<Answered>& answered) const override {
+    sizes.push_back(answered.size());
+    for (const Answered& one : answered) {
+      if (one.completion->text == "x") throw RemoteError("no answer");
+    }
+    return std::vector<Verdict>(answered.size(), {static_cast<double>(answered.size()), "fine"});
+  }
+  static inline std::vector<std::size_t> sizes;
+};
+
+TEST(Rubric, ABatchRewardThatThrowsIsAskedByGroupsThenOneByOne) {
+  RewardRegistry rewards("reward");
+  rewards.Add<FragileReward>("fragile", "for this test");
+  Problems problems;
+  const auto rubric = Rubric::Make(Choices("[fragile]"), rewards, problems);
+  const Task task;
+  const std::vector<Completion> completions = {{"a", 1, false}, {"b", 1, false}, {"x", 1, false}, {"c", 1, false}};
+  std::vector<Answered> answered;
+  for (int i = 0; i < 4; ++i) answered.push_back({&task, &completions[static_cast<std::size_t>(i)], i / 2});
+  FragileReward::sizes.clear();
+  const auto scores = rubric.ScoreAll(answered);
+  EXPECT_EQ(FragileReward::sizes, (std::vector<std::size_t>{4, 2, 2, 1, 1}));
+  EXPECT_EQ(scores[0][0].score, 2.0);  // the sound group was asked as a whole
+  EXPECT_EQ(scores[3][0].score, 1.0);
+  EXPECT_TRUE(scores[2][0].broken);
+  EXPECT_EQ(scores[2][0].reason, "no answer");
+  EXPECT_FALSE(scores[3][0].broken);
 }
 
 TEST(ExactReward, PaysForTheSameText) {

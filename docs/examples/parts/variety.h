@@ -14,10 +14,10 @@ class Variety final : public cogent::BatchReward {
   explicit Variety(const Config&) {}
   std::vector<cogent::Verdict> ScoreAll(const std::vector<cogent::Answered>& answered) const override {
     std::map<std::pair<std::string, std::string>, int> alike;
-    for (const auto& [task, completion] : answered) ++alike[{task->prompt, completion->text}];
+    for (const auto& one : answered) ++alike[{one.task->prompt, one.completion->text}];
     std::vector<cogent::Verdict> verdicts;
-    for (const auto& [task, completion] : answered) {
-      const int count = alike[{task->prompt, completion->text}];
+    for (const auto& one : answered) {
+      const int count = alike[{one.task->prompt, one.completion->text}];
       verdicts.push_back({1.0 / count, std::to_string(count) + " alike"});
     }
     return verdicts;
