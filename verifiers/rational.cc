@@ -229,6 +229,11 @@ bool Rational::operator==(const Rational& other) const { return fmpq_equal(Raw(*
 bool Rational::operator<(const Rational& other) const { return fmpq_cmp(Raw(*this), Raw(other)) < 0; }
 bool Rational::IsWhole() const { return fmpz_is_one(fmpq_denref(Raw(*this))); }
 int Rational::Sign() const { return fmpq_sgn(Raw(*this)); }
+Rational Rational::Floor() const {
+  Rational value;
+  fmpz_fdiv_q(fmpq_numref(Raw(value)), fmpq_numref(Raw(*this)), fmpq_denref(Raw(*this)));
+  return value;
+}
 std::size_t Rational::Bits() const {
   return std::max(fmpz_bits(fmpq_numref(Raw(*this))), fmpz_bits(fmpq_denref(Raw(*this))));
 }

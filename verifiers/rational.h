@@ -67,6 +67,7 @@ class Rational {
   bool IsWhole() const;
   bool IsZero() const { return words_[0] == 0; }
   int Sign() const;
+  Rational Floor() const;
   // Binary digits of the larger of numerator and denominator: what computing with it costs.
   std::size_t Bits() const;
   // The value when it is whole and fits.
