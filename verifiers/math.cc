@@ -50,8 +50,13 @@ char OptionLetter(std::string_view text) {
 // The option that an answer begins with: "C. x = 42", "(C) 42", "C) 42"; 0 for others.
 char LeadingOption(std::string_view text) {
   text = TrimAscii(text);
-  for (const std::string_view wrapper : {"\\text{", "\\mathrm{", "\\textbf{", "\\mathbf{", "$", "**", "{"}) {
-    if (text.starts_with(wrapper)) text.remove_prefix(wrapper.size());
+  for (bool again = true; again;) {
+    again = false;
+    for (const std::string_view wrapper : {"\\text{", "\\mathrm{", "\\textbf{", "\\mathbf{", "$", "**", "{", "\\("}) {
+      if (!text.starts_with(wrapper)) continue;
+      text.remove_prefix(wrapper.size());
+      again = true;
+    }
   }
   for (const std::string_view word : {"Option ", "option ", "Choice ", "choice "}) {
     if (text.starts_with(word)) text.remove_prefix(word.size());

@@ -66,7 +66,10 @@ bool IsDenied(std::string_view text, std::size_t at) {
   std::vector<std::string> words;
   std::string word;
   for (const char c : before) {
-    if (IsLetter(c) || c == '\'') {
+    if (IsDigit(c)) {
+      words.clear();
+      word.clear();
+    } else if (IsLetter(c) || c == '\'') {
       word += c;
     } else if (!word.empty()) {
       words.push_back(LowerAscii(word));
@@ -270,7 +273,10 @@ void AddLastFormulaOrNumber(std::string_view text, std::vector<MathAnswer>& answ
 void AddPhrase(std::string_view text, std::vector<MathAnswer>& answers) {
   const auto begin = BehindPhrase(text, LowerAscii(text));
   if (!begin) return;
-  const std::string_view sentence = WithoutFiller(SentenceFrom(text, *begin));
+  std::string_view sentence = WithoutFiller(SentenceFrom(text, *begin));
+  for (const std::string_view denied : {", not ", ", rather than ", " instead of ", " and not "}) {
+    sentence = sentence.substr(0, std::min(sentence.find(denied), sentence.size()));
+  }
   std::size_t word = 0;
   while (word < sentence.size() && IsLetter(sentence[word])) ++word;
   if (LowerAscii(sentence.substr(0, word)) == "not") {

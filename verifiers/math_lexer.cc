@@ -84,6 +84,11 @@ class Lexer {
       return;
     }
     const Lexeme* before = Touching();
+    if ((run == "x" || run == "X") && !lexed_.tokens.empty() && lexed_.tokens.back().token == Token::kNumber &&
+        (IsDigit(Peek()) || (Peek() == ' ' && IsDigit(Peek(1))))) {
+      Add(Token::kTimes);  // 1.5 x 10^3
+      return;
+    }
     if (before && before->token == Token::kNumber && !before->decimal &&
         (run == "st" || run == "nd" || run == "rd" || run == "th")) {
       return;  // an ordinal number is a number
@@ -279,6 +284,7 @@ class Lexer {
     }
     if (at_ < text_.size()) ++at_;
     switch (c) {
+      case '\0': space_ = true; return;  // a lone one at the end
       case '\\':
         if (environments_ == 0 && IsAsciiLetter(Peek()) && KnownAhead()) {
           Command();  // a backslash that was escaped
@@ -452,7 +458,7 @@ class Lexer {
   std::size_t SeparatorAt(std::size_t at) const {
     const std::string_view rest = text_.substr(at);
     for (const std::string_view separator :
-         {"{,}", ",\\!", ",\\,", "\\,", "\\ ", "\\;", "\\:", "\\!", ",", " ", "~", "_", "'"}) {
+         {"{,}", ",\\! ", ",\\!", ",\\, ", ",\\,", "\\, ", "\\,", "\\ ", "\\;", "\\:", "\\!", ",", " ", "~", "_", "'"}) {
       if (rest.starts_with(separator)) return separator.size();
     }
     return 0;

@@ -85,7 +85,7 @@ bool OnlyWords(const std::pmr::vector<Lexeme>& tokens, const LetterSet* variable
     });
   }
   const Lexeme& only = *std::find_if(tokens.begin(), tokens.end(), [](const Lexeme& t) { return !t.text.empty(); });
-  if (only.token == Token::kWord) return !FindPlainWord(only.text);
+  if (only.token == Token::kWord) return only.text.size() > 1 && !FindPlainWord(only.text);
   const std::string canonical = CanonicalWords(only.text);
   return only.text.size() > 3 || canonical == "yes" || canonical == "no" || canonical == "odd" ||
          canonical == "one" || canonical == "two" || canonical == "six" || canonical == "ten" ||

@@ -202,6 +202,7 @@ const MathNode* MathParser::Words() {
   }
   if (words.empty()) return nullptr;
   const std::string canonical = CanonicalWords(words);
+  if (words == "e" || words == "i") return tree_.Named(Kind::kConstant, words == "e" ? "e" : "i");
   if (canonical.find(' ') == std::string::npos && words.size() <= 2) return Name(words);
   MathNode* text = tree_.Named(Kind::kText, tree_.Keep(canonical));
   text->symbolic = true;

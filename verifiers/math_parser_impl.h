@@ -56,6 +56,7 @@ class MathParser {
     return Now(ahead).token == Token::kLetters || Now(ahead).token == Token::kWord;
   }
   bool AtEnd() const;
+  bool OneConditionFollows() const;
 
   // math_parser_list.cc: what stands above a sum.
   const MathNode* List();

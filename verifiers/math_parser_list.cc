@@ -13,6 +13,21 @@ const MathNode* MathParser::Run() {
   return list && Sees(Token::kEnd) && list->depth <= kMaxTreeDepth ? list : nullptr;
 }
 
+// "where x is real" and the like is beside the answer; several conditions are cases of one.
+bool MathParser::OneConditionFollows() const {
+  std::size_t begin = at_;
+  while (tokens_[begin].token == Token::kComma || tokens_[begin].token == Token::kSoftComma) ++begin;
+  const auto is_condition = [this](std::size_t at) {
+    const Lexeme& token = tokens_[at];
+    return (token.token == Token::kWord || token.token == Token::kLetters) && IsCondition(token.text);
+  };
+  if (!is_condition(begin)) return false;
+  for (std::size_t at = begin + 1; at < tokens_.size(); ++at) {
+    if (is_condition(at)) return false;
+  }
+  return true;
+}
+
 bool MathParser::AtEnd() const {
   return Sees(Token::kEnd) || Sees(Token::kClose) || Sees(Token::kNextCell) || Sees(Token::kNextRow) ||
          Sees(Token::kEnvironmentEnd) || Sees(Token::kBar);
@@ -36,6 +51,10 @@ const MathNode* MathParser::List() {
       item = tree_.Call(Function::kBinomial, {item, below});
     }
     items.push_back(item);
+    if (items.size() == 1 && depth_ == 1 && OneConditionFollows()) {
+      at_ = tokens_.size() - 1;
+      break;
+    }
     if (!Separator(joint)) break;
   }
   if (items.size() == 1) return items.front();

@@ -34,7 +34,8 @@ bool IsClosed(char relation) {
 
 class Reader {
  public:
-  Reader(MathTree& tree, Work& work) : tree_(tree), work_(work) {}
+  // `gold`: |x| < 3 counts as solved, too.
+  Reader(MathTree& tree, Work& work, bool gold) : tree_(tree), work_(work), gold_(gold) {}
 
   std::optional<Intervals> Read(const MathNode& node) {
     if (!work_.Spend(4)) return std::nullopt;
@@ -150,7 +151,25 @@ class Reader {
     }
     const bool orders = std::all_of(node.relations.begin(), node.relations.end(), IsOrder);
     if (!orders || node.size() > 3) return std::nullopt;
-    return node.size() == 2 ? Half(node) : Between(node);
+    const auto magnitude = std::find_if(node.children.begin(), node.children.end(), [](const MathNode* side) {
+      return side->Is(Function::kAbs) && side->symbolic;
+    });
+    if (magnitude == node.children.end()) return node.size() == 2 ? Half(node) : Between(node);
+    if (!gold_ || !IsName((**magnitude)[0])) return std::nullopt;
+    // The same statement about x >= 0, and its mirror image.
+    std::vector<const MathNode*> sides(node.children.begin(), node.children.end());
+    sides[static_cast<std::size_t>(magnitude - node.children.begin())] = (*magnitude)->children[0];
+    MathNode* bare = tree_.Make(Kind::kRelation, sides);
+    bare->relations = node.relations;
+    const auto raw = bare->size() == 2 ? Half(*bare) : Between(*bare);
+    const auto right = raw ? Intersect(*raw, {{tree_.Number(0), nullptr, true, false}}) : std::nullopt;
+    if (!right) return std::nullopt;
+    Intervals both = *right;
+    const auto mirrored = [this](const MathNode* end) { return end ? tree_.Make(Kind::kNegative, {end}) : nullptr; };
+    for (const Interval& piece : *right) {
+      both.push_back({mirrored(piece.high), mirrored(piece.low), piece.high_closed, piece.low_closed});
+    }
+    return Merge(std::move(both));
   }
   std::optional<Intervals> Half(const MathNode& node) {
     const bool name_left = !IsEnd(node[0]) && InfiniteSign(node[0]) == 0;
@@ -195,6 +214,8 @@ class Reader {
   }
   // "x < 1 or x > 3" is a union; with "and" or a comma it is what both allow, if that is anything.
   std::optional<Intervals> List(const MathNode& node) {
+    const bool points = std::all_of(node.children.begin(), node.children.end(), [](const MathNode* child) { return IsEnd(*child); });
+    if (points) return Points(node);
     Intervals all;
     std::optional<Intervals> common = Intervals{Interval{}};
     bool sets = false;
@@ -272,6 +293,7 @@ class Reader {
 
   MathTree& tree_;
   Work& work_;
+  bool gold_;
   const MathNode* name_ = nullptr;
   bool unordered_ = false;
 };
@@ -301,8 +323,8 @@ bool IsNumberSet(const MathNode& node) {
 }
 
 std::optional<bool> SameNumberSets(const MathNode& gold, const MathNode& prediction, MathTree& tree, Work& work) {
-  Reader left(tree, work);
-  Reader right(tree, work);
+  Reader left(tree, work, true);
+  Reader right(tree, work, false);
   const auto a = left.Read(gold);
   const auto b = a ? right.Read(prediction) : std::nullopt;
   const auto merged_a = b ? left.Merge(*a) : std::nullopt;

@@ -25,6 +25,7 @@ std::size_t BoxCommand(std::string_view text, std::size_t at) {
 }
 
 constexpr std::size_t kLongestGap = 80;
+constexpr std::size_t kShortGap = 45;
 
 }  // namespace
 
@@ -115,8 +116,11 @@ std::vector<Span> FindFormulas(std::string_view text) {
 bool IsJoint(std::string_view gap) {
   if (gap.size() > kLongestGap) return false;
   constexpr std::array<std::string_view, 6> kDoubt = {"maybe", "perhaps", "possibly", "either", "alternatively", "else"};
+  constexpr std::array<std::string_view, 8> kConclusion = {"so", "then", "thus", "therefore", "hence", "answer", "final", "finally"};
   bool only_joints = true;
   bool doubt = false;
+  bool listed = false;     // "papers and", "for part (a) and"
+  bool concluded = false;  // "and so the answer is"
   bool stop = false;
   for (std::size_t at = 0; at < gap.size();) {
     const char c = gap[at];
@@ -130,7 +134,12 @@ bool IsJoint(std::string_view gap) {
       const std::string lower = LowerAscii(word);
       if (IsOr(word) || std::find(kDoubt.begin(), kDoubt.end(), lower) != kDoubt.end()) {
         doubt = true;
-      } else if (!IsAnd(word) && !name && word != "text" && word != "quad" && word != "qquad") {
+      } else if (std::find(kConclusion.begin(), kConclusion.end(), lower) != kConclusion.end()) {
+        concluded = true;
+        only_joints = false;
+      } else if (IsAnd(word)) {
+        listed = true;
+      } else if (!name && word != "text" && word != "quad" && word != "qquad") {
         only_joints = false;
       }
       continue;
@@ -140,7 +149,7 @@ bool IsJoint(std::string_view gap) {
     if (!neutral) only_joints = false;
     ++at;
   }
-  return !stop && (only_joints || doubt);
+  return !stop && (only_joints || doubt || (listed && !concluded && gap.size() <= kShortGap));
 }
 
 }  // namespace cogent

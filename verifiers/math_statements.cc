@@ -113,7 +113,7 @@ std::optional<Assignment> Comparer::AsAssignment(const MathNode& node, bool leni
   }
   if (IsName(*last) && exact == 2) return Assignment{last, &first, rounded};
   assignment.value = last;
-  if (!first.symbolic) return assignment;
+  if (!first.symbolic && !last->symbolic) return assignment;
   if (IsScalar(first) && IsScalar(*last)) {
     if (lenient && !last->symbolic && Unknowns(first) >= 2) {
       const auto value = ExactValue(*last, work_);
