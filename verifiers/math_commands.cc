@@ -228,4 +228,11 @@ const MathCommand* Find(const Table& table, std::string_view name) {
 const MathCommand* FindCommand(std::string_view name) { return Find(Commands(), name); }
 const MathCommand* FindPlainWord(std::string_view name) { return Find(PlainWords(), name); }
 
+std::string_view GluedFunction(std::string_view run) {
+  for (const std::string_view function : {"sin", "cos", "tan", "cot", "ln", "log", "sqrt"}) {
+    if (run.size() > function.size() && run.size() <= function.size() + 2 && run.starts_with(function)) return function;
+  }
+  return {};
+}
+
 }  // namespace cogent

@@ -36,4 +36,8 @@ const MathCommand* FindCommand(std::string_view name);
 // Functions and constants that are written without a backslash: sin, sqrt, pi, inf.
 const MathCommand* FindPlainWord(std::string_view name);
 
+// The function that a run of letters begins with when one or two letters follow it: sinx, ln2. Empty
+// for others.
+std::string_view GluedFunction(std::string_view run);
+
 }  // namespace cogent

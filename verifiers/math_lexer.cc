@@ -89,6 +89,10 @@ class Lexer {
       Add(Token::kTimes);  // 1.5 x 10^3
       return;
     }
+    if (run == "mod") {
+      Add(Token::kPmod, run);
+      return;
+    }
     if (before && before->token == Token::kNumber && !before->decimal &&
         (run == "st" || run == "nd" || run == "rd" || run == "th")) {
       return;  // an ordinal number is a number
@@ -351,8 +355,8 @@ class Lexer {
   void Obey(const MathCommand& command, std::string_view name) {
     switch (command.effect) {
       case MathCommand::kToken: {
-        if (command.token == Token::kOpen && command.symbol == 'S') ++brackets_;
-        if (command.token == Token::kClose && command.symbol == 'S') --brackets_;
+        if (command.token == Token::kOpen) ++brackets_;
+        if (command.token == Token::kClose) --brackets_;
         Lexeme& lexeme = Add(command.token, command.text.empty() ? name : command.text);
         lexeme.function = command.function;
         lexeme.relation = command.relation;

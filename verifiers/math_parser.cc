@@ -68,7 +68,7 @@ bool OnlyWords(const std::pmr::vector<Lexeme>& tokens, const LetterSet* variable
       case Token::kWord: word = true; ++runs; break;
       case Token::kLetters:
         ++runs;
-        if (token.text.size() >= 2 && !FindPlainWord(token.text) &&
+        if (token.text.size() >= 2 && !FindPlainWord(token.text) && GluedFunction(token.text).empty() &&
             !(variables && variables->HasAll(token.text))) {
           word = true;
         }

@@ -153,10 +153,8 @@ const MathNode* MathParser::Letters() {
     }
     if (IsAnd(run) || IsOr(run) || IsCondition(run) || IsProse(run)) return nullptr;
     if (const MathNode* amount = CurrencyBefore()) return amount;
-    for (const std::string_view function : {"sin", "cos", "tan", "cot", "ln", "log", "sqrt"}) {
-      if (!run.starts_with(function) || run.size() > function.size() + 2) continue;
+    if (const std::string_view function = GluedFunction(run); !function.empty()) {
       const MathCommand* command = FindPlainWord(function);
-      // sinx: the function, and what is left of the run as its argument
       lexeme.text.remove_prefix(function.size());
       lexeme.split = true;
       if (command->token == Token::kRootSign) return Root(false);

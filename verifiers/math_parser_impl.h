@@ -70,6 +70,7 @@ class MathParser {
   const MathNode* WrittenSet();
   const MathNode* Bars();
   const MathNode* Environment();
+  const MathNode* Determinant(const MathNode* matrix);
   const MathNode* Grouped(char open, char close, const MathNode* list);
 
   // math_parser_terms.cc: sums, products, powers.

@@ -273,7 +273,7 @@ const MathNode* MathParser::Bars() {
   const MathNode* inner = Sum();
   --bars_;
   if (!inner || !Take(Token::kBar)) return nullptr;
-  return tree_.Call(inner->Is(Kind::kMatrix) ? Function::kDeterminant : Function::kAbs, {inner});
+  return inner->Is(Kind::kMatrix) ? Determinant(inner) : tree_.Call(Function::kAbs, {inner});
 }
 
 const MathNode* MathParser::Environment() {
@@ -311,8 +311,27 @@ const MathNode* MathParser::Environment() {
   MathNode* matrix = tree_.Make(Kind::kMatrix, cells);
   matrix->columns = static_cast<std::int32_t>(columns);
   matrix->open = name == "cases" ? '{' : '(';
-  if (name == "vmatrix") return tree_.Call(Function::kDeterminant, {matrix});
-  return matrix;
+  return name == "vmatrix" ? Determinant(matrix) : matrix;
+}
+
+// Written out up to three rows; larger ones are compared by their structure.
+const MathNode* MathParser::Determinant(const MathNode* matrix) {
+  const auto n = static_cast<std::size_t>(matrix->columns);
+  if (matrix->size() != n * n || n > 3) return tree_.Call(Function::kDeterminant, {matrix});
+  if (n == 1) return &(*matrix)[0];
+  const auto cell = [&](std::size_t row, std::size_t column) { return &(*matrix)[row * n + column % n]; };
+  Nodes terms(tree_.memory());
+  if (n == 2) {
+    terms.push_back(tree_.Make(Kind::kProduct, {cell(0, 0), cell(1, 1)}));
+    terms.push_back(tree_.Make(Kind::kNegative, {tree_.Make(Kind::kProduct, {cell(0, 1), cell(1, 0)})}));
+    return tree_.Make(Kind::kSum, terms);
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    terms.push_back(tree_.Make(Kind::kProduct, {cell(0, i), cell(1, i + 1), cell(2, i + 2)}));
+    const MathNode* against = tree_.Make(Kind::kProduct, {cell(0, i + 2), cell(1, i + 1), cell(2, i)});
+    terms.push_back(tree_.Make(Kind::kNegative, {against}));
+  }
+  return tree_.Make(Kind::kSum, terms);
 }
 
 }  // namespace cogent

@@ -39,14 +39,19 @@ const MathNode* MathParser::UnitBehind(const MathNode* value) {
   }
   if (!SeesRun() || !IsUnitRun(Now())) return value;
   const std::string_view word = Now().text;
-  if (Now().token == Token::kLetters && value->symbolic) return value;
+  if (Now().token == Token::kLetters && value->symbolic &&
+      !(options_.variables && word.size() > 1 && Now().space_before && FindUnit(word))) {
+    return value;
+  }
   if (IsAnd(word) || IsOr(word) || IsCondition(word) || word == "to") return value;
   if (const MathCommand* command = FindPlainWord(word)) {
     if (command->token == Token::kPercentSign) {
       ++at_;
       return tree_.Make(Kind::kPercent, {value});
     }
-    if (!(word == "in" && Now(1).token == Token::kEnd)) return value;
+    // min and sec are units, too
+    const bool unit = FindUnit(word) && Now(1).token != Token::kOpen && (word != "in" || Now(1).token == Token::kEnd);
+    if (!unit) return value;
   }
   if (const auto power = PowerOfTen(word)) {
     ++at_;
@@ -129,6 +134,9 @@ std::optional<Unit> MathParser::UnitAhead() {
       const auto below = OneUnit();
       const auto inverse = below ? below->Raised(-1) : std::nullopt;
       unit = inverse ? unit->Times(*inverse) : std::nullopt;
+    } else if (Sees(Token::kWord) && Now().text != "in" && FindUnit(Now().text)) {
+      const auto other = OneUnit();  // N m
+      unit = other ? unit->Times(*other) : std::nullopt;
     } else if (Sees(Token::kTimes) && SeesRun(1)) {
       ++at_;
       const auto other = OneUnit();

@@ -83,6 +83,7 @@ bool Comparer::SameQuantity(const MathNode& gold, const MathNode& prediction) {
 
 // 50% is 0.5; a sign on one side only may have been dropped.
 bool Comparer::SamePercent(const MathNode& gold, const MathNode& prediction) {
+  if (gold.Is(Kind::kPercent) && prediction.Is(Kind::kPercent)) return SameNumber(gold[0], prediction[0]);
   if (SameNumber(gold, prediction)) return true;
   if (!options_.percent_optional) return false;
   if (gold.Is(Kind::kPercent) && !prediction.percent) return SameNumber(gold[0], prediction);

@@ -97,6 +97,9 @@ std::optional<Assignment> Comparer::AsAssignment(const MathNode& node, bool leni
     if (relation != static_cast<char>(Relation::kEqual) && relation != static_cast<char>(Relation::kApprox)) return std::nullopt;
   }
   while (exact < node.size() && node.relations[exact - 1] == static_cast<char>(Relation::kEqual)) ++exact;
+  // What is rounded stands last; 5 ~ 6 = 7 is a chain like any other.
+  const bool rounded_last = node.relations.find(static_cast<char>(Relation::kEqual), exact - 1) == std::string_view::npos;
+  if (!rounded_last) exact = node.size();
   Assignment assignment;
   const MathNode& first = node[0];
   const MathNode* last = &node[exact - 1];
