@@ -200,7 +200,7 @@ class MathReward final : public Reward {
 }  // namespace
 
 void MathOptions::VisitFields(FieldVisitor& visit) {
-  visit("extraction", extraction, "strict, lenient or whole: where the answer may stand");
+  visit("extraction", extraction, "where the answer may stand", OneOf{"strict", "lenient", "whole"});
   visit("decimal_digits", decimal_digits, "significant digits from which on a decimal stands for the exact value it rounds; 0: never", {0, 1000});
   visit("units_optional", units_optional, "5 cm for 5, and 5 for 5 cm");
   visit("percent_optional", percent_optional, "50% for 50, and 50 for 50%");

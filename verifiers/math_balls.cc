@@ -9,6 +9,7 @@
 #include <flint/fmpq.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 
 namespace cogent {
@@ -39,12 +40,15 @@ class Balls {
   Balls(slong precision, const BallPoint& point, Work& work) : precision_(precision), point_(point), work_(work) {
     cleanup.used = true;
   }
-  bool real() const { return real_; }
+  BallResult result() const { return {real_, extent_}; }
 
   bool Of(const MathNode& node, acb_ptr out, const Binding* bound) {
     if (!work_.Spend(static_cast<std::uint64_t>(2 + precision_ / 64))) return false;
     if (!Compute(node, out, bound) || !acb_is_finite(out)) return false;
     real_ = real_ && acb_is_real(out);
+    for (const arf_srcptr part : {arb_midref(acb_realref(out)), arb_midref(acb_imagref(out))}) {
+      if (!arf_is_zero(part)) extent_ = std::max(extent_, std::abs(std::int64_t{arf_abs_bound_lt_2exp_si(part)}));
+    }
     return true;
   }
 
@@ -391,6 +395,7 @@ class Balls {
   const BallPoint& point_;
   Work& work_;
   bool real_ = true;
+  std::int64_t extent_ = 0;
 };
 
 }  // namespace
@@ -402,7 +407,7 @@ Ball::~Ball() { acb_clear(Raw(*this)); }
 std::optional<BallResult> EvaluateBall(const MathNode& node, int precision, const BallPoint& point, Work& work, Ball& out) {
   Balls balls(precision, point, work);
   if (!balls.Of(node, Raw(out), nullptr)) return std::nullopt;
-  return BallResult{balls.real()};
+  return balls.result();
 }
 
 }  // namespace cogent

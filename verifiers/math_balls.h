@@ -37,7 +37,8 @@ struct BallPoint {
 };
 
 struct BallResult {
-  bool real = true;  // no part of the tree left the reals
+  bool real = true;         // no part of the tree left the reals
+  std::int64_t extent = 0;  // the largest power of two, up or down, that a part of it was near
 };
 
 // Nothing when the tree has no finite value there, or the work is used up.

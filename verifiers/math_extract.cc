@@ -262,7 +262,7 @@ void AddLastFormulaOrNumber(std::string_view text, std::vector<MathAnswer>& answ
   const MathAnswer formula = JoinLast(text, formulas, MathAnswer::kFormula);
   std::string_view behind = SentenceFrom(text, formula_end);
   behind = behind.substr(0, std::min(behind.find_first_of(",;:("), behind.size()));
-  if (!formula.joined && !TrimAscii(behind).empty() && behind.size() <= 40) {
+  if (!formula.joined && behind.size() <= 40 && std::any_of(behind.begin(), behind.end(), IsLetter)) {
     answers.push_back(Found(MathAnswer::kFormula, formula.text + " " + std::string(behind)));
   }
   answers.push_back(formula);
@@ -271,9 +271,11 @@ void AddLastFormulaOrNumber(std::string_view text, std::vector<MathAnswer>& answ
 // --- By priority -----------------------------------------------------------------------------------
 
 void AddPhrase(std::string_view text, std::vector<MathAnswer>& answers) {
-  const auto begin = BehindPhrase(text, LowerAscii(text));
+  constexpr std::size_t kWindow = 16 * 1024;  // an answer phrase stands near the end
+  const std::string_view ending = text.substr(text.size() > kWindow ? text.size() - kWindow : 0);
+  const auto begin = BehindPhrase(ending, LowerAscii(ending));
   if (!begin) return;
-  std::string_view sentence = WithoutFiller(SentenceFrom(text, *begin));
+  std::string_view sentence = WithoutFiller(SentenceFrom(ending, *begin));
   for (const std::string_view denied : {", not ", ", rather than ", " instead of ", " and not "}) {
     sentence = sentence.substr(0, std::min(sentence.find(denied), sentence.size()));
   }
@@ -313,9 +315,20 @@ std::vector<MathAnswer> InPart(std::string_view text, bool tagged) {
   return answers;
 }
 
+std::size_t CountOf(std::string_view text, std::string_view word) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1)) ++count;
+  return count;
+}
+
 std::vector<MathAnswer> Strict(std::string_view completion) {
   const Extraction found = Extract(completion);
   if (!found.text) return {Missing("no single answer part and no box behind the reasoning")};
+  const std::string behind = LowerAscii(*AfterReasoning(completion));
+  const bool part = found.place == AnswerPlace::kAnswerPart;
+  if (part && (CountOf(behind, "<answer") != 1 || CountOf(behind, "</answer") != 1)) return {Missing("tags in tags")};
+  const std::vector<Span> stated = FindBoxSpans(behind);
+  if (!stated.empty() && IsDenied(behind, stated.back().begin)) return {Missing("the answer is denied")};
   const std::string_view text = found.place == AnswerPlace::kBox ? std::string_view(completion) : std::string_view(*found.text);
   const auto after = AfterReasoning(text);
   const std::vector<Span> boxes = FindBoxSpans(found.place == AnswerPlace::kBox ? *after : text);

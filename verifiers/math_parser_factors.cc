@@ -337,13 +337,13 @@ const MathNode* MathParser::CallArgument() {
     return argument ? tree_.Make(Kind::kNegative, {argument}) : nullptr;
   }
   if (Sees(Token::kFunction)) return Factor();
-  const MathNode* argument = Factor();
-  while (argument && StartsFactor() && !Sees(Token::kFunction) && !SeesOpen('(') &&
-         !(Sees(Token::kLetters) && !Now().split && Now().text.size() > 1)) {
-    const MathNode* more = Factor();
-    argument = more ? Multiply(argument, more) : nullptr;
-  }
-  return argument;
+  Nodes factors(tree_.memory());
+  do {
+    factors.push_back(Factor());
+    if (!factors.back()) return nullptr;
+  } while (StartsFactor() && !Sees(Token::kFunction) && !SeesOpen('(') &&
+           !(Sees(Token::kLetters) && !Now().split && Now().text.size() > 1));
+  return factors.size() == 1 ? factors[0] : tree_.Make(Kind::kProduct, factors);
 }
 
 // \sum_{k=1}^{n} and \prod: up to the next sign of a sum.

@@ -82,6 +82,7 @@ class MathParser {
   const MathNode* Powers(const MathNode* base);
   const MathNode* Exponent();
   bool StartsFactor() const;
+  const MathNode* TimesPowerOfTen(const MathNode* left, const MathNode* right);
   const MathNode* Multiply(const MathNode* left, const MathNode* right);
   const MathNode* Primary();
   const MathNode* MakeNumber();
@@ -102,6 +103,7 @@ class MathParser {
   const MathNode* Marked();
 
   // math_parser_units.cc
+  bool SeesUnit() const;
   const MathNode* UnitBehind(const MathNode* value);
   std::optional<Unit> UnitAhead();
   std::optional<Unit> OneUnit();

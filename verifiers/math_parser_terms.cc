@@ -54,56 +54,71 @@ const MathNode* MathParser::Term() {
   return left ? MoreOfTerm(left) : nullptr;
 }
 
+// The factors are gathered first, so that a long product costs its length.
 const MathNode* MathParser::MoreOfTerm(const MathNode* left) {
-  while (left) {
+  Nodes factors(tree_.memory());
+  factors.push_back(left);
+  const auto whole = [&] { return factors.size() == 1 ? factors[0] : tree_.Make(Kind::kProduct, factors); };
+  const auto multiply = [&](const MathNode* right) {
+    const MathNode* number = right && factors.size() == 1 ? TimesPowerOfTen(factors[0], right) : nullptr;
+    if (number) {
+      factors[0] = number;
+    } else {
+      factors.push_back(right);
+    }
+    return right != nullptr;
+  };
+  const auto replace = [&](const MathNode* value) {
+    factors.assign(1, value);
+    return value != nullptr;
+  };
+  while (true) {
+    bool read = true;
     if (Take(Token::kTimes)) {
-      const MathNode* right = Signed();
-      left = right ? Multiply(left, right) : nullptr;
+      read = multiply(Signed());
     } else if (Take(Token::kDivide)) {
       const MathNode* right = Signed();
-      left = right ? tree_.Make(Kind::kQuotient, {left, right}) : nullptr;
+      read = right && replace(tree_.Make(Kind::kQuotient, {whole(), right}));
     } else if (Sees(Token::kPmod) && Now().text == "mod") {
       ++at_;
       const MathNode* right = Signed();
-      left = right ? tree_.Call(Function::kModulo, {left, right}) : nullptr;
+      read = right && replace(tree_.Call(Function::kModulo, {whole(), right}));
     } else if (SeesRun() || Sees(Token::kCurrencySign)) {
       const std::size_t before = at_;
-      left = UnitBehind(left);
-      if (left && at_ == before) {
-        if (!StartsFactor()) return left;
-        const MathNode* right = Factor();
-        left = right ? Multiply(left, right) : nullptr;
+      if (SeesUnit()) read = replace(UnitBehind(whole()));
+      if (read && at_ == before) {
+        if (!StartsFactor()) return whole();
+        read = multiply(Factor());
       }
     } else if (StartsFactor()) {
-      const MathNode* right = Factor();
-      left = right ? Multiply(left, right) : nullptr;
+      read = multiply(Factor());
     } else {
-      return left;
+      return whole();
     }
+    if (!read) return nullptr;
   }
-  return nullptr;
+}
+
+// a x 10^n is one decimal number; null for other factors.
+const MathNode* MathParser::TimesPowerOfTen(const MathNode* left, const MathNode* right) {
+  const bool power = left->Is(Kind::kNumber) && right->Is(Kind::kPower) && (*right)[0].Is(Kind::kNumber) &&
+                     *(*right)[0].value == Rational(10);
+  if (!power) return nullptr;
+  const MathNode& exponent = (*right)[1];
+  const MathNode& magnitude = exponent.Is(Kind::kNegative) ? exponent[0] : exponent;
+  const auto n = magnitude.Is(Kind::kNumber) ? magnitude.value->ToInt() : std::nullopt;
+  if (!n || *n < 0 || *n > kMaxWrittenExponent) return nullptr;
+  const std::int64_t shift = exponent.Is(Kind::kNegative) ? -*n : *n;
+  MathNode* number = tree_.Number(*left->value * Rational::Power(10, shift));
+  number->decimal = left->decimal;
+  number->decimals = left->decimals - static_cast<std::int32_t>(shift);
+  number->significant = left->significant;
+  return number;
 }
 
 const MathNode* MathParser::Multiply(const MathNode* left, const MathNode* right) {
-  // a x 10^n is one decimal number
-  if (left->Is(Kind::kNumber) && right->Is(Kind::kPower) && (*right)[0].Is(Kind::kNumber) && *(*right)[0].value == Rational(10)) {
-    const MathNode& exponent = (*right)[1];
-    const MathNode& magnitude = exponent.Is(Kind::kNegative) ? exponent[0] : exponent;
-    const auto n = magnitude.Is(Kind::kNumber) ? magnitude.value->ToInt() : std::nullopt;
-    if (n && *n >= 0 && *n <= kMaxWrittenExponent) {
-      const std::int64_t power = exponent.Is(Kind::kNegative) ? -*n : *n;
-      MathNode* number = tree_.Number(*left->value * Rational::Power(10, power));
-      number->decimal = left->decimal;
-      number->decimals = left->decimals - static_cast<std::int32_t>(power);
-      number->significant = left->significant;
-      return number;
-    }
-  }
-  if (!left->Is(Kind::kProduct)) return tree_.Make(Kind::kProduct, {left, right});
-  if (left->size() > 64) return tree_.Make(Kind::kProduct, {left, right});
-  Nodes factors(left->children.begin(), left->children.end(), tree_.memory());
-  factors.push_back(right);
-  return tree_.Make(Kind::kProduct, factors);
+  const MathNode* number = TimesPowerOfTen(left, right);
+  return number ? number : tree_.Make(Kind::kProduct, {left, right});
 }
 
 // Signs before a factor: -2^2 is -(2^2).

@@ -26,6 +26,9 @@ bool MathParser::IsUnitRun(const Lexeme& lexeme) const {
   return true;
 }
 
+// Whether a unit, a label or a currency may stand here.
+bool MathParser::SeesUnit() const { return Sees(Token::kCurrencySign) || (SeesRun() && IsUnitRun(Now())); }
+
 // The value with the unit that follows it, or with its words; the value alone when nothing follows.
 // Null when prose follows.
 const MathNode* MathParser::UnitBehind(const MathNode* value) {

@@ -47,22 +47,20 @@ Closeness Compare(const Ball& a, const Ball& b, int precision) {
   return closeness;
 }
 
-// About how many bits the numbers in the tree have, so that a small term beside large ones is seen.
-double SizeOf(const MathNode& node, int& budget) {
+// How many binary digits the numbers in the tree have.
+std::int64_t DigitsIn(const MathNode& node, int& budget) {
   if (--budget < 0) return kMaxPrecision;
-  if (node.Is(Kind::kNumber)) return static_cast<double>(node.value->Bits());
-  double size = 0;
-  for (const MathNode* child : node.children) size += SizeOf(*child, budget);
-  if (node.Is(Kind::kPower) && node[1].Is(Kind::kNumber)) {
-    if (const auto n = node[1].value->ToInt()) size += std::abs(static_cast<double>(*n)) * SizeOf(node[0], budget);
-  } else if (node.Is(Kind::kPower) && node[1].Is(Kind::kNegative) && node[1][0].Is(Kind::kNumber)) {
-    if (const auto n = node[1][0].value->ToInt()) size += std::abs(static_cast<double>(*n)) * SizeOf(node[0], budget);
-  } else if (node.Is(Kind::kPower)) {
-    size += 64;
-  } else if (node.Is(Function::kFactorial)) {
-    size += node[0].Is(Kind::kNumber) ? 64 + 10 * std::abs(static_cast<double>(node[0].value->ToInt().value_or(kMaxPrecision))) : kMaxPrecision;
-  }
-  return std::min<double>(size, 4.0 * kMaxPrecision);
+  if (node.Is(Kind::kNumber)) return static_cast<std::int64_t>(node.value->Bits());
+  std::int64_t digits = 0;
+  for (const MathNode* child : node.children) digits += DigitsIn(*child, budget);
+  return digits;
+}
+
+// The precision at which a difference between two values can no longer hide: a small term beside a
+// large one, or far behind the point, is as far away as the parts of the trees reach.
+std::int64_t PrecisionFor(const BallResult& a, const BallResult& b, std::int64_t digits) {
+  const std::int64_t extent = std::min<std::int64_t>(std::max(a.extent, b.extent), kMaxPrecision);
+  return 128 + 2 * extent + 2 * std::min<std::int64_t>(digits, kMaxPrecision);
 }
 
 // Variables that only whole numbers make sense for: below a factorial or a binomial, in the exponent
@@ -131,14 +129,21 @@ class Functions {
 
   Sample Take(int i) {
     Sample sample;
-    Ball a, b;
     const BallPoint point = At(i);
-    const auto at_a = EvaluateBall(a_, kFunctionPrecision, point, work_, a);
-    const auto at_b = at_a ? EvaluateBall(b_, kFunctionPrecision, point, work_, b) : std::nullopt;
-    if (!at_b) return sample;
-    sample.finite = true;
-    sample.real = at_a->real && at_b->real;
-    sample.closeness = Compare(a, b, kFunctionPrecision);
+    std::int64_t precision = kFunctionPrecision;
+    for (int round = 0; round < 2; ++round) {
+      Ball a, b;
+      const auto at_a = EvaluateBall(a_, static_cast<int>(precision), point, work_, a);
+      const auto at_b = at_a ? EvaluateBall(b_, static_cast<int>(precision), point, work_, b) : std::nullopt;
+      if (!at_b) return {};
+      sample = {true, at_a->real && at_b->real, Compare(a, b, static_cast<int>(precision))};
+      const std::int64_t wanted = PrecisionFor(*at_a, *at_b, 0);
+      if (!sample.closeness.possible || wanted <= precision + 100) return sample;
+      // Terms of very different size: look again, closer.
+      sample.closeness.tight = false;
+      if (wanted > kMaxPrecision) return sample;
+      precision = wanted;
+    }
     return sample;
   }
   Equality Over(bool reals) {
@@ -178,15 +183,21 @@ class Functions {
 Equality SameConstant(const MathNode& a, const MathNode& b, Work& work) {
   const BallPoint nowhere;
   int budget = 2000;
-  const double size = SizeOf(a, budget) + SizeOf(b, budget);
-  const bool certain = size * 2 + 128 <= kMaxPrecision;
-  const int last = std::max(256, static_cast<int>(std::min<double>(size * 2 + 128, certain ? kMaxPrecision : 256)));
-  for (int precision = 64;; precision = std::min(precision * 4, last)) {
+  const std::int64_t digits = DigitsIn(a, budget) + DigitsIn(b, budget);
+  std::int64_t last = 0;
+  for (std::int64_t precision = 64;; precision = std::min(precision * 4, last)) {
     Ball at_a, at_b;
-    if (!EvaluateBall(a, precision, nowhere, work, at_a) || !EvaluateBall(b, precision, nowhere, work, at_b)) return Equality::kUnknown;
-    const Closeness closeness = Compare(at_a, at_b, precision);
+    const auto result_a = EvaluateBall(a, static_cast<int>(precision), nowhere, work, at_a);
+    const auto result_b = result_a ? EvaluateBall(b, static_cast<int>(precision), nowhere, work, at_b) : std::nullopt;
+    if (!result_b) return Equality::kUnknown;
+    const Closeness closeness = Compare(at_a, at_b, static_cast<int>(precision));
     if (!closeness.possible) return Equality::kDifferent;
-    if (precision == last) return closeness.tight && certain ? Equality::kEqual : Equality::kUnknown;
+    if (last == 0) {
+      last = std::max<std::int64_t>(PrecisionFor(*result_a, *result_b, digits), 256);
+      if (last > kMaxPrecision) return Equality::kUnknown;
+    } else if (precision == last) {
+      return closeness.tight ? Equality::kEqual : Equality::kUnknown;
+    }
   }
 }
 

@@ -133,7 +133,4 @@ class MathTree {
   std::size_t nodes_ = 0;
 };
 
-// One line, for tests and reasons: parses back to an equal tree where the grammar has a notation.
-std::string ToString(const MathNode& node);
-
 }  // namespace cogent
