@@ -21,7 +21,8 @@ std::string Shown(std::string_view text) {
   constexpr std::size_t kLongest = 60;
   std::string shown(text.substr(0, kLongest));
   if (text.size() > kLongest) {
-    while (!shown.empty() && (static_cast<unsigned char>(shown.back()) & 0xC0) == 0x80) shown.pop_back();
+    while (!shown.empty() && (static_cast<unsigned char>(shown.back()) & 0xC0) == 0x80)
+      shown.pop_back();
     if (!shown.empty() && static_cast<unsigned char>(shown.back()) >= 0xC0) shown.pop_back();
     shown += "..";
   }
@@ -35,12 +36,15 @@ std::string Shown(std::string_view text) {
 char OptionLetter(std::string_view text) {
   std::string letters;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text.substr(i).starts_with("\\text{") || text.substr(i).starts_with("\\mathrm{") || text.substr(i).starts_with("\\textbf{") || text.substr(i).starts_with("\\mathbf{")) {
+    if (text.substr(i).starts_with("\\text{") || text.substr(i).starts_with("\\mathrm{") ||
+        text.substr(i).starts_with("\\textbf{") || text.substr(i).starts_with("\\mathbf{")) {
       i = text.find('{', i);
       continue;
     }
     const char c = text[i];
-    if (c == '$' || c == '(' || c == ')' || c == '{' || c == '}' || c == ' ' || c == '.' || c == '\\' || c == '*') continue;
+    if (c == '$' || c == '(' || c == ')' || c == '{' || c == '}' || c == ' ' || c == '.' ||
+        c == '\\' || c == '*')
+      continue;
     letters += c;
     if (letters.size() > 1) return 0;
   }
@@ -52,7 +56,8 @@ char LeadingOption(std::string_view text) {
   text = TrimAscii(text);
   for (bool again = true; again;) {
     again = false;
-    for (const std::string_view wrapper : {"\\text{", "\\mathrm{", "\\textbf{", "\\mathbf{", "$", "**", "{", "\\("}) {
+    for (const std::string_view wrapper :
+         {"\\text{", "\\mathrm{", "\\textbf{", "\\mathbf{", "$", "**", "{", "\\("}) {
       if (!text.starts_with(wrapper)) continue;
       text.remove_prefix(wrapper.size());
       again = true;
@@ -67,7 +72,10 @@ char LeadingOption(std::string_view text) {
   if (text.size() == 1) return text[0];
   const std::string_view rest = text.substr(1);
   if (rest.starts_with(")") || rest.starts_with(".") || rest.starts_with(":")) return text[0];
-  return rest == "}" || rest == "}}" || rest == "$" || rest.starts_with("})") || rest.starts_with("}.") ? text[0] : '\0';
+  return rest == "}" || rest == "}}" || rest == "$" || rest.starts_with("})") ||
+                 rest.starts_with("}.")
+             ? text[0]
+             : '\0';
 }
 
 MathExtraction ExtractionOf(const MathOptions& options) {
@@ -87,7 +95,8 @@ bool HasStrayWords(const MathNode& node) {
 
 class Verification {
  public:
-  Verification(std::string_view gold, const MathOptions& options) : gold_(GoldAnswer(gold)), options_(options) {}
+  Verification(std::string_view gold, const MathOptions& options)
+      : gold_(GoldAnswer(gold)), options_(options) {}
 
   MathVerdict Judge(std::string_view prediction) {
     MathVerdict verdict;
@@ -116,7 +125,8 @@ class Verification {
     if (answer.text.empty()) return false;
     if (const char option = OptionLetter(gold_)) {
       if (const char given = LeadingOption(answer.text)) {
-        Conclude(answer, given == option, given == option ? "the option asked for" : "another option", verdict);
+        Conclude(answer, given == option,
+                 given == option ? "the option asked for" : "another option", verdict);
         return true;
       }
     }
@@ -132,20 +142,29 @@ class Verification {
     MathTree tree;
     const ParseOptions options{&variables_, true};
     const ParsedMath parsed = ParseMath(answer.text, options, tree);
-    const bool usable = parsed.math ? !HasStrayWords(*parsed.node) || sure : parsed.words && !gold_parsed_.math;
+    const bool usable =
+        parsed.math ? !HasStrayWords(*parsed.node) || sure : parsed.words && !gold_parsed_.math;
     if (!usable && !last && !(sure && options_.extraction == "strict")) return false;
     bool correct = Compare(*gold_parsed_.node, parsed, answer, tree);
-    if (!correct && (parsed.ambiguous_comma || gold_parsed_.ambiguous_comma)) correct = CompareOtherCommas(answer, parsed, tree);
+    if (!correct && (parsed.ambiguous_comma || gold_parsed_.ambiguous_comma))
+      correct = CompareOtherCommas(answer, parsed, tree);
     if (!correct && !parsed.math && !last && !sure) return false;
-    const char* why = correct ? "equal" : !parsed.math && gold_parsed_.math ? "not readable as mathematics" : "not equal";
-    Conclude(answer, correct, work_.Exhausted() && !correct ? "too much work to decide, and not equal by structure" : why, verdict);
+    const char* why = correct                             ? "equal"
+                      : !parsed.math && gold_parsed_.math ? "not readable as mathematics"
+                                                          : "not equal";
+    Conclude(
+        answer, correct,
+        work_.Exhausted() && !correct ? "too much work to decide, and not equal by structure" : why,
+        verdict);
     return true;
   }
 
-  void Conclude(const MathAnswer& answer, bool correct, std::string_view why, MathVerdict& verdict) {
+  void Conclude(const MathAnswer& answer, bool correct, std::string_view why,
+                MathVerdict& verdict) {
     verdict.correct = correct;
     verdict.extracted = answer.text.size() <= 1000 ? answer.text : Shown(answer.text);
-    verdict.reason = std::string(why) + ": " + Shown(answer.text) + (correct ? " is " : " and ") + Shown(gold_);
+    verdict.reason =
+        std::string(why) + ": " + Shown(answer.text) + (correct ? " is " : " and ") + Shown(gold_);
   }
 
   void ReadGold() {
@@ -154,7 +173,8 @@ class Verification {
     variables_ = VariablesOf(*gold_parsed_.node);
   }
 
-  bool Compare(const MathNode& gold, const ParsedMath& parsed, const MathAnswer& answer, MathTree& tree) {
+  bool Compare(const MathNode& gold, const ParsedMath& parsed, const MathAnswer& answer,
+               MathTree& tree) {
     Comparer comparer(tree, options_, work_);
     const MathNode* node = parsed.node;
     if (answer.joined) node = comparer.Distinct(*node);
@@ -164,11 +184,18 @@ class Verification {
   // (1,234) may be a pair, 3,5 a list: the other reading counts where it is a list on both sides.
   bool CompareOtherCommas(const MathAnswer& answer, const ParsedMath& parsed, MathTree& tree) {
     MathTree other_tree;
-    const ParsedMath gold = gold_parsed_.ambiguous_comma ? ParseMath(gold_, {nullptr, false}, other_tree) : gold_parsed_;
-    const ParsedMath other = parsed.ambiguous_comma ? ParseMath(answer.text, {&variables_, false}, tree) : parsed;
+    const ParsedMath gold = gold_parsed_.ambiguous_comma
+                                ? ParseMath(gold_, {nullptr, false}, other_tree)
+                                : gold_parsed_;
+    const ParsedMath other =
+        parsed.ambiguous_comma ? ParseMath(answer.text, {&variables_, false}, tree) : parsed;
     if (!gold.math || !other.math) return false;
-    const auto several = [](const MathNode& node) { return !IsScalar(node) && !node.Is(Kind::kRelation); };
-    if (parsed.ambiguous_comma && several(*gold_parsed_.node) && Compare(*gold_parsed_.node, other, answer, tree)) return true;
+    const auto several = [](const MathNode& node) {
+      return !IsScalar(node) && !node.Is(Kind::kRelation);
+    };
+    if (parsed.ambiguous_comma && several(*gold_parsed_.node) &&
+        Compare(*gold_parsed_.node, other, answer, tree))
+      return true;
     if (!gold_parsed_.ambiguous_comma) return false;
     if (several(*parsed.node) && Compare(*gold.node, parsed, answer, tree)) return true;
     return parsed.ambiguous_comma && Compare(*gold.node, other, answer, tree);
@@ -200,14 +227,18 @@ class MathReward final : public Reward {
 }  // namespace
 
 void MathOptions::VisitFields(FieldVisitor& visit) {
-  visit("extraction", extraction, "where the answer may stand", OneOf{"strict", "lenient", "whole"});
-  visit("decimal_digits", decimal_digits, "significant digits from which on a decimal stands for the exact value it rounds; 0: never", {0, 1000});
+  visit("extraction", extraction, "where the answer may stand",
+        OneOf{"strict", "lenient", "whole"});
+  visit("decimal_digits", decimal_digits,
+        "significant digits from which on a decimal stands for the exact value it rounds; 0: never",
+        {0, 1000});
   visit("units_optional", units_optional, "5 cm for 5, and 5 for 5 cm");
   visit("percent_optional", percent_optional, "50% for 50, and 50 for 50%");
   visit("names_optional", names_optional, "5 for x = 5, and x = 5 for 5");
 }
 
-MathVerdict VerifyMath(std::string_view gold, std::string_view prediction, const MathOptions& options) {
+MathVerdict VerifyMath(std::string_view gold, std::string_view prediction,
+                       const MathOptions& options) {
   return Verification(gold, options).Judge(prediction);
 }
 

@@ -16,8 +16,8 @@ namespace cogent {
 namespace {
 
 // Guards: what lies beyond has no value here. Arb would take long or use much memory.
-constexpr slong kMaxLogBits = 40;     // of y log x in x^y, and of x in exp x
-constexpr slong kMaxGammaBits = 40;   // of n in n!
+constexpr slong kMaxLogBits = 40;    // of y log x in x^y, and of x in exp x
+constexpr slong kMaxGammaBits = 40;  // of n in n!
 constexpr std::int64_t kMaxTerms = 2000;
 
 std::uint64_t Mix(std::uint64_t x) {
@@ -37,7 +37,8 @@ thread_local Cleanup cleanup;
 
 class Balls {
  public:
-  Balls(slong precision, const BallPoint& point, Work& work) : precision_(precision), point_(point), work_(work) {
+  Balls(slong precision, const BallPoint& point, Work& work)
+      : precision_(precision), point_(point), work_(work) {
     cleanup.used = true;
   }
   BallResult result() const { return {real_, extent_}; }
@@ -47,7 +48,8 @@ class Balls {
     if (!Compute(node, out, bound) || !acb_is_finite(out)) return false;
     real_ = real_ && acb_is_real(out);
     for (const arf_srcptr part : {arb_midref(acb_realref(out)), arb_midref(acb_imagref(out))}) {
-      if (!arf_is_zero(part)) extent_ = std::max(extent_, std::abs(std::int64_t{arf_abs_bound_lt_2exp_si(part)}));
+      if (!arf_is_zero(part))
+        extent_ = std::max(extent_, std::abs(std::int64_t{arf_abs_bound_lt_2exp_si(part)}));
     }
     return true;
   }
@@ -62,10 +64,13 @@ class Balls {
         acb_set_fmpq(out, reinterpret_cast<const fmpq*>(node.value->words()), precision_);
         return true;
       case Kind::kSymbol:
-      case Kind::kText: return Symbol(node.name, out, bound);
-      case Kind::kConstant: return Constant(node.name, out);
+      case Kind::kText:
+        return Symbol(node.name, out, bound);
+      case Kind::kConstant:
+        return Constant(node.name, out);
       case Kind::kSum:
-      case Kind::kProduct: return Fold(node, out, bound);
+      case Kind::kProduct:
+        return Fold(node, out, bound);
       case Kind::kNegative:
         if (!Of(node[0], out, bound)) return false;
         acb_neg(out, out);
@@ -80,10 +85,14 @@ class Balls {
         if (!Of(node[0], out, bound)) return false;
         acb_div_ui(out, out, 100, precision_);
         return true;
-      case Kind::kQuantity: return Quantity(node, out, bound);
-      case Kind::kPower: return Power(node, out, bound);
-      case Kind::kFunction: return Call(node, out, bound);
-      default: return false;
+      case Kind::kQuantity:
+        return Quantity(node, out, bound);
+      case Kind::kPower:
+        return Power(node, out, bound);
+      case Kind::kFunction:
+        return Call(node, out, bound);
+      default:
+        return false;
     }
   }
 
@@ -96,7 +105,9 @@ class Balls {
     std::uint64_t hash = 0xcbf29ce484222325ull;
     for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
     hash = Mix(hash ^ Mix(static_cast<std::uint64_t>(point_.index) + 99));
-    const bool integer = point_.integers && std::find(point_.integers->begin(), point_.integers->end(), name) != point_.integers->end();
+    const bool integer =
+        point_.integers &&
+        std::find(point_.integers->begin(), point_.integers->end(), name) != point_.integers->end();
     if (integer) {
       acb_set_ui(out, 1 + hash % 13);
       return true;
@@ -138,8 +149,8 @@ class Balls {
     return true;
   }
 
-  // Only angles have a value without their unit; other units count by their factor, since both sides
-  // were found to have the same dimension.
+  // Only angles have a value without their unit; other units count by their factor, since both
+  // sides were found to have the same dimension.
   bool Quantity(const MathNode& node, acb_ptr out, const Binding* bound) {
     if (!Of(node[0], out, bound)) return false;
     acb_mul_si(out, out, node.unit->above, precision_);
@@ -175,7 +186,8 @@ class Balls {
     if (exponent && exponent->IsWhole() && exponent->Bits() <= 62) {
       if (exponent->Sign() <= 0 && acb_contains_zero(Raw(base))) return false;
       work_.Spend(exponent->Bits() * static_cast<std::uint64_t>(1 + precision_ / 64));
-      acb_pow_fmpz(out, Raw(base), fmpq_numref(reinterpret_cast<const fmpq*>(exponent->words())), precision_);
+      acb_pow_fmpz(out, Raw(base), fmpq_numref(reinterpret_cast<const fmpq*>(exponent->words())),
+                   precision_);
       return true;
     }
     Ball raised;
@@ -199,7 +211,9 @@ class Balls {
     return true;
   }
 
-  bool Transcendental() { return work_.Spend(static_cast<std::uint64_t>(20 * (1 + precision_ / 128))); }
+  bool Transcendental() {
+    return work_.Spend(static_cast<std::uint64_t>(20 * (1 + precision_ / 128)));
+  }
 
   // The real function where it has a value, else the complex one.
   bool Apply(RealFunction real, ComplexFunction complex, acb_ptr value) {
@@ -225,8 +239,10 @@ class Balls {
   bool Call(const MathNode& node, acb_ptr out, const Binding* bound) {
     switch (node.function) {
       case Function::kSumOver:
-      case Function::kProductOver: return Over(node, out, bound);
-      case Function::kRoot: return Root(node, out, bound);
+      case Function::kProductOver:
+        return Over(node, out, bound);
+      case Function::kRoot:
+        return Root(node, out, bound);
       case Function::kGcd:
       case Function::kLcm:
       case Function::kModulo: {
@@ -235,7 +251,8 @@ class Balls {
         return exact.has_value();
       }
       case Function::kMax:
-      case Function::kMin: return Extreme(node, out, bound);
+      case Function::kMin:
+        return Extreme(node, out, bound);
       case Function::kLog: {
         Ball base;
         if (!Of(node[0], out, bound) || !Of(node[1], Raw(base), bound)) return false;
@@ -245,8 +262,10 @@ class Balls {
         return true;
       }
       case Function::kBinomial:
-      case Function::kPermutations: return Binomial(node, out, bound);
-      default: return Of(node[0], out, bound) && One(node.function, out);
+      case Function::kPermutations:
+        return Binomial(node, out, bound);
+      default:
+        return Of(node[0], out, bound) && One(node.function, out);
     }
   }
 
@@ -254,19 +273,21 @@ class Balls {
     if (!Of(node[0], out, bound)) return false;
     if (node.size() == 1) return Apply(arb_sqrt, acb_sqrt, out);
     const auto exact = ExactValue(node[1], work_, bound);
-    const auto index = exact ? exact->ToInt() : std::nullopt;
-    if (acb_is_zero(out)) return index && *index > 0;
-    if (index && *index > 0 && *index < 1000 && acb_is_real(out) && Transcendental()) {
+    const std::int64_t index = exact ? exact->ToInt().value_or(0) : 0;
+    if (acb_is_zero(out)) return index > 0;
+    if (index > 0 && index < 1000 && acb_is_real(out) && Transcendental()) {
       const bool negative = arb_is_negative(acb_realref(out));
-      if (negative && *index % 2 == 1) arb_neg(acb_realref(out), acb_realref(out));
-      if (!negative || *index % 2 == 1) {
-        arb_root_ui(acb_realref(out), acb_realref(out), static_cast<ulong>(*index), precision_);
+      if (negative && index % 2 == 1) arb_neg(acb_realref(out), acb_realref(out));
+      if (!negative || index % 2 == 1) {
+        arb_root_ui(acb_realref(out), acb_realref(out), static_cast<ulong>(index), precision_);
         if (negative) arb_neg(acb_realref(out), acb_realref(out));
         return true;
       }
     }
     Ball inverse;
-    if (acb_contains_zero(out) || !Of(node[1], Raw(inverse), bound) || acb_contains_zero(Raw(inverse))) return false;
+    if (acb_contains_zero(out) || !Of(node[1], Raw(inverse), bound) ||
+        acb_contains_zero(Raw(inverse)))
+      return false;
     acb_inv(Raw(inverse), Raw(inverse), precision_);
     Ball logarithm;
     acb_log(Raw(logarithm), out, 30);
@@ -292,7 +313,9 @@ class Balls {
 
   // n! by the gamma function.
   bool Factorial(acb_ptr value) {
-    if (!acb_is_real(value) || !Below(value, kMaxGammaBits) || !Transcendental() || !work_.Spend(200)) return false;
+    if (!acb_is_real(value) || !Below(value, kMaxGammaBits) || !Transcendental() ||
+        !work_.Spend(200))
+      return false;
     arb_add_ui(acb_realref(value), acb_realref(value), 1, precision_);
     arb_gamma(acb_realref(value), acb_realref(value), precision_);
     return true;
@@ -312,28 +335,50 @@ class Balls {
 
   bool One(Function function, acb_ptr x) {
     switch (function) {
-      case Function::kExp: return Below(x, kMaxLogBits) && Apply(arb_exp, acb_exp, x);
-      case Function::kLn: return !acb_contains_zero(x) && Apply(arb_log, acb_log, x);
-      case Function::kSin: return Apply(arb_sin, acb_sin, x);
-      case Function::kCos: return Apply(arb_cos, acb_cos, x);
-      case Function::kTan: return Apply(arb_tan, acb_tan, x);
-      case Function::kCot: return Apply(arb_cot, acb_cot, x);
-      case Function::kSec: return Apply(arb_sec, acb_sec, x);
-      case Function::kCsc: return Apply(arb_csc, acb_csc, x);
-      case Function::kArcsin: return Apply(arb_asin, acb_asin, x);
-      case Function::kArccos: return Apply(arb_acos, acb_acos, x);
-      case Function::kArctan: return Apply(arb_atan, acb_atan, x);
-      case Function::kArccot: return Inverted(arb_atan, acb_atan, x);
-      case Function::kArcsec: return Inverted(arb_acos, acb_acos, x);
-      case Function::kArccsc: return Inverted(arb_asin, acb_asin, x);
-      case Function::kSinh: return Below(x, kMaxLogBits) && Apply(arb_sinh, acb_sinh, x);
-      case Function::kCosh: return Below(x, kMaxLogBits) && Apply(arb_cosh, acb_cosh, x);
-      case Function::kTanh: return Below(x, kMaxLogBits) && Apply(arb_tanh, acb_tanh, x);
-      case Function::kCoth: return Below(x, kMaxLogBits) && Apply(arb_coth, acb_coth, x);
-      case Function::kArsinh: return Apply(arb_asinh, acb_asinh, x);
-      case Function::kArcosh: return Apply(arb_acosh, acb_acosh, x);
-      case Function::kArtanh: return Apply(arb_atanh, acb_atanh, x);
-      case Function::kFactorial: return Factorial(x);
+      case Function::kExp:
+        return Below(x, kMaxLogBits) && Apply(arb_exp, acb_exp, x);
+      case Function::kLn:
+        return !acb_contains_zero(x) && Apply(arb_log, acb_log, x);
+      case Function::kSin:
+        return Apply(arb_sin, acb_sin, x);
+      case Function::kCos:
+        return Apply(arb_cos, acb_cos, x);
+      case Function::kTan:
+        return Apply(arb_tan, acb_tan, x);
+      case Function::kCot:
+        return Apply(arb_cot, acb_cot, x);
+      case Function::kSec:
+        return Apply(arb_sec, acb_sec, x);
+      case Function::kCsc:
+        return Apply(arb_csc, acb_csc, x);
+      case Function::kArcsin:
+        return Apply(arb_asin, acb_asin, x);
+      case Function::kArccos:
+        return Apply(arb_acos, acb_acos, x);
+      case Function::kArctan:
+        return Apply(arb_atan, acb_atan, x);
+      case Function::kArccot:
+        return Inverted(arb_atan, acb_atan, x);
+      case Function::kArcsec:
+        return Inverted(arb_acos, acb_acos, x);
+      case Function::kArccsc:
+        return Inverted(arb_asin, acb_asin, x);
+      case Function::kSinh:
+        return Below(x, kMaxLogBits) && Apply(arb_sinh, acb_sinh, x);
+      case Function::kCosh:
+        return Below(x, kMaxLogBits) && Apply(arb_cosh, acb_cosh, x);
+      case Function::kTanh:
+        return Below(x, kMaxLogBits) && Apply(arb_tanh, acb_tanh, x);
+      case Function::kCoth:
+        return Below(x, kMaxLogBits) && Apply(arb_coth, acb_coth, x);
+      case Function::kArsinh:
+        return Apply(arb_asinh, acb_asinh, x);
+      case Function::kArcosh:
+        return Apply(arb_acosh, acb_acosh, x);
+      case Function::kArtanh:
+        return Apply(arb_atanh, acb_atanh, x);
+      case Function::kFactorial:
+        return Factorial(x);
       case Function::kAbs: {
         if (acb_is_real(x)) {
           arb_abs(acb_realref(x), acb_realref(x));
@@ -343,20 +388,30 @@ class Balls {
         }
         return true;
       }
-      case Function::kSign: return acb_is_real(x) && (arb_sgn(acb_realref(x), acb_realref(x)), true);
-      case Function::kFloor: return acb_is_real(x) && Below(x, 2000) && (arb_floor(acb_realref(x), acb_realref(x), precision_), true);
-      case Function::kCeiling: return acb_is_real(x) && Below(x, 2000) && (arb_ceil(acb_realref(x), acb_realref(x), precision_), true);
-      case Function::kReal: arb_zero(acb_imagref(x)); return true;
+      case Function::kSign:
+        return acb_is_real(x) && (arb_sgn(acb_realref(x), acb_realref(x)), true);
+      case Function::kFloor:
+        return acb_is_real(x) && Below(x, 2000) &&
+               (arb_floor(acb_realref(x), acb_realref(x), precision_), true);
+      case Function::kCeiling:
+        return acb_is_real(x) && Below(x, 2000) &&
+               (arb_ceil(acb_realref(x), acb_realref(x), precision_), true);
+      case Function::kReal:
+        arb_zero(acb_imagref(x));
+        return true;
       case Function::kImaginary:
         arb_set(acb_realref(x), acb_imagref(x));
         arb_zero(acb_imagref(x));
         return true;
-      case Function::kConjugate: acb_conj(x, x); return true;
+      case Function::kConjugate:
+        acb_conj(x, x);
+        return true;
       case Function::kArgument:
         acb_arg(acb_realref(x), x, precision_);
         arb_zero(acb_imagref(x));
         return true;
-      default: return false;
+      default:
+        return false;
     }
   }
 
@@ -365,7 +420,8 @@ class Balls {
     if (!Of(node, Raw(ball), bound) || !acb_is_real(Raw(ball))) return false;
     fmpz_t whole;
     fmpz_init(whole);
-    const bool found = arb_get_unique_fmpz(whole, acb_realref(Raw(ball))) && fmpz_fits_si(whole) && arb_is_int(acb_realref(Raw(ball)));
+    const bool found = arb_get_unique_fmpz(whole, acb_realref(Raw(ball))) && fmpz_fits_si(whole) &&
+                       arb_is_int(acb_realref(Raw(ball)));
     if (found) value = fmpz_get_si(whole);
     fmpz_clear(whole);
     return found;
@@ -404,7 +460,8 @@ static_assert(sizeof(acb_struct) <= 96);
 Ball::Ball() { acb_init(Raw(*this)); }
 Ball::~Ball() { acb_clear(Raw(*this)); }
 
-std::optional<BallResult> EvaluateBall(const MathNode& node, int precision, const BallPoint& point, Work& work, Ball& out) {
+std::optional<BallResult> EvaluateBall(const MathNode& node, int precision, const BallPoint& point,
+                                       Work& work, Ball& out) {
   Balls balls(precision, point, work);
   if (!balls.Of(node, Raw(out), nullptr)) return std::nullopt;
   return balls.result();

@@ -32,7 +32,7 @@ class Ball {
 // Where the variables stand. Values depend on the variable's name alone.
 struct BallPoint {
   int index = 0;
-  bool positive = true;                              // else signs are mixed
+  bool positive = true;                                     // else signs are mixed
   const std::vector<std::string_view>* integers = nullptr;  // variables that take whole numbers
 };
 
@@ -42,6 +42,7 @@ struct BallResult {
 };
 
 // Nothing when the tree has no finite value there, or the work is used up.
-std::optional<BallResult> EvaluateBall(const MathNode& node, int precision, const BallPoint& point, Work& work, Ball& out);
+std::optional<BallResult> EvaluateBall(const MathNode& node, int precision, const BallPoint& point,
+                                       Work& work, Ball& out);
 
 }  // namespace cogent

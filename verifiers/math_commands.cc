@@ -12,9 +12,7 @@ void AddAll(Table& table, std::initializer_list<const char*> names, const MathCo
   for (const char* name : names) table.emplace(name, command);
 }
 
-MathCommand Call(Function function) {
-  return {MathCommand::kToken, Token::kFunction, function};
-}
+MathCommand Call(Function function) { return {MathCommand::kToken, Token::kFunction, function}; }
 MathCommand Plain(Token token, std::string_view text = {}) {
   return {MathCommand::kToken, token, Function::kNone, Relation::kOther, 0, text};
 }
@@ -61,11 +59,13 @@ void AddFunctions(Table& table) {
 
 void AddSymbols(Table& table) {
   for (const char* name :
-       {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda",
-        "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma",
-        "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega", "ell",
-        "hbar", "nabla", "aleph", "top", "star", "bot", "perp", "prime", "Box", "Diamond", "clubsuit",
-        "heartsuit", "spadesuit", "neg", "forall", "exists", "imath", "jmath", "bullet", "checkmark"}) {
+       {"alpha",  "beta",    "gamma",  "delta",   "epsilon",  "zeta",      "eta",       "theta",
+        "iota",   "kappa",   "lambda", "mu",      "nu",       "xi",        "rho",       "sigma",
+        "tau",    "upsilon", "phi",    "chi",     "psi",      "omega",     "Gamma",     "Delta",
+        "Theta",  "Lambda",  "Xi",     "Pi",      "Sigma",    "Upsilon",   "Phi",       "Psi",
+        "Omega",  "ell",     "hbar",   "nabla",   "aleph",    "top",       "star",      "bot",
+        "perp",   "prime",   "Box",    "Diamond", "clubsuit", "heartsuit", "spadesuit", "neg",
+        "forall", "exists",  "imath",  "jmath",   "bullet",   "checkmark"}) {
     table.emplace(name, Plain(Token::kSymbol));
   }
   AddAll(table, {"varepsilon"}, Plain(Token::kSymbol, "epsilon"));
@@ -101,10 +101,12 @@ void AddOperators(Table& table) {
   AddAll(table, {"cap", "bigcap"}, Plain(Token::kIntersection));
   AddAll(table, {"setminus", "backslash", "smallsetminus"}, Plain(Token::kDifference));
   AddAll(table, {"emptyset", "varnothing"}, Plain(Token::kEmptySet));
-  AddAll(table, {"overline", "bar", "vec", "hat", "overrightarrow", "widehat", "tilde", "dot", "underline",
-                 "overarc", "overset", "overleftrightarrow"},
+  AddAll(table,
+         {"overline", "bar", "vec", "hat", "overrightarrow", "widehat", "tilde", "dot", "underline",
+          "overarc", "overset", "overleftrightarrow"},
          Plain(Token::kOverline));
-  AddAll(table, {"ldots", "dots", "cdots", "dotsc", "dotsb", "vdots", "ddots"}, Plain(Token::kEllipsis));
+  AddAll(table, {"ldots", "dots", "cdots", "dotsc", "dotsb", "vdots", "ddots"},
+         Plain(Token::kEllipsis));
   AddAll(table, {"land", "wedge"}, Plain(Token::kWord, "and"));
   AddAll(table, {"lor", "vee"}, Plain(Token::kWord, "or"));
   AddAll(table, {"quad", "qquad"}, Plain(Token::kSoftComma));
@@ -116,19 +118,23 @@ void AddOperators(Table& table) {
 
 void AddRelations(Table& table) {
   AddAll(table, {"eq"}, Related(Relation::kEqual));
-  AddAll(table, {"approx", "thickapprox", "approxeq", "simeq", "doteq"}, Related(Relation::kApprox));
+  AddAll(table, {"approx", "thickapprox", "approxeq", "simeq", "doteq"},
+         Related(Relation::kApprox));
   AddAll(table, {"ne", "neq"}, Related(Relation::kNotEqual));
   AddAll(table, {"lt"}, Related(Relation::kLess));
   AddAll(table, {"gt"}, Related(Relation::kGreater));
   AddAll(table, {"le", "leq", "leqslant", "leqq"}, Related(Relation::kAtMost));
   AddAll(table, {"ge", "geq", "geqslant", "geqq"}, Related(Relation::kAtLeast));
   AddAll(table, {"in"}, Related(Relation::kIn));
-  AddAll(table, {"equiv"}, {MathCommand::kToken, Token::kRelation, Function::kNone, Relation::kOther, 0, "equiv"});
+  AddAll(table, {"equiv"},
+         {MathCommand::kToken, Token::kRelation, Function::kNone, Relation::kOther, 0, "equiv"});
   AddAll(table, {"implies", "Rightarrow", "Longrightarrow"},
          {MathCommand::kToken, Token::kRelation, Function::kNone, Relation::kOther, 0, "implies"});
-  AddAll(table, {"to", "rightarrow", "leftarrow", "mapsto", "iff", "Leftrightarrow", "sim", "cong", "propto",
-                 "parallel", "notin", "subset", "subseteq", "supset", "supseteq", "longrightarrow"},
-         Related(Relation::kOther));
+  AddAll(
+      table,
+      {"to", "rightarrow", "leftarrow", "mapsto", "iff", "Leftrightarrow", "sim", "cong", "propto",
+       "parallel", "notin", "subset", "subseteq", "supset", "supseteq", "longrightarrow"},
+      Related(Relation::kOther));
   AddAll(table, {"mid", "vert"}, Plain(Token::kBar));
   AddAll(table, {"Vert"}, Plain(Token::kBar));
 }
@@ -153,19 +159,25 @@ void AddBrackets(Table& table) {
 void AddLook(Table& table) {
   AddAll(table, {"left", "right", "middle"}, {MathCommand::kDelimiter});
   AddAll(table,
-         {"big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr", "Biggl", "Biggr",
-          "displaystyle", "textstyle", "scriptstyle", "large", "Large", "LARGE", "huge", "Huge", "small",
-          "normalsize", "tiny", "limits", "nolimits", "hfill", "nobreak", "boldsymbol", "mathbf", "bm",
-          "mathcal", "mathit", "mathsf", "mathscr", "mathfrak", "rm", "bf", "it", "boxed", "fbox",
-          "framebox", "underbrace", "overbrace", "mathop", "hline", "newline", "smallskip", "medskip",
-          "bigskip", "noindent", "centering", "n", "bold", "pmb", "mathstrut", "ensuremath", "cancel",
-          "textstyle", "therefore", "because", "thinspace", "enspace", "space", "par"},
+         {"big",          "Big",        "bigg",        "Bigg",       "bigl",      "bigr",
+          "Bigl",         "Bigr",       "biggl",       "biggr",      "Biggl",     "Biggr",
+          "displaystyle", "textstyle",  "scriptstyle", "large",      "Large",     "LARGE",
+          "huge",         "Huge",       "small",       "normalsize", "tiny",      "limits",
+          "nolimits",     "hfill",      "nobreak",     "boldsymbol", "mathbf",    "bm",
+          "mathcal",      "mathit",     "mathsf",      "mathscr",    "mathfrak",  "rm",
+          "bf",           "it",         "boxed",       "fbox",       "framebox",  "underbrace",
+          "overbrace",    "mathop",     "hline",       "newline",    "smallskip", "medskip",
+          "bigskip",      "noindent",   "centering",   "n",          "bold",      "pmb",
+          "mathstrut",    "ensuremath", "cancel",      "textstyle",  "therefore", "because",
+          "thinspace",    "enspace",    "space",       "par"},
          {MathCommand::kNothing});
-  AddAll(table, {"color", "textcolor", "hspace", "vspace", "phantom", "hphantom", "vphantom", "label", "tag",
-                 "kern", "hskip", "mkern", "mspace", "rule"},
+  AddAll(table,
+         {"color", "textcolor", "hspace", "vspace", "phantom", "hphantom", "vphantom", "label",
+          "tag", "kern", "hskip", "mkern", "mspace", "rule"},
          {MathCommand::kSkipArgument});
-  AddAll(table, {"text", "textbf", "textit", "textrm", "textsf", "texttt", "textnormal", "mbox", "hbox", "emph",
-                 "textsc", "textup"},
+  AddAll(table,
+         {"text", "textbf", "textit", "textrm", "textsf", "texttt", "textnormal", "mbox", "hbox",
+          "emph", "textsc", "textup"},
          {MathCommand::kText});
   AddAll(table, {"mathrm", "mathtt", "mathnormal", "rm"}, {MathCommand::kRoman});
   AddAll(table, {"mathbb", "Bbb"}, {MathCommand::kBlackboard});
@@ -209,8 +221,8 @@ const Table& PlainWords() {
     AddAll(made, {"union", "cup"}, Plain(Token::kUnion));
     AddAll(made, {"cap"}, Plain(Token::kIntersection));
     AddAll(made, {"in"}, Related(Relation::kIn));
-    for (const char* greek : {"alpha", "beta", "gamma", "delta", "epsilon", "theta", "lambda", "mu", "phi",
-                              "psi", "omega", "sigma", "tau", "rho"}) {
+    for (const char* greek : {"alpha", "beta", "gamma", "delta", "epsilon", "theta", "lambda", "mu",
+                              "phi", "psi", "omega", "sigma", "tau", "rho"}) {
       made.emplace(greek, Plain(Token::kSymbol, greek));
     }
     return made;
@@ -230,7 +242,9 @@ const MathCommand* FindPlainWord(std::string_view name) { return Find(PlainWords
 
 std::string_view GluedFunction(std::string_view run) {
   for (const std::string_view function : {"sin", "cos", "tan", "cot", "ln", "log", "sqrt"}) {
-    if (run.size() > function.size() && run.size() <= function.size() + 2 && run.starts_with(function)) return function;
+    if (run.size() > function.size() && run.size() <= function.size() + 2 &&
+        run.starts_with(function))
+      return function;
   }
   return {};
 }

@@ -21,7 +21,8 @@ struct MathCommand {
     kRoman,         // \mathrm{..}
     kBlackboard,    // \mathbb{..}
     kOperatorName,  // \operatorname{..}
-    kBegin, kEnd,   // \begin{..}, \end{..}
+    kBegin,
+    kEnd,  // \begin{..}, \end{..}
   };
   Effect effect = kNothing;
   Token token = Token::kBad;
@@ -36,8 +37,8 @@ const MathCommand* FindCommand(std::string_view name);
 // Functions and constants that are written without a backslash: sin, sqrt, pi, inf.
 const MathCommand* FindPlainWord(std::string_view name);
 
-// The function that a run of letters begins with when one or two letters follow it: sinx, ln2. Empty
-// for others.
+// The function that a run of letters begins with when one or two letters follow it: sinx, ln2.
+// Empty for others.
 std::string_view GluedFunction(std::string_view run);
 
 }  // namespace cogent

@@ -8,16 +8,17 @@
 namespace cogent {
 namespace {
 
-constexpr int kMaxDepth = 12;        // of lists in lists
+constexpr int kMaxDepth = 12;  // of lists in lists
 constexpr std::size_t kMaxItems = 2000;
 
 // Trees that are the same but for the order of sums and products.
 std::uint64_t Fingerprint(const MathNode& node, Work& work) {
   if (!work.Spend(1)) return 0;
   std::uint64_t hash = static_cast<std::uint64_t>(node.kind) * 0x9e3779b97f4a7c15ull +
-                       static_cast<std::uint64_t>(node.function) * 31 + static_cast<std::uint64_t>(node.open) * 7 +
-                       static_cast<std::uint64_t>(node.close) * 3 + static_cast<std::uint64_t>(node.columns) * 131 +
-                       (node.minus_first ? 5 : 0);
+                       static_cast<std::uint64_t>(node.function) * 31 +
+                       static_cast<std::uint64_t>(node.open) * 7 +
+                       static_cast<std::uint64_t>(node.close) * 3 +
+                       static_cast<std::uint64_t>(node.columns) * 131 + (node.minus_first ? 5 : 0);
   const auto mix = [](std::uint64_t x) {
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
@@ -27,11 +28,15 @@ std::uint64_t Fingerprint(const MathNode& node, Work& work) {
     for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
     hash = mix(hash + 1);
   }
-  if (node.value) hash += mix(node.value->Modulo((1ull << 61) - 1).value_or(1) * 2 + node.value->Bits());
+  if (node.value)
+    hash += mix(node.value->Modulo((1ull << 61) - 1).value_or(1) * 2 + node.value->Bits());
   if (node.unit) {
-    for (const std::int8_t power : node.unit->powers) hash = mix(hash + static_cast<std::uint64_t>(power + 128));
-    hash += static_cast<std::uint64_t>(node.unit->above) * 11 + static_cast<std::uint64_t>(node.unit->below) * 13;
-    for (const char c : node.unit->label) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
+    for (const std::int8_t power : node.unit->powers)
+      hash = mix(hash + static_cast<std::uint64_t>(power + 128));
+    hash += static_cast<std::uint64_t>(node.unit->above) * 11 +
+            static_cast<std::uint64_t>(node.unit->below) * 13;
+    for (const char c : node.unit->label)
+      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
   }
   const bool commutes = node.Is(Kind::kSum) || node.Is(Kind::kProduct);
   std::uint64_t sum = 0;
@@ -44,17 +49,30 @@ std::uint64_t Fingerprint(const MathNode& node, Work& work) {
 
 bool HasSigns(const MathNode& node) {
   if (node.Is(Kind::kPlusMinus)) return true;
-  return std::any_of(node.children.begin(), node.children.end(), [](const MathNode* child) { return HasSigns(*child); });
+  return std::any_of(node.children.begin(), node.children.end(),
+                     [](const MathNode* child) { return HasSigns(*child); });
 }
 
 }  // namespace
 
 bool IsScalar(const MathNode& node) {
   switch (node.kind) {
-    case Kind::kNumber: case Kind::kSymbol: case Kind::kConstant: case Kind::kSum: case Kind::kProduct:
-    case Kind::kQuotient: case Kind::kNegative: case Kind::kPower: case Kind::kFunction: case Kind::kApply:
-    case Kind::kPercent: case Kind::kQuantity: case Kind::kUnknown: return true;
-    default: return false;
+    case Kind::kNumber:
+    case Kind::kSymbol:
+    case Kind::kConstant:
+    case Kind::kSum:
+    case Kind::kProduct:
+    case Kind::kQuotient:
+    case Kind::kNegative:
+    case Kind::kPower:
+    case Kind::kFunction:
+    case Kind::kApply:
+    case Kind::kPercent:
+    case Kind::kQuantity:
+    case Kind::kUnknown:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -76,13 +94,16 @@ bool Comparer::SameMeaning(const MathNode& gold, const MathNode& prediction) {
     const bool same = SameAssigned(gold, prediction, decided);
     if (decided) return same;
   }
-  if (gold.Is(Kind::kCongruence) || prediction.Is(Kind::kCongruence)) return SameCongruence(gold, prediction);
+  if (gold.Is(Kind::kCongruence) || prediction.Is(Kind::kCongruence))
+    return SameCongruence(gold, prediction);
   if (IsNumberSet(gold) || IsNumberSet(prediction)) {
     const auto same = SameNumberSets(gold, prediction, tree_, work_);
     if (same) return *same;
-    if (!gold.Is(Kind::kRelation) || !prediction.Is(Kind::kRelation)) return SameStructure(gold, prediction);
+    if (!gold.Is(Kind::kRelation) || !prediction.Is(Kind::kRelation))
+      return SameStructure(gold, prediction);
   }
-  if (gold.Is(Kind::kRelation) && prediction.Is(Kind::kRelation)) return SameStatement(gold, prediction);
+  if (gold.Is(Kind::kRelation) && prediction.Is(Kind::kRelation))
+    return SameStatement(gold, prediction);
   const MathNode* gold_matrix = AsMatrix(gold);
   const MathNode* matrix = AsMatrix(prediction);
   if (gold_matrix && matrix) return SameMatrix(*gold_matrix, *matrix);
@@ -91,19 +112,27 @@ bool Comparer::SameMeaning(const MathNode& gold, const MathNode& prediction) {
   const auto items = AsItems(prediction);
   if (gold_items && items) {
     if (gold.Is(Kind::kGroup) && prediction.Is(Kind::kGroup) && gold.size() == 2 &&
-        (gold.open != prediction.open || gold.close != prediction.close) && gold.open != '<' && prediction.open != '<') {
+        (gold.open != prediction.open || gold.close != prediction.close) && gold.open != '<' &&
+        prediction.open != '<') {
       return false;  // other ends of an interval
     }
     return SameItems(*gold_items, *items);
   }
   // A list of one thing is that thing.
-  if (gold_items && gold_items->nodes.size() == 1 && IsScalar(prediction)) return Same(*gold_items->nodes[0], prediction);
+  if (gold_items && gold_items->nodes.size() == 1 && IsScalar(prediction))
+    return Same(*gold_items->nodes[0], prediction);
   if (items && items->nodes.size() == 1 && IsScalar(gold)) return Same(gold, *items->nodes[0]);
   // A vector as a column or row.
-  if (gold_matrix && items && items->ordered) return SameItems({{gold_matrix->children.begin(), gold_matrix->children.end()}, true, false, {}}, *items) &&
-                                                     (gold_matrix->columns == 1 || gold_matrix->size() == static_cast<std::size_t>(gold_matrix->columns));
-  if (matrix && gold_items && gold_items->ordered) return SameItems(*gold_items, {{matrix->children.begin(), matrix->children.end()}, true, false, {}}) &&
-                                                          (matrix->columns == 1 || matrix->size() == static_cast<std::size_t>(matrix->columns));
+  if (gold_matrix && items && items->ordered)
+    return SameItems(
+               {{gold_matrix->children.begin(), gold_matrix->children.end()}, true, false, {}},
+               *items) &&
+           (gold_matrix->columns == 1 ||
+            gold_matrix->size() == static_cast<std::size_t>(gold_matrix->columns));
+  if (matrix && gold_items && gold_items->ordered)
+    return SameItems(*gold_items,
+                     {{matrix->children.begin(), matrix->children.end()}, true, false, {}}) &&
+           (matrix->columns == 1 || matrix->size() == static_cast<std::size_t>(matrix->columns));
   if (IsScalar(gold) && IsScalar(prediction)) return SameScalar(gold, prediction);
   return SameStructure(gold, prediction);
 }
@@ -112,7 +141,8 @@ bool Comparer::SameStructure(const MathNode& gold, const MathNode& prediction) {
   return Fingerprint(gold, work_) == Fingerprint(prediction, work_) && !work_.Exhausted();
 }
 
-// --- Words -----------------------------------------------------------------------------------------
+// --- Words
+// -----------------------------------------------------------------------------------------
 
 bool Comparer::SameWords(const MathNode& gold, const MathNode& prediction) {
   const auto words_of = [](const MathNode& node) -> std::optional<std::string> {
@@ -133,7 +163,8 @@ bool Comparer::SameWords(const MathNode& gold, const MathNode& prediction) {
   return *other.value == Rational(*number);
 }
 
-// --- Lists -----------------------------------------------------------------------------------------
+// --- Lists
+// -----------------------------------------------------------------------------------------
 
 // The tree with every +- read as + (or, `second`, as -).
 const MathNode* Comparer::WithoutSigns(const MathNode& node, bool second) {
@@ -172,7 +203,9 @@ std::optional<Comparer::Items> Comparer::AsItems(const MathNode& node) {
   bool all_named = items.bare;
   for (const MathNode* child : node.children) {
     // k \in Z and the like only say what a letter is
-    if (child->Is(Kind::kRelation) && child->relations == "e" && (*child)[1].Is(Kind::kNamedSet) && node.size() > 1) continue;
+    if (child->Is(Kind::kRelation) && child->relations == "e" && (*child)[1].Is(Kind::kNamedSet) &&
+        node.size() > 1)
+      continue;
     if (child->Is(Kind::kRelation)) {
       const auto assigned = AsAssignment(*child, false);
       if (assigned && assigned->name) {
@@ -213,7 +246,8 @@ bool Comparer::SameItems(const Items& gold, const Items& prediction) {
     std::sort(names.begin(), names.end());
     if (gold_names == names) {
       for (std::size_t i = 0; i < gold.nodes.size(); ++i) {
-        const auto at = std::find(prediction.names.begin(), prediction.names.end(), gold.names[i]) - prediction.names.begin();
+        const auto at = std::find(prediction.names.begin(), prediction.names.end(), gold.names[i]) -
+                        prediction.names.begin();
         if (!Same(*gold.nodes[i], *prediction.nodes[static_cast<std::size_t>(at)])) return false;
       }
       return true;
@@ -226,7 +260,8 @@ bool Comparer::SameItems(const Items& gold, const Items& prediction) {
     if (items.names.empty()) return nodes;
     std::vector<std::size_t> order(nodes.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return items.names[a] < items.names[b]; });
+    std::sort(order.begin(), order.end(),
+              [&](std::size_t a, std::size_t b) { return items.names[a] < items.names[b]; });
     for (std::size_t i = 0; i < order.size(); ++i) nodes[i] = items.nodes[order[i]];
     return nodes;
   };
@@ -250,7 +285,8 @@ bool Comparer::MatchUnordered(const Nodes& gold, const Nodes& prediction) {
   Nodes left = prediction;
   for (std::size_t i = 0; i < gold.size(); ++i) {
     // Where the order is the same, the first is it.
-    const auto found = std::find_if(left.begin(), left.end(), [&](const MathNode* node) { return Same(*gold[i], *node); });
+    const auto found = std::find_if(left.begin(), left.end(),
+                                    [&](const MathNode* node) { return Same(*gold[i], *node); });
     if (found == left.end()) return false;
     left.erase(found);
   }
@@ -261,24 +297,30 @@ const MathNode* Comparer::Distinct(const MathNode& list) {
   if (!list.Is(Kind::kList)) return &list;
   Nodes kept;
   for (const MathNode* item : list.children) {
-    const bool seen = std::any_of(kept.begin(), kept.end(), [&](const MathNode* other) { return Same(*other, *item); });
+    const bool seen = std::any_of(kept.begin(), kept.end(),
+                                  [&](const MathNode* other) { return Same(*other, *item); });
     if (!seen) kept.push_back(item);
   }
   return kept.size() == 1 ? kept[0] : tree_.Make(Kind::kList, kept);
 }
 
-// --- Matrices and ratios ---------------------------------------------------------------------------
+// --- Matrices and ratios
+// ---------------------------------------------------------------------------
 
 const MathNode* Comparer::AsMatrix(const MathNode& node) {
   if (node.Is(Kind::kMatrix)) return &node;
   if (node.Is(Kind::kGroup) && node.size() == 1 && node[0].Is(Kind::kMatrix)) return &node[0];
-  const bool rows = (node.Is(Kind::kGroup) || node.Is(Kind::kList)) && !node.children.empty() && node.size() <= kMaxItems &&
-                    node.open != '(' && std::all_of(node.children.begin(), node.children.end(), [&](const MathNode* child) {
-                      return child->Is(Kind::kGroup) && child->open == '[' && child->close == ']' && child->size() == node[0].size();
-                    });
+  const bool rows =
+      (node.Is(Kind::kGroup) || node.Is(Kind::kList)) && !node.children.empty() &&
+      node.size() <= kMaxItems && node.open != '(' &&
+      std::all_of(node.children.begin(), node.children.end(), [&](const MathNode* child) {
+        return child->Is(Kind::kGroup) && child->open == '[' && child->close == ']' &&
+               child->size() == node[0].size();
+      });
   if (rows && node.Is(Kind::kGroup)) {
     std::vector<const MathNode*> cells;
-    for (const MathNode* row : node.children) cells.insert(cells.end(), row->children.begin(), row->children.end());
+    for (const MathNode* row : node.children)
+      cells.insert(cells.end(), row->children.begin(), row->children.end());
     MathNode* matrix = tree_.Make(Kind::kMatrix, cells);
     matrix->columns = static_cast<std::int32_t>(node[0].size());
     return matrix;

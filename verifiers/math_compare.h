@@ -27,10 +27,11 @@ struct Assignment {
 
 class Comparer {
  public:
-  Comparer(MathTree& tree, const MathOptions& options, Work& work) : tree_(tree), options_(options), work_(work) {}
+  Comparer(MathTree& tree, const MathOptions& options, Work& work)
+      : tree_(tree), options_(options), work_(work) {}
 
-  // Not symmetric: the gold answer says what is asked for, so an equation in several unknowns may be
-  // the answer, and an unsolved one in the prediction is none.
+  // Not symmetric: the gold answer says what is asked for, so an equation in several unknowns may
+  // be the answer, and an unsolved one in the prediction is none.
   bool Same(const MathNode& gold, const MathNode& prediction);
   // Equal items of a list count once.
   const MathNode* Distinct(const MathNode& list);
@@ -40,7 +41,7 @@ class Comparer {
   struct Items {
     Nodes nodes;
     bool ordered = false;
-    bool bare = false;          // without brackets
+    bool bare = false;               // without brackets
     std::vector<std::string> names;  // one each, when every item was named differently
   };
 

@@ -20,10 +20,13 @@ class Exact {
   Value Of(const MathNode& node, const Binding* bound) {
     if (!work_.Spend(1)) return std::nullopt;
     switch (node.kind) {
-      case Kind::kNumber: return *node.value;
-      case Kind::kSymbol: return Bound(node.name, bound);
+      case Kind::kNumber:
+        return *node.value;
+      case Kind::kSymbol:
+        return Bound(node.name, bound);
       case Kind::kSum:
-      case Kind::kProduct: return Fold(node, bound);
+      case Kind::kProduct:
+        return Fold(node, bound);
       case Kind::kNegative: {
         const Value value = Of(node[0], bound);
         return value ? Value(-*value) : std::nullopt;
@@ -38,9 +41,12 @@ class Exact {
         const Value value = Of(node[0], bound);
         return value ? Value(*value / Rational(100)) : std::nullopt;
       }
-      case Kind::kPower: return Power(node, bound);
-      case Kind::kFunction: return Call(node, bound);
-      default: return std::nullopt;
+      case Kind::kPower:
+        return Power(node, bound);
+      case Kind::kFunction:
+        return Call(node, bound);
+      default:
+        return std::nullopt;
     }
   }
 
@@ -79,7 +85,8 @@ class Exact {
     if (*whole == 0 && base->IsZero()) return std::nullopt;
     if (base->IsZero()) return *whole > 0 ? base : std::nullopt;
     if (*base == Rational(-1)) return *whole % 2 == 0 ? Value(one) : base;
-    const std::uint64_t size = *whole < 0 ? 0 - static_cast<std::uint64_t>(*whole) : static_cast<std::uint64_t>(*whole);
+    const std::uint64_t size =
+        *whole < 0 ? 0 - static_cast<std::uint64_t>(*whole) : static_cast<std::uint64_t>(*whole);
     if (size > kMaxExactBits || base->Bits() * size > kMaxExactBits) return std::nullopt;
     return Sized(Rational::Power(*base, *whole));
   }
@@ -90,7 +97,8 @@ class Exact {
       if (!whole) continue;
       if (base.Sign() < 0 || *whole > 1000 || *whole < -1000) return std::nullopt;
       const auto root = base.ExactRoot(static_cast<int>(index));
-      if (!root || (root->IsZero() && *whole <= 0) || root->Bits() * 1000 > kMaxExactBits * 4) return std::nullopt;
+      if (!root || (root->IsZero() && *whole <= 0) || root->Bits() * 1000 > kMaxExactBits * 4)
+        return std::nullopt;
       return Sized(Rational::Power(*root, *whole));
     }
     return std::nullopt;
@@ -99,7 +107,8 @@ class Exact {
   Value Call(const MathNode& node, const Binding* bound) {
     switch (node.function) {
       case Function::kSumOver:
-      case Function::kProductOver: return Over(node, bound);
+      case Function::kProductOver:
+        return Over(node, bound);
       case Function::kRoot: {
         const Value inner = Of(node[0], bound);
         const Value index = node.size() > 1 ? Of(node[1], bound) : Value(Rational(2));
@@ -115,21 +124,27 @@ class Exact {
         const Value inner = Of(node[0], bound);
         return inner ? Value(Rational(inner->Sign())) : std::nullopt;
       }
-      case Function::kFloor: return Floor(Of(node[0], bound));
+      case Function::kFloor:
+        return Floor(Of(node[0], bound));
       case Function::kCeiling: {
         const Value inner = Of(node[0], bound);
         const Value floor = inner ? Floor(-*inner) : std::nullopt;
         return floor ? Value(-*floor) : std::nullopt;
       }
-      case Function::kFactorial: return Factorial(Of(node[0], bound), 1);
-      case Function::kDoubleFactorial: return Factorial(Of(node[0], bound), 2);
-      case Function::kBinomial: return Binomial(Of(node[0], bound), Of(node[1], bound));
+      case Function::kFactorial:
+        return Factorial(Of(node[0], bound), 1);
+      case Function::kDoubleFactorial:
+        return Factorial(Of(node[0], bound), 2);
+      case Function::kBinomial:
+        return Binomial(Of(node[0], bound), Of(node[1], bound));
       case Function::kGcd:
       case Function::kLcm:
       case Function::kMax:
       case Function::kMin:
-      case Function::kModulo: return Pairwise(node, bound);
-      default: return std::nullopt;
+      case Function::kModulo:
+        return Pairwise(node, bound);
+      default:
+        return std::nullopt;
     }
   }
 
@@ -138,21 +153,24 @@ class Exact {
     return value->Floor();
   }
   Value Factorial(const Value& value, std::int64_t step) {
-    const auto n = value ? value->ToInt() : std::nullopt;
-    if (!n || *n < 0 || *n > kMaxFactorial || !work_.Spend(static_cast<std::uint64_t>(*n))) return std::nullopt;
+    const std::int64_t n = value ? value->ToInt().value_or(-1) : -1;
+    if (n < 0 || n > kMaxFactorial || !work_.Spend(static_cast<std::uint64_t>(n)))
+      return std::nullopt;
     Rational product(1);
-    for (std::int64_t i = *n; i > 1; i -= step) product = product * Rational(i);
+    for (std::int64_t i = n; i > 1; i -= step) product = product * Rational(i);
     return Sized(std::move(product));
   }
   Value Binomial(const Value& above, const Value& below) {
-    const auto n = above ? above->ToInt() : std::nullopt;
-    auto k = below ? below->ToInt() : std::nullopt;
-    if (!n || !k || *n < 0) return std::nullopt;
-    if (*k < 0 || *k > *n) return Rational(0);
-    *k = std::min(*k, *n - *k);
-    if (*k > kMaxBinomialSteps || !work_.Spend(static_cast<std::uint64_t>(*k) * 2)) return std::nullopt;
+    if (!above || !below || !below->IsWhole()) return std::nullopt;
+    const std::int64_t n = above->ToInt().value_or(-1);
+    std::int64_t k = below->ToInt().value_or(-1);
+    if (n < 0) return std::nullopt;
+    if (k < 0 || k > n) return Rational(0);
+    k = std::min(k, n - k);
+    if (k > kMaxBinomialSteps || !work_.Spend(static_cast<std::uint64_t>(k) * 2))
+      return std::nullopt;
     Rational product(1);
-    for (std::int64_t i = 1; i <= *k; ++i) product = product * Rational(*n - *k + i) / Rational(i);
+    for (std::int64_t i = 1; i <= k; ++i) product = product * Rational(n - k + i) / Rational(i);
     return Sized(std::move(product));
   }
   Value Pairwise(const MathNode& node, const Binding* bound) {
@@ -167,7 +185,8 @@ class Exact {
       const auto a = total->ToInt();
       const auto b = next->ToInt();
       constexpr std::int64_t kLargest = std::int64_t{1} << 60;
-      if (!a || !b || *a > kLargest || *a < -kLargest || *b > kLargest || *b < -kLargest) return std::nullopt;
+      if (!a || !b || *a > kLargest || *a < -kLargest || *b > kLargest || *b < -kLargest)
+        return std::nullopt;
       if (node.Is(Function::kModulo)) {
         if (*b <= 0) return std::nullopt;
         total = Rational((*a % *b + *b) % *b);
@@ -184,14 +203,13 @@ class Exact {
   Value Over(const MathNode& node, const Binding* bound) {
     const Value from = Of(node[1], bound);
     const Value to = Of(node[2], bound);
-    const auto first = from ? from->ToInt() : std::nullopt;
-    const auto last = to ? to->ToInt() : std::nullopt;
-    if (!first || !last) return std::nullopt;
+    constexpr std::int64_t kFarthest = kMaxTerms * 50;
+    const std::int64_t first = from ? from->ToInt().value_or(-kFarthest - 1) : -kFarthest - 1;
+    const std::int64_t last = to ? to->ToInt().value_or(kFarthest + 1) : kFarthest + 1;
+    if (first < -kFarthest || last > kFarthest || last - first > kMaxTerms) return std::nullopt;
     const bool sum = node.Is(Function::kSumOver);
     Rational total(sum ? 0 : 1);
-    if (*last < *first) return total;
-    if (*first < -kMaxTerms * 50 || *last > kMaxTerms * 50 || *last - *first > kMaxTerms) return std::nullopt;
-    for (std::int64_t i = *first; i <= *last; ++i) {
+    for (std::int64_t i = first; i <= last; ++i) {
       const Binding here{node[0].name, i, bound};
       const Value term = Of(node[3], &here);
       if (!term) return std::nullopt;

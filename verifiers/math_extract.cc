@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "verifiers/extract.h"
+#include "verifiers/math_phrases.h"
 #include "verifiers/math_spans.h"
 #include "verifiers/math_unicode.h"
 #include "verifiers/math_words.h"
@@ -21,13 +22,15 @@ bool IsLetter(char c) {
 MathAnswer Found(MathAnswer::Place place, std::string_view text, bool joined = false) {
   return {place, std::string(TrimAscii(text)), joined, {}};
 }
-MathAnswer Missing(std::string problem) { return {MathAnswer::kNone, {}, false, std::move(problem)}; }
+MathAnswer Missing(std::string problem) {
+  return {MathAnswer::kNone, {}, false, std::move(problem)};
+}
 
 // What templates put behind the last word of a turn.
 std::string_view WithoutTurnEnd(std::string_view text) {
   constexpr std::array<std::string_view, 8> kEnds = {
-      "<|im_end|>", "<|endoftext|>", "</s>", "<|eot_id|>", "<|end|>", "<eos>", "<end_of_turn>",
-      "<\uff5cend\u2581of\u2581sentence\uff5c>"};
+      "<|im_end|>", "<|endoftext|>", "</s>",          "<|eot_id|>",
+      "<|end|>",    "<eos>",         "<end_of_turn>", "<\uff5cend\u2581of\u2581sentence\uff5c>"};
   for (bool again = true; again;) {
     again = false;
     text = TrimAscii(text);
@@ -41,9 +44,12 @@ std::string_view WithoutTurnEnd(std::string_view text) {
 }
 
 // The last spans that belong together, joined by commas.
-MathAnswer JoinLast(std::string_view text, const std::vector<Span>& spans, MathAnswer::Place place) {
+MathAnswer JoinLast(std::string_view text, const std::vector<Span>& spans,
+                    MathAnswer::Place place) {
   std::size_t first = spans.size() - 1;
-  while (first > 0 && IsJoint(text.substr(spans[first - 1].end, spans[first].begin - spans[first - 1].end))) --first;
+  while (first > 0 &&
+         IsJoint(text.substr(spans[first - 1].end, spans[first].begin - spans[first - 1].end)))
+    --first;
   std::string joined(TrimAscii(spans[first].Content(text)));
   bool empty = joined.empty();
   for (std::size_t i = first + 1; i < spans.size(); ++i) {
@@ -57,130 +63,8 @@ MathAnswer JoinLast(std::string_view text, const std::vector<Span>& spans, MathA
   return Found(place, joined, first + 1 < spans.size());
 }
 
-// "is not 12": the words right before say that this is not it.
-bool IsDenied(std::string_view text, std::size_t at) {
-  constexpr std::size_t kWindow = 40;
-  std::string_view before = text.substr(at > kWindow ? at - kWindow : 0, std::min(at, kWindow));
-  const std::size_t stop = before.find_last_of(".,;:!?\n");
-  if (stop != std::string_view::npos) before.remove_prefix(stop + 1);
-  std::vector<std::string> words;
-  std::string word;
-  for (const char c : before) {
-    if (IsDigit(c)) {
-      words.clear();
-      word.clear();
-    } else if (IsLetter(c) || c == '\'') {
-      word += c;
-    } else if (!word.empty()) {
-      words.push_back(LowerAscii(word));
-      word.clear();
-    }
-  }
-  if (!word.empty()) words.push_back(LowerAscii(word));
-  for (std::size_t i = words.size(); i > 0 && i + 3 > words.size(); --i) {
-    const std::string& w = words[i - 1];
-    if (w == "but" || w == "rather") return false;
-    if (w == "not" || w == "never" || w == "cannot" || w.ends_with("n't") || w == "neither") return true;
-  }
-  return false;
-}
-
-// --- Answer phrases --------------------------------------------------------------------------------
-
-// Where an answer phrase's answer begins: behind "answer is", "Answer:", "####".
-std::optional<std::size_t> BehindPhrase(std::string_view text, const std::string& lower) {
-  constexpr std::array<std::string_view, 10> kNouns = {
-      "answer", "respuesta", "r\u00e9ponse", "antwort", "risposta", "resposta", "\u043e\u0442\u0432\u0435\u0442",
-      "\u7b54\u6848", "\u7b54\u3048", "\uc815\ub2f5"};
-  constexpr std::array<std::string_view, 14> kVerbs = {
-      ":", "\uff1a", " is ", " is:", " are ", " es ", " est ", " ist ", " \u00e9 ", " \u00e8 ", "\u662f",
-      "\u4e3a", "=", "\u2014"};
-  std::optional<std::size_t> best;
-  const std::size_t marks = text.rfind("####");
-  if (marks != std::string_view::npos) best = marks + 4;
-  for (const std::string_view noun : kNouns) {
-    std::size_t at = lower.rfind(noun);
-    for (int tries = 0; at != std::string::npos && tries < 20; ++tries) {
-      const std::size_t begin = at + noun.size();
-      const std::string_view ahead = std::string_view(lower).substr(begin, 60);
-      const std::string_view sentence = ahead.substr(0, std::min(ahead.find('\n'), ahead.size()));
-      std::size_t verb = std::string_view::npos;
-      std::size_t length = 0;
-      for (const std::string_view candidate : kVerbs) {
-        const std::size_t found = sentence.find(candidate);
-        if (found < verb) {
-          verb = found;
-          length = candidate.size();
-        }
-      }
-      if (verb == std::string_view::npos) {
-        // "**Final Answer**" above its line, "Answer 5"
-        const std::string_view rest = TrimAscii(sentence.substr(sentence.find_first_not_of("*_# ") == std::string_view::npos ? sentence.size() : sentence.find_first_not_of("*_# ")));
-        const bool alone = rest.empty() || rest.starts_with("\\[") || rest.starts_with("\\(") || rest.starts_with("$") || IsDigit(rest[0]);
-        if (alone) {
-          verb = 0;
-          while (verb < sentence.size() && (sentence[verb] == '*' || sentence[verb] == '_')) ++verb;
-        }
-      }
-      if (verb != std::string_view::npos) {
-        if (!best || begin + verb + length > *best) best = begin + verb + length;
-        break;
-      }
-      if (at == 0) break;
-      at = lower.rfind(noun, at - 1);
-    }
-  }
-  return best;
-}
-
-// Up to the end of the sentence or line.
-std::string_view SentenceFrom(std::string_view text, std::size_t begin) {
-  while (begin < text.size() && (IsSpace(text[begin]) || text[begin] == '*' || text[begin] == ':')) ++begin;
-  int braces = 0;
-  bool display = false;
-  for (std::size_t at = begin; at < text.size(); ++at) {
-    const char c = text[at];
-    if (c == '\\' && at + 1 < text.size()) {
-      if (text[at + 1] == '[') display = true;
-      if (text[at + 1] == ']') display = false;
-      ++at;
-      continue;
-    }
-    if (c == '{') ++braces;
-    if (c == '}') --braces;
-    if (braces > 0 || display) continue;
-    if (c == '\n') return text.substr(begin, at - begin);
-    const bool stop = c == '.' || c == '!' || c == '?';
-    if (stop && at > begin && (at + 1 == text.size() || IsSpace(text[at + 1]) || text[at + 1] == '*')) {
-      if (c == '!' && at > 0 && (IsDigit(text[at - 1]) || text[at - 1] == ')')) continue;
-      const bool abbreviation = at - begin == 2 && text.substr(begin, 2) == "Rs";
-      if (!abbreviation) return text.substr(begin, at - begin);
-    }
-    if (text.substr(at).starts_with("\u3002")) return text.substr(begin, at - begin);
-  }
-  return text.substr(begin);
-}
-
-// Words between "is" and the answer that say nothing.
-std::string_view WithoutFiller(std::string_view text) {
-  constexpr std::array<std::string_view, 22> kFillers = {
-      "therefore", "thus", "simply", "just", "exactly", "definitely", "clearly", "the", "option", "choice",
-      "equal", "to", "given", "by", "then", "indeed", "hence", "a", "an", "obviously", "actually", "letter"};
-  while (true) {
-    text = TrimAscii(text);
-    while (!text.empty() && (text[0] == '*' || text[0] == '`' || text[0] == ':' || text[0] == '_')) text.remove_prefix(1);
-    text = TrimAscii(text);
-    std::size_t end = 0;
-    while (end < text.size() && IsLetter(text[end])) ++end;
-    const std::string word = LowerAscii(text.substr(0, end));
-    const bool filler = end > 0 && end < text.size() && IsSpace(text[end]) &&
-                        std::find(kFillers.begin(), kFillers.end(), word) != kFillers.end();
-    if (!filler) return text;
-    text.remove_prefix(end);
-  }
-}
-
-// --- Formulas and numbers --------------------------------------------------------------------------
+// --- Formulas and numbers
+// --------------------------------------------------------------------------
 
 bool IsMathWord(std::string_view word) {
   if (word.empty()) return false;
@@ -189,17 +73,8 @@ bool IsMathWord(std::string_view word) {
     if (IsDigit(c)) digit = true;
   }
   if (digit) return true;
-  return std::none_of(word.begin(), word.end(), [](char c) { return IsLetter(c); }) && word.size() <= 3;
-}
-
-std::string_view WithoutStops(std::string_view text) {
-  while (!text.empty() && (IsSpace(text.back()) || std::string_view(".,;:?\"'`*_").find(text.back()) != std::string_view::npos)) {
-    text.remove_suffix(1);
-  }
-  while (!text.empty() && (IsSpace(text.front()) || std::string_view(",;:\"`*_").find(text.front()) != std::string_view::npos)) {
-    text.remove_prefix(1);
-  }
-  return text;
+  return std::none_of(word.begin(), word.end(), [](char c) { return IsLetter(c); }) &&
+         word.size() <= 3;
 }
 
 std::vector<Span> WordsOf(std::string_view text, std::size_t base) {
@@ -214,11 +89,15 @@ std::vector<Span> WordsOf(std::string_view text, std::size_t base) {
 }
 
 // The number that stands last, with the signs and numbers before it and the words behind it.
-void AddLastNumber(std::string_view text, std::size_t last_digit, std::vector<MathAnswer>& answers) {
+void AddLastNumber(std::string_view text, std::size_t last_digit,
+                   std::vector<MathAnswer>& answers) {
   constexpr std::size_t kWindow = 400;
-  const std::size_t line_begin = text.find_last_of('\n', last_digit) == std::string_view::npos ? 0 : text.find_last_of('\n', last_digit) + 1;
+  const std::size_t line_begin = text.find_last_of('\n', last_digit) == std::string_view::npos
+                                     ? 0
+                                     : text.find_last_of('\n', last_digit) + 1;
   const std::size_t begin = std::max(line_begin, last_digit > kWindow ? last_digit - kWindow : 0);
-  const std::size_t end = std::min({text.find('\n', last_digit), text.size(), last_digit + kWindow});
+  const std::size_t end =
+      std::min({text.find('\n', last_digit), text.size(), last_digit + kWindow});
   const std::vector<Span> words = WordsOf(text.substr(begin, end - begin), begin);
   std::size_t here = 0;
   while (here + 1 < words.size() && words[here].end <= last_digit) ++here;
@@ -237,7 +116,9 @@ void AddLastNumber(std::string_view text, std::size_t last_digit, std::vector<Ma
     return;
   }
   std::size_t last = here;
-  while (last + 1 < words.size() && last < here + 3 && !word(last).ends_with(".") && !word(last).ends_with(",")) ++last;
+  while (last + 1 < words.size() && last < here + 3 && !word(last).ends_with(".") &&
+         !word(last).ends_with(","))
+    ++last;
   const auto between = [&](std::size_t a, std::size_t b) {
     return WithoutStops(text.substr(words[a].begin, words[b].end - words[a].begin));
   };
@@ -262,13 +143,15 @@ void AddLastFormulaOrNumber(std::string_view text, std::vector<MathAnswer>& answ
   const MathAnswer formula = JoinLast(text, formulas, MathAnswer::kFormula);
   std::string_view behind = SentenceFrom(text, formula_end);
   behind = behind.substr(0, std::min(behind.find_first_of(",;:("), behind.size()));
-  if (!formula.joined && behind.size() <= 40 && std::any_of(behind.begin(), behind.end(), IsLetter)) {
+  if (!formula.joined && behind.size() <= 40 &&
+      std::any_of(behind.begin(), behind.end(), IsLetter)) {
     answers.push_back(Found(MathAnswer::kFormula, formula.text + " " + std::string(behind)));
   }
   answers.push_back(formula);
 }
 
-// --- By priority -----------------------------------------------------------------------------------
+// --- By priority
+// -----------------------------------------------------------------------------------
 
 void AddPhrase(std::string_view text, std::vector<MathAnswer>& answers) {
   constexpr std::size_t kWindow = 16 * 1024;  // an answer phrase stands near the end
@@ -309,15 +192,18 @@ std::vector<MathAnswer> InPart(std::string_view text, bool tagged) {
   if (!tagged && text.size() <= kLongestWhole) answers.push_back(Found(MathAnswer::kWhole, text));
   AddLastFormulaOrNumber(text, answers);
   // "Therefore the number is even."
-  const std::string_view sentence = WithoutStops(text.substr(text.size() > 200 ? text.size() - 200 : 0));
+  const std::string_view sentence =
+      WithoutStops(text.substr(text.size() > 200 ? text.size() - 200 : 0));
   const std::size_t verb = sentence.rfind(" is ");
-  if (verb != std::string_view::npos) answers.push_back(Found(MathAnswer::kPhrase, WithoutFiller(sentence.substr(verb + 4))));
+  if (verb != std::string_view::npos)
+    answers.push_back(Found(MathAnswer::kPhrase, WithoutFiller(sentence.substr(verb + 4))));
   return answers;
 }
 
 std::size_t CountOf(std::string_view text, std::string_view word) {
   std::size_t count = 0;
-  for (std::size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1)) ++count;
+  for (std::size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1))
+    ++count;
   return count;
 }
 
@@ -326,22 +212,28 @@ std::vector<MathAnswer> Strict(std::string_view completion) {
   if (!found.text) return {Missing("no single answer part and no box behind the reasoning")};
   const std::string behind = LowerAscii(*AfterReasoning(completion));
   const bool part = found.place == AnswerPlace::kAnswerPart;
-  if (part && (CountOf(behind, "<answer") != 1 || CountOf(behind, "</answer") != 1)) return {Missing("tags in tags")};
+  if (part && (CountOf(behind, "<answer") != 1 || CountOf(behind, "</answer") != 1))
+    return {Missing("tags in tags")};
   const std::vector<Span> stated = FindBoxSpans(behind);
-  if (!stated.empty() && IsDenied(behind, stated.back().begin)) return {Missing("the answer is denied")};
-  const std::string_view text = found.place == AnswerPlace::kBox ? std::string_view(completion) : std::string_view(*found.text);
+  if (!stated.empty() && IsDenied(behind, stated.back().begin))
+    return {Missing("the answer is denied")};
+  const std::string_view text = found.place == AnswerPlace::kBox ? std::string_view(completion)
+                                                                 : std::string_view(*found.text);
   const auto after = AfterReasoning(text);
   const std::vector<Span> boxes = FindBoxSpans(found.place == AnswerPlace::kBox ? *after : text);
-  const std::string_view searched = found.place == AnswerPlace::kBox ? std::string_view(*after) : text;
+  const std::string_view searched =
+      found.place == AnswerPlace::kBox ? std::string_view(*after) : text;
   for (const Span& box : boxes) {
-    if (TrimAscii(box.Content(searched)) != TrimAscii(boxes.back().Content(searched))) return {Missing("several boxes")};
+    if (TrimAscii(box.Content(searched)) != TrimAscii(boxes.back().Content(searched)))
+      return {Missing("several boxes")};
   }
   if (!IsAscii(*found.text)) {
     const Plain plain = PlainMath(*found.text);
     if (plain.foreign || !plain.valid) return {Missing("unusual digits or invisible characters")};
   }
   const auto place = found.place == AnswerPlace::kBox ? MathAnswer::kBox : MathAnswer::kAnswerPart;
-  if (!boxes.empty() && found.place == AnswerPlace::kAnswerPart) return {Found(place, boxes.back().Content(searched))};
+  if (!boxes.empty() && found.place == AnswerPlace::kAnswerPart)
+    return {Found(place, boxes.back().Content(searched))};
   return {Found(place, *found.text)};
 }
 

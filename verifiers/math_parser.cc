@@ -36,7 +36,8 @@ void ForgetAlignment(std::pmr::vector<Lexeme>& tokens) {
 }
 
 bool IsSoft(Token token) {
-  return token == Token::kDot || token == Token::kSoftComma || token == Token::kComma || token == Token::kSemicolon;
+  return token == Token::kDot || token == Token::kSoftComma || token == Token::kComma ||
+         token == Token::kSemicolon;
 }
 
 // A sentence's full stop, commas and line ends at the end of an answer.
@@ -65,26 +66,38 @@ bool OnlyWords(const std::pmr::vector<Lexeme>& tokens, const LetterSet* variable
   std::size_t runs = 0;
   for (const Lexeme& token : tokens) {
     switch (token.token) {
-      case Token::kWord: word = true; ++runs; break;
+      case Token::kWord:
+        word = true;
+        ++runs;
+        break;
       case Token::kLetters:
         ++runs;
-        if (token.text.size() >= 2 && !FindPlainWord(token.text) && GluedFunction(token.text).empty() &&
-            !(variables && variables->HasAll(token.text))) {
+        if (token.text.size() >= 2 && !FindPlainWord(token.text) &&
+            GluedFunction(token.text).empty() && !(variables && variables->HasAll(token.text))) {
           word = true;
         }
         break;
-      case Token::kDot: case Token::kComma: case Token::kEnd: case Token::kPrime: case Token::kMinus: break;
-      default: return false;
+      case Token::kDot:
+      case Token::kComma:
+      case Token::kEnd:
+      case Token::kPrime:
+      case Token::kMinus:
+        break;
+      default:
+        return false;
     }
   }
   if (!word) return false;
   if (runs > 1) {
-    // Words joined by "and" or "or" are a list of words, which reads the same; "x or y" is no words.
+    // Words joined by "and" or "or" are a list of words, which reads the same; "x or y" is no
+    // words.
     return std::any_of(tokens.begin(), tokens.end(), [](const Lexeme& t) {
-      return (t.token == Token::kWord || t.token == Token::kLetters) && t.text.size() > 1 && !IsOr(t.text) && !IsAnd(t.text);
+      return (t.token == Token::kWord || t.token == Token::kLetters) && t.text.size() > 1 &&
+             !IsOr(t.text) && !IsAnd(t.text);
     });
   }
-  const Lexeme& only = *std::find_if(tokens.begin(), tokens.end(), [](const Lexeme& t) { return !t.text.empty(); });
+  const Lexeme& only =
+      *std::find_if(tokens.begin(), tokens.end(), [](const Lexeme& t) { return !t.text.empty(); });
   if (only.token == Token::kWord) return only.text.size() > 1 && !FindPlainWord(only.text);
   const std::string canonical = CanonicalWords(only.text);
   return only.text.size() > 3 || canonical == "yes" || canonical == "no" || canonical == "odd" ||
@@ -103,12 +116,22 @@ void Collect(const MathNode& node, LetterSet& letters, int& budget) {
 
 void AppendSpelling(const Lexeme& lexeme, std::string& text) {
   switch (lexeme.token) {
-    case Token::kEnd: return;
-    case Token::kRelation: text += static_cast<char>(lexeme.relation); return;
-    case Token::kPlus: text += '+'; return;
-    case Token::kMinus: text += '-'; return;
-    case Token::kComma: text += ','; return;
-    default: break;
+    case Token::kEnd:
+      return;
+    case Token::kRelation:
+      text += static_cast<char>(lexeme.relation);
+      return;
+    case Token::kPlus:
+      text += '+';
+      return;
+    case Token::kMinus:
+      text += '-';
+      return;
+    case Token::kComma:
+      text += ',';
+      return;
+    default:
+      break;
   }
   if (!lexeme.text.empty()) {
     text += lexeme.text;

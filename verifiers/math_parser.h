@@ -4,9 +4,9 @@
 //   const ParsedMath parsed = ParseMath("3\\frac{1}{4}", {}, tree);
 //   parsed.node->Is(Kind::kSum) && parsed.math;                       // 3 + 1/4
 //
-// A recursive-descent parser with limits on tokens (kMaxTokens), depth (kMaxDepth) and digits of one
-// number (kMaxNumberDigits). What is no mathematics, or beyond a limit, becomes a kText node: nothing
-// throws. Linear time. Thread rule: a free function.
+// A recursive-descent parser with limits on tokens (kMaxTokens), depth (kMaxDepth) and digits of
+// one number (kMaxNumberDigits). What is no mathematics, or beyond a limit, becomes a kText node:
+// nothing throws. Linear time. Thread rule: a free function.
 #pragma once
 
 #include <cstdint>
@@ -46,10 +46,10 @@ struct ParseOptions {
 };
 
 struct ParsedMath {
-  const MathNode* node = nullptr;    // never null
-  bool math = false;             // false: node is kText because the text is no mathematics
-  bool words = false;            // the text is nothing but words
-  bool ambiguous_comma = false;  // see Lexed
+  const MathNode* node = nullptr;  // never null
+  bool math = false;               // false: node is kText because the text is no mathematics
+  bool words = false;              // the text is nothing but words
+  bool ambiguous_comma = false;    // see Lexed
 };
 
 ParsedMath ParseMath(std::string_view text, const ParseOptions& options, MathTree& tree);

@@ -1,4 +1,4 @@
-// Factors: names, fractions, roots, functions, and what is left unevaluated.
+// Factors: fractions, roots, functions, and what is left unevaluated.
 #include <algorithm>
 
 #include "verifiers/math_commands.h"
@@ -8,9 +8,6 @@
 namespace cogent {
 namespace {
 
-// Letters that name a function when a bracket follows.
-constexpr std::string_view kFunctionLetters = "fgh";
-
 bool TakesSeveral(Function function) {
   return function == Function::kGcd || function == Function::kLcm || function == Function::kMax ||
          function == Function::kMin || function == Function::kBinomial;
@@ -18,16 +15,26 @@ bool TakesSeveral(Function function) {
 
 Function Inverse(Function function) {
   switch (function) {
-    case Function::kSin: return Function::kArcsin;
-    case Function::kCos: return Function::kArccos;
-    case Function::kTan: return Function::kArctan;
-    case Function::kCot: return Function::kArccot;
-    case Function::kSec: return Function::kArcsec;
-    case Function::kCsc: return Function::kArccsc;
-    case Function::kSinh: return Function::kArsinh;
-    case Function::kCosh: return Function::kArcosh;
-    case Function::kTanh: return Function::kArtanh;
-    default: return Function::kNone;
+    case Function::kSin:
+      return Function::kArcsin;
+    case Function::kCos:
+      return Function::kArccos;
+    case Function::kTan:
+      return Function::kArctan;
+    case Function::kCot:
+      return Function::kArccot;
+    case Function::kSec:
+      return Function::kArcsec;
+    case Function::kCsc:
+      return Function::kArccsc;
+    case Function::kSinh:
+      return Function::kArsinh;
+    case Function::kCosh:
+      return Function::kArcosh;
+    case Function::kTanh:
+      return Function::kArtanh;
+    default:
+      return Function::kNone;
   }
 }
 
@@ -37,9 +44,12 @@ const MathNode* MathParser::Primary() {
   const Deeper deeper(*this);
   if (deeper.TooDeep()) return nullptr;
   switch (Now().token) {
-    case Token::kNumber: return MakeNumber();
-    case Token::kLetters: return Letters();
-    case Token::kWord: return Words();
+    case Token::kNumber:
+      return MakeNumber();
+    case Token::kLetters:
+      return Letters();
+    case Token::kWord:
+      return Words();
     case Token::kSymbol: {
       std::string name(Now().text);
       ++at_;
@@ -50,8 +60,10 @@ const MathNode* MathParser::Primary() {
       ++at_;
       return tree_.Named(Kind::kConstant, name);
     }
-    case Token::kFunction: return Call();
-    case Token::kFraction: return Fraction();
+    case Token::kFunction:
+      return Call();
+    case Token::kFraction:
+      return Fraction();
     case Token::kRootSign: {
       const bool cube = Now().text == "cbrt";
       ++at_;
@@ -63,13 +75,19 @@ const MathNode* MathParser::Primary() {
       const MathNode* below = above ? Argument() : nullptr;
       return below ? tree_.Call(Function::kBinomial, {above, below}) : nullptr;
     }
-    case Token::kSumSign: return Over(Function::kSumOver);
-    case Token::kProductSign: return Over(Function::kProductOver);
-    case Token::kUnknownSign: return Unknown();
-    case Token::kBegin: return Environment();
+    case Token::kSumSign:
+      return Over(Function::kSumOver);
+    case Token::kProductSign:
+      return Over(Function::kProductOver);
+    case Token::kUnknownSign:
+      return Unknown();
+    case Token::kBegin:
+      return Environment();
     case Token::kOverline:
-    case Token::kNameSign: return Marked();
-    case Token::kCurrencySign: return CurrencyBefore();
+    case Token::kNameSign:
+      return Marked();
+    case Token::kCurrencySign:
+      return CurrencyBefore();
     case Token::kNamedSet: {
       std::string name(Now().text);
       ++at_;
@@ -82,145 +100,25 @@ const MathNode* MathParser::Primary() {
       }
       return tree_.Named(Kind::kNamedSet, tree_.Keep(name));
     }
-    case Token::kEmptySet: ++at_; return tree_.Named(Kind::kNamedSet, "empty");
-    case Token::kOpen: return Group();
-    case Token::kClose: return Now().symbol == ']' && intervals_ == 0 ? Group() : nullptr;
-    case Token::kBar: return bars_ == 0 ? Bars() : nullptr;
-    default: return nullptr;
-  }
-}
-
-// The text of what follows _ or ^, as a part of a name. Takes the sign, too.
-std::string MathParser::Subscript() {
-  ++at_;
-  std::string text;
-  if (!SeesOpen('{')) {
-    Lexeme& token = tokens_[at_];
-    if (token.token == Token::kLetters && token.text.size() > 1) {
-      text += token.text[0];
-      token.text.remove_prefix(1);
-      token.space_before = false;
-      token.split = true;
-      return text;
-    }
-    if (token.token != Token::kEnd) {
-      AppendSpelling(token, text);
+    case Token::kEmptySet:
       ++at_;
-    }
-    return text;
+      return tree_.Named(Kind::kNamedSet, "empty");
+    case Token::kOpen:
+      return Group();
+    case Token::kClose:
+      return Now().symbol == ']' && intervals_ == 0 ? Group() : nullptr;
+    case Token::kBar:
+      return bars_ == 0 ? Bars() : nullptr;
+    default:
+      return nullptr;
   }
-  ++at_;
-  for (int depth = 1; !Sees(Token::kEnd); ++at_) {
-    if (SeesOpen('{')) ++depth;
-    if (SeesClose('}') && --depth == 0) break;
-    AppendSpelling(Now(), text);
-  }
-  if (!Sees(Token::kEnd)) ++at_;
-  return text;
-}
-
-// A symbol with its subscript and primes; f(x) where the name is one of a function.
-const MathNode* MathParser::Name(std::string name) {
-  if (Sees(Token::kSubscript)) {
-    name += '_';
-    name += Subscript();
-  }
-  while (Take(Token::kPrime)) name += '\'';
-  const bool function = !name.empty() && kFunctionLetters.find(name[0]) != std::string_view::npos;
-  const bool short_call = !name.empty() && name[0] >= 'A' && name[0] <= 'Z' && Now(2).token == Token::kClose;
-  if (SeesOpen('(') && !Now().space_before && (function || short_call) && Now(1).token != Token::kPmod) {
-    const MathNode* arguments = Group();
-    if (!arguments) return nullptr;
-    MathNode* call = arguments->Is(Kind::kGroup) ? tree_.Make(Kind::kApply, arguments->children)
-                                             : tree_.Make(Kind::kApply, {arguments});
-    call->name = tree_.Keep(name);
-    return call;
-  }
-  return tree_.Named(Kind::kSymbol, tree_.Keep(name));
-}
-
-const MathNode* MathParser::Letters() {
-  Lexeme& lexeme = tokens_[at_];
-  const std::string_view run = lexeme.text;
-  const bool variables = options_.variables && !options_.variables->empty() && options_.variables->HasAll(run);
-  if (run.size() > 1 && !lexeme.split && !variables) {
-    if (const MathCommand* command = FindPlainWord(run)) {
-      if (command->token == Token::kPercentSign || command->token == Token::kPmod) return nullptr;
-      lexeme.token = command->token;
-      lexeme.function = command->function;
-      lexeme.text = command->text.empty() ? run : command->text;
-      return Primary();
-    }
-    if (IsAnd(run) || IsOr(run) || IsCondition(run) || IsProse(run)) return nullptr;
-    if (const MathNode* amount = CurrencyBefore()) return amount;
-    if (const std::string_view function = GluedFunction(run); !function.empty()) {
-      const MathCommand* command = FindPlainWord(function);
-      lexeme.text.remove_prefix(function.size());
-      lexeme.split = true;
-      if (command->token == Token::kRootSign) return Root(false);
-      const MathNode* argument = CallArgument();
-      if (!argument) return nullptr;
-      return command->function == Function::kLog ? tree_.Call(Function::kLog, {argument, tree_.Number(10)})
-                                                 : tree_.Call(command->function, {argument});
-    }
-    if (run.size() > 3) return Words();
-  }
-  const unsigned char first = static_cast<unsigned char>(run[0]);
-  if (first >= 0x80) return Words();
-  if (run.size() > 1) {
-    lexeme.text.remove_prefix(1);
-    lexeme.space_before = false;
-    lexeme.split = true;
-    // A subscript or bracket behind the run belongs to its last letter.
-    if (run[0] == 'e' && !index_e_) return tree_.Named(Kind::kConstant, "e");
-    if (run[0] == 'i' && !index_i_) return tree_.Named(Kind::kConstant, "i");
-    return tree_.Named(Kind::kSymbol, run.substr(0, 1));
-  }
-  ++at_;
-  if (!Sees(Token::kSubscript)) {
-    if (run[0] == 'e' && !index_e_) return tree_.Named(Kind::kConstant, "e");
-    if (run[0] == 'i' && !index_i_) return tree_.Named(Kind::kConstant, "i");
-  }
-  return Name(std::string(run));
-}
-
-// Words where a value could stand: the name of a quantity, or words for a set.
-const MathNode* MathParser::Words() {
-  if (const MathCommand* command = FindPlainWord(Now().text); command && Now().token == Token::kWord) {
-    tokens_[at_].token = Token::kLetters;
-    return Letters();
-  }
-  if (const MathNode* amount = CurrencyBefore()) return amount;
-  std::string words;
-  while ((SeesRun() && !Now().split && (Now().token == Token::kWord || Now().text.size() > 1)) || Sees(Token::kPrime)) {
-    if (IsAnd(Now().text) || IsOr(Now().text) || IsCondition(Now().text)) break;
-    if (!words.empty()) words += ' ';
-    words += Now().text;
-    ++at_;
-  }
-  if (words.empty()) return nullptr;
-  const std::string canonical = CanonicalWords(words);
-  if (words == "e" || words == "i") return tree_.Named(Kind::kConstant, words == "e" ? "e" : "i");
-  if (canonical.find(' ') == std::string::npos && words.size() <= 2) return Name(words);
-  MathNode* text = tree_.Named(Kind::kText, tree_.Keep(canonical));
-  text->symbolic = true;
-  if (Sees(Token::kSubscript)) {
-    text->name = tree_.Keep(canonical + "_" + Subscript());
-  }
-  if (SeesOpen('(')) {
-    const MathNode* argument = Group();
-    if (!argument) return nullptr;
-    MathNode* call = tree_.Make(Kind::kApply, {argument});
-    call->name = text->name;
-    return call;
-  }
-  return text;
 }
 
 // One argument of \frac or \binom: a group, or a single digit, letter or command.
 const MathNode* MathParser::Argument() {
   Lexeme& lexeme = tokens_[at_];
-  if (lexeme.token == Token::kNumber && lexeme.text.size() > 1 && !lexeme.decimal && lexeme.repeating.empty()) {
+  if (lexeme.token == Token::kNumber && lexeme.text.size() > 1 && !lexeme.decimal &&
+      lexeme.repeating.empty()) {
     Lexeme digit = lexeme;
     digit.text = lexeme.text.substr(0, 1);
     lexeme.text.remove_prefix(1);
@@ -245,7 +143,8 @@ const MathNode* MathParser::Fraction() {
   std::size_t below = 0;  // where the denominator begins
   if (SeesOpen('{') && is_d(1)) {
     for (std::size_t i = 1; i < 12 && below == 0; ++i) {
-      if (Now(i).token == Token::kClose && Now(i).symbol == '}' && Now(i + 1).token == Token::kOpen) below = i + 2;
+      if (Now(i).token == Token::kClose && Now(i).symbol == '}' && Now(i + 1).token == Token::kOpen)
+        below = i + 2;
       if (Now(i).token == Token::kPower && Now(i + 1).token == Token::kOpen) ++i, i += 2;
     }
   }
@@ -298,14 +197,16 @@ const MathNode* MathParser::Call() {
       if (!base) return nullptr;
     }
   }
-  if (power && power->Is(Kind::kNegative) && (*power)[0].Is(Kind::kNumber) && Inverse(function) != Function::kNone) {
+  if (power && power->Is(Kind::kNegative) && (*power)[0].Is(Kind::kNumber) &&
+      Inverse(function) != Function::kNone) {
     function = Inverse(function);
     power = nullptr;
   }
   const MathNode* argument = CallArgument();
   if (!argument) return nullptr;
   const MathNode* value = nullptr;
-  const bool several = argument->Is(Kind::kGroup) || argument->Is(Kind::kList) || argument->Is(Kind::kSet);
+  const bool several =
+      argument->Is(Kind::kGroup) || argument->Is(Kind::kList) || argument->Is(Kind::kSet);
   if (several && !TakesSeveral(function)) return nullptr;
   if (function == Function::kLog) {
     value = tree_.Call(function, {argument, base ? base : tree_.Number(10)});
@@ -367,9 +268,11 @@ const MathNode* MathParser::Over(Function function) {
   const MathNode* body = Term();
   index_i_ = index_i;
   if (!body) return nullptr;
-  const bool counted = range && last && range->Is(Kind::kRelation) && range->relations == "=" && (*range)[0].Is(Kind::kSymbol);
+  const bool counted = range && last && range->Is(Kind::kRelation) && range->relations == "=" &&
+                       (*range)[0].Is(Kind::kSymbol);
   if (counted) return tree_.Call(function, {&(*range)[0], &(*range)[1], last, body});
-  MathNode* unknown = range ? tree_.Make(Kind::kUnknown, {range, body}) : tree_.Make(Kind::kUnknown, {body});
+  MathNode* unknown =
+      range ? tree_.Make(Kind::kUnknown, {range, body}) : tree_.Make(Kind::kUnknown, {body});
   unknown->name = function == Function::kSumOver ? "sum" : "product";
   return unknown;
 }
@@ -379,7 +282,8 @@ const MathNode* MathParser::Unknown() {
   const std::string_view name = Now().text;
   ++at_;
   Nodes parts(tree_.memory());
-  for (int scripts = 0; scripts < 2 && (Sees(Token::kSubscript) || Sees(Token::kPower)); ++scripts) {
+  for (int scripts = 0; scripts < 2 && (Sees(Token::kSubscript) || Sees(Token::kPower));
+       ++scripts) {
     ++at_;
     const MathNode* script = Argument();
     if (!script) return nullptr;
@@ -393,24 +297,6 @@ const MathNode* MathParser::Unknown() {
   MathNode* unknown = tree_.Make(Kind::kUnknown, parts);
   unknown->name = name;
   return unknown;
-}
-
-// \overline{AB}, \angle ABC: names.
-const MathNode* MathParser::Marked() {
-  std::string name;
-  const bool line = Sees(Token::kOverline);
-  ++at_;
-  if (line) {
-    --at_;
-    name = Subscript();
-  } else {
-    while ((Sees(Token::kLetters) || Sees(Token::kSymbol) || Sees(Token::kNumber)) && name.size() < 12) {
-      name += Now().text;
-      ++at_;
-    }
-  }
-  if (name.empty()) return nullptr;
-  return Name(std::move(name));
 }
 
 }  // namespace cogent

@@ -1,4 +1,5 @@
-// The grammar of the mathematics verifier, a method for each rule. Included by math_parser*.cc only.
+// The grammar of the mathematics verifier, a method for each rule. Included by math_parser*.cc
+// only.
 //
 //   list      item { separator item }             separators: , ; "and" "or" \quad
 //   item      sides { relation sides } [(mod m)]
@@ -84,15 +85,13 @@ class MathParser {
   bool StartsFactor() const;
   const MathNode* TimesPowerOfTen(const MathNode* left, const MathNode* right);
   const MathNode* Multiply(const MathNode* left, const MathNode* right);
-  const MathNode* Primary();
   const MathNode* MakeNumber();
   const MathNode* NumberOf(const Lexeme& lexeme);
   const MathNode* InBase(const Lexeme& lexeme);
   const MathNode* Mixed(const MathNode* whole);
-  const MathNode* Letters();
-  const MathNode* Words();
-  const MathNode* Name(std::string name);
-  std::string Subscript();
+
+  // math_parser_factors.cc: what a factor begins with.
+  const MathNode* Primary();
   const MathNode* Fraction();
   const MathNode* Argument();
   const MathNode* Root(bool cube);
@@ -100,6 +99,12 @@ class MathParser {
   const MathNode* CallArgument();
   const MathNode* Over(Function function);
   const MathNode* Unknown();
+
+  // math_parser_names.cc
+  const MathNode* Letters();
+  const MathNode* Words();
+  const MathNode* Name(std::string name);
+  std::string Subscript();
   const MathNode* Marked();
 
   // math_parser_units.cc
@@ -117,9 +122,9 @@ class MathParser {
   MathTree& tree_;
   std::size_t at_ = 0;
   int depth_ = 0;
-  int bars_ = 0;       // open | signs: the next one closes
-  int no_ratio_ = 0;   // inside \{ x : .. \}
-  int intervals_ = 0;  // inside ] or [: a bracket closes
+  int bars_ = 0;                            // open | signs: the next one closes
+  int no_ratio_ = 0;                        // inside \{ x : .. \}
+  int intervals_ = 0;                       // inside ] or [: a bracket closes
   bool index_i_ = false, index_e_ = false;  // i is counted over, no imaginary unit
 };
 

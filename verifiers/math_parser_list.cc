@@ -7,8 +7,11 @@
 namespace cogent {
 
 const MathNode* MathParser::Run() {
-  while (Sees(Token::kRelation) && (Now().relation == Relation::kEqual || Now().relation == Relation::kApprox)) ++at_;
-  while (Take(Token::kSoftComma)) {}
+  while (Sees(Token::kRelation) &&
+         (Now().relation == Relation::kEqual || Now().relation == Relation::kApprox))
+    ++at_;
+  while (Take(Token::kSoftComma)) {
+  }
   const MathNode* list = List();
   return list && Sees(Token::kEnd) && list->depth <= kMaxTreeDepth ? list : nullptr;
 }
@@ -16,10 +19,12 @@ const MathNode* MathParser::Run() {
 // "where x is real" and the like is beside the answer; several conditions are cases of one.
 bool MathParser::OneConditionFollows() const {
   std::size_t begin = at_;
-  while (tokens_[begin].token == Token::kComma || tokens_[begin].token == Token::kSoftComma) ++begin;
+  while (tokens_[begin].token == Token::kComma || tokens_[begin].token == Token::kSoftComma)
+    ++begin;
   const auto is_condition = [this](std::size_t at) {
     const Lexeme& token = tokens_[at];
-    return (token.token == Token::kWord || token.token == Token::kLetters) && IsCondition(token.text);
+    return (token.token == Token::kWord || token.token == Token::kLetters) &&
+           IsCondition(token.text);
   };
   if (!is_condition(begin)) return false;
   for (std::size_t at = begin + 1; at < tokens_.size(); ++at) {
@@ -29,8 +34,8 @@ bool MathParser::OneConditionFollows() const {
 }
 
 bool MathParser::AtEnd() const {
-  return Sees(Token::kEnd) || Sees(Token::kClose) || Sees(Token::kNextCell) || Sees(Token::kNextRow) ||
-         Sees(Token::kEnvironmentEnd) || Sees(Token::kBar);
+  return Sees(Token::kEnd) || Sees(Token::kClose) || Sees(Token::kNextCell) ||
+         Sees(Token::kNextRow) || Sees(Token::kEnvironmentEnd) || Sees(Token::kBar);
 }
 
 const MathNode* MathParser::List() {
@@ -114,7 +119,8 @@ const MathNode* MathParser::Congruence(const MathNode* statement, bool equivalen
   if (!bracket && !Sees(Token::kPmod)) {
     // x \equiv 3 \bmod 7 was read as a value on the right
     if (relation && equivalence && (*statement)[1].Is(Function::kModulo)) {
-      return tree_.Make(Kind::kCongruence, {&(*statement)[0], &(*statement)[1][0], &(*statement)[1][1]});
+      return tree_.Make(Kind::kCongruence,
+                        {&(*statement)[0], &(*statement)[1][0], &(*statement)[1][1]});
     }
     return statement;
   }
@@ -140,7 +146,8 @@ const MathNode* MathParser::Sides() {
       kind = Kind::kDifference;
     } else if (!Sees(Token::kUnion)) {
       // (0,1) U (2,3)
-      const bool letter = Sees(Token::kLetters) && Now().text == "U" && Now(1).token == Token::kOpen && at_ > 0 &&
+      const bool letter = Sees(Token::kLetters) && Now().text == "U" &&
+                          Now(1).token == Token::kOpen && at_ > 0 &&
                           tokens_[at_ - 1].token == Token::kClose;
       if (!letter) return left;
     }
@@ -155,7 +162,8 @@ const MathNode* MathParser::Ratio() {
   const MathNode* first = Sum();
   const auto colon = [this] {
     if (no_ratio_ > 0) return false;
-    return Sees(Token::kColon) || (SeesRun() && Now().text == "to" && Now(1).token == Token::kNumber);
+    return Sees(Token::kColon) ||
+           (SeesRun() && Now().text == "to" && Now(1).token == Token::kNumber);
   };
   if (!first || !colon()) return first;
   Nodes parts(tree_.memory());
@@ -171,7 +179,7 @@ const MathNode* MathParser::Ratio() {
 
 const MathNode* MathParser::Grouped(char open, char close, const MathNode* list) {
   MathNode* group = list->Is(Kind::kList) ? tree_.Make(Kind::kGroup, list->children)
-                                      : tree_.Make(Kind::kGroup, {list});
+                                          : tree_.Make(Kind::kGroup, {list});
   group->open = open;
   group->close = close;
   group->joint = list->joint;
@@ -261,7 +269,8 @@ const MathNode* MathParser::WrittenSet() {
   if (!list || !SeesClose('S') || such_that != (condition != nullptr)) return nullptr;
   ++at_;
   if (such_that) return tree_.Make(Kind::kSuchThat, {list, condition});
-  return list->Is(Kind::kList) ? tree_.Make(Kind::kSet, list->children) : tree_.Make(Kind::kSet, {list});
+  return list->Is(Kind::kList) ? tree_.Make(Kind::kSet, list->children)
+                               : tree_.Make(Kind::kSet, {list});
 }
 
 // |x|
@@ -295,11 +304,13 @@ const MathNode* MathParser::Environment() {
     if (!cell) return nullptr;
     cells.push_back(cell);
     ++in_row;
-    while (name == "cases" && (Take(Token::kComma) || Take(Token::kSoftComma))) {}
+    while (name == "cases" && (Take(Token::kComma) || Take(Token::kSoftComma))) {
+    }
     if (Take(Token::kNextCell)) continue;
     if (!Sees(Token::kNextRow) && !Sees(Token::kEnvironmentEnd)) return nullptr;
     if (!end_row()) return nullptr;
-    while (Take(Token::kNextRow)) {}
+    while (Take(Token::kNextRow)) {
+    }
   }
   if (in_row != 0 || Now().text != name || cells.empty()) return nullptr;
   ++at_;
@@ -319,16 +330,20 @@ const MathNode* MathParser::Determinant(const MathNode* matrix) {
   const auto n = static_cast<std::size_t>(matrix->columns);
   if (matrix->size() != n * n || n > 3) return tree_.Call(Function::kDeterminant, {matrix});
   if (n == 1) return &(*matrix)[0];
-  const auto cell = [&](std::size_t row, std::size_t column) { return &(*matrix)[row * n + column % n]; };
+  const auto cell = [&](std::size_t row, std::size_t column) {
+    return &(*matrix)[row * n + column % n];
+  };
   Nodes terms(tree_.memory());
   if (n == 2) {
     terms.push_back(tree_.Make(Kind::kProduct, {cell(0, 0), cell(1, 1)}));
-    terms.push_back(tree_.Make(Kind::kNegative, {tree_.Make(Kind::kProduct, {cell(0, 1), cell(1, 0)})}));
+    terms.push_back(
+        tree_.Make(Kind::kNegative, {tree_.Make(Kind::kProduct, {cell(0, 1), cell(1, 0)})}));
     return tree_.Make(Kind::kSum, terms);
   }
   for (std::size_t i = 0; i < n; ++i) {
     terms.push_back(tree_.Make(Kind::kProduct, {cell(0, i), cell(1, i + 1), cell(2, i + 2)}));
-    const MathNode* against = tree_.Make(Kind::kProduct, {cell(0, i + 2), cell(1, i + 1), cell(2, i)});
+    const MathNode* against =
+        tree_.Make(Kind::kProduct, {cell(0, i + 2), cell(1, i + 1), cell(2, i)});
     terms.push_back(tree_.Make(Kind::kNegative, {against}));
   }
   return tree_.Make(Kind::kSum, terms);

@@ -22,7 +22,8 @@ const MathNode* MathParser::Sum() {
     // 2 + 3 cm: a unit behind the last term belongs to all.
     const MathNode* last = terms.back();
     bool alone = last->Is(Kind::kQuantity);
-    for (std::size_t i = 0; i + 1 < terms.size(); ++i) alone = alone && !terms[i]->Is(Kind::kQuantity);
+    for (std::size_t i = 0; i + 1 < terms.size(); ++i)
+      alone = alone && !terms[i]->Is(Kind::kQuantity);
     if (!alone || last->unit->IsAngle()) return tree_.Make(Kind::kSum, terms);
     terms.back() = &(*last)[0];
     MathNode* quantity = tree_.Make(Kind::kQuantity, {tree_.Make(Kind::kSum, terms)});
@@ -31,7 +32,8 @@ const MathNode* MathParser::Sum() {
   };
   while (true) {
     const Token sign = Now().token;
-    if (sign != Token::kPlus && sign != Token::kMinus && sign != Token::kPlusMinus && sign != Token::kMinusPlus) {
+    if (sign != Token::kPlus && sign != Token::kMinus && sign != Token::kPlusMinus &&
+        sign != Token::kMinusPlus) {
       return finish();
     }
     ++at_;
@@ -58,9 +60,12 @@ const MathNode* MathParser::Term() {
 const MathNode* MathParser::MoreOfTerm(const MathNode* left) {
   Nodes factors(tree_.memory());
   factors.push_back(left);
-  const auto whole = [&] { return factors.size() == 1 ? factors[0] : tree_.Make(Kind::kProduct, factors); };
+  const auto whole = [&] {
+    return factors.size() == 1 ? factors[0] : tree_.Make(Kind::kProduct, factors);
+  };
   const auto multiply = [&](const MathNode* right) {
-    const MathNode* number = right && factors.size() == 1 ? TimesPowerOfTen(factors[0], right) : nullptr;
+    const MathNode* number =
+        right && factors.size() == 1 ? TimesPowerOfTen(factors[0], right) : nullptr;
     if (number) {
       factors[0] = number;
     } else {
@@ -101,8 +106,8 @@ const MathNode* MathParser::MoreOfTerm(const MathNode* left) {
 
 // a x 10^n is one decimal number; null for other factors.
 const MathNode* MathParser::TimesPowerOfTen(const MathNode* left, const MathNode* right) {
-  const bool power = left->Is(Kind::kNumber) && right->Is(Kind::kPower) && (*right)[0].Is(Kind::kNumber) &&
-                     *(*right)[0].value == Rational(10);
+  const bool power = left->Is(Kind::kNumber) && right->Is(Kind::kPower) &&
+                     (*right)[0].Is(Kind::kNumber) && *(*right)[0].value == Rational(10);
   if (!power) return nullptr;
   const MathNode& exponent = (*right)[1];
   const MathNode& magnitude = exponent.Is(Kind::kNegative) ? exponent[0] : exponent;
@@ -151,7 +156,9 @@ const MathNode* MathParser::Powers(const MathNode* base) {
   while (base) {
     if (Sees(Token::kPower)) {
       // 5^{th}, x^{\prime}
-      if (Now(1).token == Token::kOpen && SeesRun(2) && (Now(2).text == "th" || Now(2).text == "st" || Now(2).text == "nd" || Now(2).text == "rd")) {
+      if (Now(1).token == Token::kOpen && SeesRun(2) &&
+          (Now(2).text == "th" || Now(2).text == "st" || Now(2).text == "nd" ||
+           Now(2).text == "rd")) {
         at_ += 4;
         continue;
       }
@@ -168,7 +175,9 @@ const MathNode* MathParser::Powers(const MathNode* base) {
       ++at_;
       MathNode* quantity = tree_.Make(Kind::kQuantity, {base});
       const bool celsius = SeesRun() && (Now().text == "C" || Now().text == "F");
-      quantity->unit = tree_.Keep(*FindUnit(!celsius ? "degree" : Now().text == "C" ? "celsius" : "fahrenheit"));
+      quantity->unit = tree_.Keep(*FindUnit(!celsius            ? "degree"
+                                            : Now().text == "C" ? "celsius"
+                                                                : "fahrenheit"));
       if (celsius) ++at_;
       base = quantity;
     } else {
@@ -197,19 +206,34 @@ const MathNode* MathParser::Exponent() {
 // Whether a factor can begin here without a sign of multiplication before it.
 bool MathParser::StartsFactor() const {
   switch (Now().token) {
-    case Token::kNumber: return at_ > 0 && tokens_[at_ - 1].token != Token::kNumber;
+    case Token::kNumber:
+      return at_ > 0 && tokens_[at_ - 1].token != Token::kNumber;
     case Token::kLetters:
-      return !IsAnd(Now().text) && !IsOr(Now().text) && !IsCondition(Now().text) && Now().text != "to" &&
-             Now().text != "in" && Now().text != "mod" && Now().text != "choose" &&
-             !(Now().text == "U" && at_ > 0 && tokens_[at_ - 1].token == Token::kClose && Now(1).token == Token::kOpen);
-    case Token::kSymbol: case Token::kConstant: case Token::kFunction: case Token::kFraction:
-    case Token::kRootSign: case Token::kBinomialSign: case Token::kSumSign: case Token::kProductSign:
-    case Token::kUnknownSign: case Token::kBegin: case Token::kOverline: case Token::kNameSign: return true;
+      return !IsAnd(Now().text) && !IsOr(Now().text) && !IsCondition(Now().text) &&
+             Now().text != "to" && Now().text != "in" && Now().text != "mod" &&
+             Now().text != "choose" &&
+             !(Now().text == "U" && at_ > 0 && tokens_[at_ - 1].token == Token::kClose &&
+               Now(1).token == Token::kOpen);
+    case Token::kSymbol:
+    case Token::kConstant:
+    case Token::kFunction:
+    case Token::kFraction:
+    case Token::kRootSign:
+    case Token::kBinomialSign:
+    case Token::kSumSign:
+    case Token::kProductSign:
+    case Token::kUnknownSign:
+    case Token::kBegin:
+    case Token::kOverline:
+    case Token::kNameSign:
+      return true;
     case Token::kOpen:
       if (Now().symbol == '[' && intervals_ > 0) return false;
       return Now(1).token != Token::kPmod;
-    case Token::kBar: return bars_ == 0;
-    default: return false;
+    case Token::kBar:
+      return bars_ == 0;
+    default:
+      return false;
   }
 }
 
@@ -221,26 +245,33 @@ const MathNode* MathParser::NumberOf(const Lexeme& lexeme) {
   const std::size_t point = std::min(text.find('.'), text.size());
   std::string digits(text.substr(0, point));
   if (point < text.size()) digits += text.substr(point + 1);
-  const auto decimals = static_cast<std::int64_t>(point < text.size() ? text.size() - point - 1 : 0);
+  const auto decimals =
+      static_cast<std::int64_t>(point < text.size() ? text.size() - point - 1 : 0);
   const std::int64_t shift = lexeme.exponent - decimals;
-  const bool huge = shift > kMaxWrittenExponent || (shift < -kMaxWrittenExponent && lexeme.exponent != 0);
+  const bool huge =
+      shift > kMaxWrittenExponent || (shift < -kMaxWrittenExponent && lexeme.exponent != 0);
   auto value = Rational::FromDigits(digits.empty() ? "0" : digits);
   if (!value) return nullptr;
-  const auto block = lexeme.repeating.empty() ? std::optional<Rational>(0) : Rational::FromDigits(lexeme.repeating);
+  const auto block = lexeme.repeating.empty() ? std::optional<Rational>(0)
+                                              : Rational::FromDigits(lexeme.repeating);
   if (!block) return nullptr;
   if (!lexeme.repeating.empty()) {
-    const Rational nines = Rational::Power(10, static_cast<std::int64_t>(lexeme.repeating.size())) - Rational(1);
+    const Rational nines =
+        Rational::Power(10, static_cast<std::int64_t>(lexeme.repeating.size())) - Rational(1);
     *value = *value + *block / nines;
   }
   if (huge) {
-    return tree_.Make(Kind::kProduct, {tree_.Number(*value), tree_.Make(Kind::kPower, {tree_.Number(10), tree_.Number(shift)})});
+    return tree_.Make(
+        Kind::kProduct,
+        {tree_.Number(*value), tree_.Make(Kind::kPower, {tree_.Number(10), tree_.Number(shift)})});
   }
   if (shift != 0) *value = *value * Rational::Power(10, shift);
   MathNode* number = tree_.Number(std::move(*value));
   number->decimal = lexeme.decimal && lexeme.repeating.empty();
   number->decimals = static_cast<std::int32_t>(-shift);
   const std::size_t first = digits.find_first_not_of('0');
-  number->significant = first == std::string::npos ? 0 : static_cast<std::int32_t>(digits.size() - first);
+  number->significant =
+      first == std::string::npos ? 0 : static_cast<std::int32_t>(digits.size() - first);
   return number;
 }
 
@@ -273,8 +304,8 @@ const MathNode* MathParser::Mixed(const MathNode* whole) {
   const MathNode* fraction = nullptr;
   if (Sees(Token::kFraction)) {
     fraction = Fraction();
-  } else if (Sees(Token::kNumber) && Now().space_before && Now(1).token == Token::kDivide && Now(2).token == Token::kNumber &&
-             !Now().decimal && !Now(2).decimal) {
+  } else if (Sees(Token::kNumber) && Now().space_before && Now(1).token == Token::kDivide &&
+             Now(2).token == Token::kNumber && !Now().decimal && !Now(2).decimal) {
     const MathNode* above = NumberOf(Now());
     const MathNode* below = NumberOf(Now(2));
     if (!above || !below) return nullptr;
@@ -284,8 +315,9 @@ const MathNode* MathParser::Mixed(const MathNode* whole) {
     return whole;
   }
   if (!fraction) return nullptr;
-  const bool proper = fraction->Is(Kind::kQuotient) && (*fraction)[0].Is(Kind::kNumber) && (*fraction)[1].Is(Kind::kNumber) &&
-                      (*fraction)[0].value->IsWhole() && (*fraction)[1].value->IsWhole() &&
+  const bool proper = fraction->Is(Kind::kQuotient) && (*fraction)[0].Is(Kind::kNumber) &&
+                      (*fraction)[1].Is(Kind::kNumber) && (*fraction)[0].value->IsWhole() &&
+                      (*fraction)[1].value->IsWhole() &&
                       *(*fraction)[0].value < *(*fraction)[1].value && !whole->value->IsZero();
   if (proper) return tree_.Make(Kind::kSum, {whole, fraction});
   if (tokens_[begin].token == Token::kNumber) return nullptr;  // 2 3/2 is nothing

@@ -10,7 +10,9 @@ namespace {
 // variables.
 constexpr std::string_view kUnitLetters = "msghLNJWV";
 
-bool IsSquare(std::string_view word) { return word == "square" || word == "sq" || word == "squared"; }
+bool IsSquare(std::string_view word) {
+  return word == "square" || word == "sq" || word == "squared";
+}
 bool IsCubic(std::string_view word) { return word == "cubic" || word == "cu" || word == "cubed"; }
 
 }  // namespace
@@ -18,7 +20,8 @@ bool IsCubic(std::string_view word) { return word == "cubic" || word == "cu" || 
 bool MathParser::IsUnitRun(const Lexeme& lexeme) const {
   if (lexeme.split || lexeme.text.empty()) return false;
   if (lexeme.token == Token::kWord) return true;
-  if (options_.variables && !options_.variables->empty() && options_.variables->HasAll(lexeme.text)) return false;
+  if (options_.variables && !options_.variables->empty() && options_.variables->HasAll(lexeme.text))
+    return false;
   if (lexeme.text.size() == 1) {
     return options_.variables && options_.variables->empty() &&
            kUnitLetters.find(lexeme.text[0]) != std::string_view::npos;
@@ -27,7 +30,9 @@ bool MathParser::IsUnitRun(const Lexeme& lexeme) const {
 }
 
 // Whether a unit, a label or a currency may stand here.
-bool MathParser::SeesUnit() const { return Sees(Token::kCurrencySign) || (SeesRun() && IsUnitRun(Now())); }
+bool MathParser::SeesUnit() const {
+  return Sees(Token::kCurrencySign) || (SeesRun() && IsUnitRun(Now()));
+}
 
 // The value with the unit that follows it, or with its words; the value alone when nothing follows.
 // Null when prose follows.
@@ -53,7 +58,8 @@ const MathNode* MathParser::UnitBehind(const MathNode* value) {
       return tree_.Make(Kind::kPercent, {value});
     }
     // min and sec are units, too
-    const bool unit = FindUnit(word) && Now(1).token != Token::kOpen && (word != "in" || Now(1).token == Token::kEnd);
+    const bool unit = FindUnit(word) && Now(1).token != Token::kOpen &&
+                      (word != "in" || Now(1).token == Token::kEnd);
     if (!unit) return value;
   }
   if (const auto power = PowerOfTen(word)) {
@@ -66,7 +72,8 @@ const MathNode* MathParser::UnitBehind(const MathNode* value) {
     // Words that only say more: 5 cm long, 20 degrees Celsius.
     while (SeesRun() && !IsAnd(Now().text) && !IsOr(Now().text) && !IsCondition(Now().text) &&
            IsUnitRun(Now()) && !FindPlainWord(Now().text)) {
-      if (Now().token == Token::kLetters && IsProse(Now().text) && Now().text != "of") return nullptr;
+      if (Now().token == Token::kLetters && IsProse(Now().text) && Now().text != "of")
+        return nullptr;
       ++at_;
     }
     if (value->Is(Kind::kQuantity)) return value->unit->SameDimension(*unit) ? value : nullptr;
@@ -103,7 +110,8 @@ std::optional<Unit> MathParser::OneUnit() {
   const bool cubic = IsCubic(Now().text);
   if ((square || cubic) && SeesRun(1)) {
     ++at_;
-    while (Take(Token::kDot)) {}
+    while (Take(Token::kDot)) {
+    }
     const auto base = FindUnit(Now().text);
     if (!base) return std::nullopt;
     ++at_;
@@ -151,7 +159,8 @@ std::optional<Unit> MathParser::UnitAhead() {
   return unit;
 }
 
-// Words that count: 12 red apples. In \text{} any words will do; elsewhere they must look like words.
+// Words that count: 12 red apples. In \text{} any words will do; elsewhere they must look like
+// words.
 const MathNode* MathParser::Label(const MathNode* value) {
   const Lexeme& first = Now();
   if (first.token == Token::kLetters) {
@@ -182,10 +191,13 @@ const MathNode* MathParser::CurrencyBefore() {
   const auto unit = FindCurrency(Now().text);
   if (!unit) return nullptr;
   std::size_t next = 1;
-  while (Now(next).token == Token::kDot || Now(next).token == Token::kMinus || Now(next).token == Token::kCurrencySign) ++next;
+  while (Now(next).token == Token::kDot || Now(next).token == Token::kMinus ||
+         Now(next).token == Token::kCurrencySign)
+    ++next;
   if (Now(next).token != Token::kNumber && Now(next).token != Token::kFraction) return nullptr;
   ++at_;
-  while (Take(Token::kDot) || Take(Token::kCurrencySign)) {}
+  while (Take(Token::kDot) || Take(Token::kCurrencySign)) {
+  }
   const bool negative = Take(Token::kMinus);
   const MathNode* amount = Factor();
   if (!amount) return nullptr;

@@ -27,7 +27,9 @@ using Value = std::optional<Residue>;
 class Residues {
  public:
   Residues(int point, Work& work)
-      : prime_(kPrimes[static_cast<std::size_t>(point / 2 % 2)]), seed_(Mix(kSeed + static_cast<std::uint64_t>(point))), work_(work) {}
+      : prime_(kPrimes[static_cast<std::size_t>(point / 2 % 2)]),
+        seed_(Mix(kSeed + static_cast<std::uint64_t>(point))),
+        work_(work) {}
 
   Value Of(const MathNode& node, const Binding* bound) {
     if (!work_.Spend(1)) return std::nullopt;
@@ -36,37 +38,51 @@ class Residues {
         const auto value = node.value->Modulo(prime_);
         return value ? Value(Residue{*value}) : std::nullopt;
       }
-      case Kind::kSymbol: return Symbol(node.name, bound);
-      case Kind::kText: return Symbol(node.name, nullptr);
+      case Kind::kSymbol:
+        return Symbol(node.name, bound);
+      case Kind::kText:
+        return Symbol(node.name, nullptr);
       case Kind::kConstant:
         if (node.name == "inf") return std::nullopt;
         // pi and e are transcendental, so they may count as variables; i may not.
         return Residue{Draw(HashOf(node.name) + 1), node.name != "i"};
       case Kind::kSum:
-      case Kind::kProduct: return Fold(node, bound);
+      case Kind::kProduct:
+        return Fold(node, bound);
       case Kind::kNegative: {
         const Value value = Of(node[0], bound);
-        return value ? Value(Residue{value->value == 0 ? 0 : prime_ - value->value, value->rational}) : std::nullopt;
+        return value
+                   ? Value(Residue{value->value == 0 ? 0 : prime_ - value->value, value->rational})
+                   : std::nullopt;
       }
       case Kind::kQuotient: {
         const Value above = Of(node[0], bound);
         const Value below = above ? Of(node[1], bound) : std::nullopt;
         if (!below || below->value == 0) return std::nullopt;
-        return Residue{Times(above->value, Inverse(below->value)), above->rational && below->rational};
+        return Residue{Times(above->value, Inverse(below->value)),
+                       above->rational && below->rational};
       }
       case Kind::kPercent: {
         const Value value = Of(node[0], bound);
-        return value ? Value(Residue{Times(value->value, Inverse(100)), value->rational}) : std::nullopt;
+        return value ? Value(Residue{Times(value->value, Inverse(100)), value->rational})
+                     : std::nullopt;
       }
-      case Kind::kQuantity: return Quantity(node, bound);
-      case Kind::kPower: return Power(node, bound);
-      case Kind::kFunction: return Call(node, bound);
+      case Kind::kQuantity:
+        return Quantity(node, bound);
+      case Kind::kPower:
+        return Power(node, bound);
+      case Kind::kFunction:
+        return Call(node, bound);
       case Kind::kApply:
-      case Kind::kUnknown: return Opaque(node, HashOf(node.name) + static_cast<std::uint64_t>(node.kind), bound);
-      case Kind::kRelation: return Opaque(node, HashOf(node.relations), bound);
+      case Kind::kUnknown:
+        return Opaque(node, HashOf(node.name) + static_cast<std::uint64_t>(node.kind), bound);
+      case Kind::kRelation:
+        return Opaque(node, HashOf(node.relations), bound);
       case Kind::kGroup:
-      case Kind::kList: return Opaque(node, static_cast<std::uint64_t>(node.kind), bound);
-      default: return std::nullopt;
+      case Kind::kList:
+        return Opaque(node, static_cast<std::uint64_t>(node.kind), bound);
+      default:
+        return std::nullopt;
     }
   }
 
@@ -98,7 +114,8 @@ class Residues {
     for (std::size_t i = 1; total && i < node.size(); ++i) {
       const Value next = Of(node[i], bound);
       if (!next) return std::nullopt;
-      total->value = node.Is(Kind::kSum) ? (total->value + next->value) % prime_ : Times(total->value, next->value);
+      total->value = node.Is(Kind::kSum) ? (total->value + next->value) % prime_
+                                         : Times(total->value, next->value);
       total->rational = total->rational && next->rational;
     }
     return total;
@@ -118,7 +135,9 @@ class Residues {
     for (std::size_t i = 0; i < unit.powers.size(); ++i) {
       const std::uint64_t base = Draw(HashOf("unit") + i);
       const int power = unit.powers[i];
-      result.value = Times(result.value, Raise(power < 0 ? Inverse(base) : base, static_cast<std::uint64_t>(power < 0 ? -power : power)));
+      result.value =
+          Times(result.value, Raise(power < 0 ? Inverse(base) : base,
+                                    static_cast<std::uint64_t>(power < 0 ? -power : power)));
     }
     if (unit.IsLabel()) result.value = Times(result.value, Draw(HashOf(unit.label)));
     return result;
@@ -126,7 +145,8 @@ class Residues {
   Value Power(const MathNode& node, const Binding* bound) {
     const Value base = Of(node[0], bound);
     if (!base) return std::nullopt;
-    const auto exponent = node[1].symbolic && !bound ? std::nullopt : ExactValue(node[1], work_, bound);
+    const auto exponent =
+        node[1].symbolic && !bound ? std::nullopt : ExactValue(node[1], work_, bound);
     if (!exponent || !exponent->IsWhole()) {
       const Value raised = Of(node[1], bound);
       if (!raised) return std::nullopt;
@@ -182,7 +202,8 @@ class Residues {
     const auto to = from ? ExactValue(node[2], work_, bound) : std::nullopt;
     const auto first = to ? from->ToInt() : std::nullopt;
     const auto last = to ? to->ToInt() : std::nullopt;
-    if (!first || !last || *first < -1'000'000 || *last > 1'000'000 || *last - *first > kMaxTerms) return std::nullopt;
+    if (!first || !last || *first < -1'000'000 || *last > 1'000'000 || *last - *first > kMaxTerms)
+      return std::nullopt;
     const bool sum = node.Is(Function::kSumOver);
     Residue total{sum ? 0u : 1u};
     for (std::int64_t i = *first; i <= *last; ++i) {
@@ -201,7 +222,8 @@ class Residues {
 
 }  // namespace
 
-std::optional<Residue> ResidueOf(const MathNode& node, int point, Work& work, const Binding* bound) {
+std::optional<Residue> ResidueOf(const MathNode& node, int point, Work& work,
+                                 const Binding* bound) {
   return Residues(point, work).Of(node, bound);
 }
 

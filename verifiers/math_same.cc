@@ -63,19 +63,22 @@ std::int64_t PrecisionFor(const BallResult& a, const BallResult& b, std::int64_t
   return 128 + 2 * extent + 2 * std::min<std::int64_t>(digits, kMaxPrecision);
 }
 
-// Variables that only whole numbers make sense for: below a factorial or a binomial, in the exponent
-// of a negative number, as the end of a sum.
-void FindIntegers(const MathNode& node, bool inside, std::vector<std::string_view>& found, int& budget) {
+// Variables that only whole numbers make sense for: below a factorial or a binomial, in the
+// exponent of a negative number, as the end of a sum.
+void FindIntegers(const MathNode& node, bool inside, std::vector<std::string_view>& found,
+                  int& budget) {
   if (--budget < 0) return;
   if (node.Is(Kind::kSymbol) && inside) {
     if (std::find(found.begin(), found.end(), node.name) == found.end()) found.push_back(node.name);
     return;
   }
-  const bool counting = node.Is(Function::kFactorial) || node.Is(Function::kBinomial) || node.Is(Function::kSumOver) ||
-                        node.Is(Function::kProductOver) || node.Is(Function::kGcd) || node.Is(Function::kModulo);
+  const bool counting = node.Is(Function::kFactorial) || node.Is(Function::kBinomial) ||
+                        node.Is(Function::kSumOver) || node.Is(Function::kProductOver) ||
+                        node.Is(Function::kGcd) || node.Is(Function::kModulo);
   for (std::size_t i = 0; i < node.size(); ++i) {
     bool whole = inside || counting;
-    if (counting && (node.Is(Function::kSumOver) || node.Is(Function::kProductOver))) whole = inside || i < 3;
+    if (counting && (node.Is(Function::kSumOver) || node.Is(Function::kProductOver)))
+      whole = inside || i < 3;
     if (node.Is(Kind::kPower) && i == 1 && node[0].Is(Kind::kNegative)) whole = true;
     FindIntegers(node[i], whole, found, budget);
   }
@@ -110,7 +113,9 @@ class Functions {
       const BallPoint point = At(i);
       Ball& at_a = first ? a0 : a;
       Ball& at_b = first ? b0 : b;
-      if (!EvaluateBall(a_, kFunctionPrecision, point, work_, at_a) || !EvaluateBall(b_, kFunctionPrecision, point, work_, at_b)) continue;
+      if (!EvaluateBall(a_, kFunctionPrecision, point, work_, at_a) ||
+          !EvaluateBall(b_, kFunctionPrecision, point, work_, at_b))
+        continue;
       if (acb_contains_zero(Raw(at_a)) != acb_contains_zero(Raw(at_b))) return Equality::kDifferent;
       if (acb_contains_zero(Raw(at_a))) continue;
       if (first) {
@@ -125,7 +130,9 @@ class Functions {
   }
 
  private:
-  BallPoint At(int i) const { return {i, i < kPositivePoints, integers_.empty() ? nullptr : &integers_}; }
+  BallPoint At(int i) const {
+    return {i, i < kPositivePoints, integers_.empty() ? nullptr : &integers_};
+  }
 
   Sample Take(int i) {
     Sample sample;
@@ -134,7 +141,8 @@ class Functions {
     for (int round = 0; round < 2; ++round) {
       Ball a, b;
       const auto at_a = EvaluateBall(a_, static_cast<int>(precision), point, work_, a);
-      const auto at_b = at_a ? EvaluateBall(b_, static_cast<int>(precision), point, work_, b) : std::nullopt;
+      const auto at_b =
+          at_a ? EvaluateBall(b_, static_cast<int>(precision), point, work_, b) : std::nullopt;
       if (!at_b) return {};
       sample = {true, at_a->real && at_b->real, Compare(a, b, static_cast<int>(precision))};
       const std::int64_t wanted = PrecisionFor(*at_a, *at_b, 0);
@@ -188,7 +196,8 @@ Equality SameConstant(const MathNode& a, const MathNode& b, Work& work) {
   for (std::int64_t precision = 64;; precision = std::min(precision * 4, last)) {
     Ball at_a, at_b;
     const auto result_a = EvaluateBall(a, static_cast<int>(precision), nowhere, work, at_a);
-    const auto result_b = result_a ? EvaluateBall(b, static_cast<int>(precision), nowhere, work, at_b) : std::nullopt;
+    const auto result_b =
+        result_a ? EvaluateBall(b, static_cast<int>(precision), nowhere, work, at_b) : std::nullopt;
     if (!result_b) return Equality::kUnknown;
     const Closeness closeness = Compare(at_a, at_b, static_cast<int>(precision));
     if (!closeness.possible) return Equality::kDifferent;
@@ -201,7 +210,9 @@ Equality SameConstant(const MathNode& a, const MathNode& b, Work& work) {
   }
 }
 
-Equality SameFunction(const MathNode& a, const MathNode& b, Work& work) { return Functions(a, b, work).Same(); }
+Equality SameFunction(const MathNode& a, const MathNode& b, Work& work) {
+  return Functions(a, b, work).Same();
+}
 
 Equality Proportional(const MathNode& a, const MathNode& b, bool positive, Work& work) {
   return Functions(a, b, work).Proportional(positive);
@@ -214,7 +225,9 @@ std::optional<int> Order(const MathNode& a, const MathNode& b, Work& work) {
   const BallPoint nowhere;
   for (const int precision : {64, 256}) {
     Ball at_a, at_b;
-    if (!EvaluateBall(a, precision, nowhere, work, at_a) || !EvaluateBall(b, precision, nowhere, work, at_b)) return std::nullopt;
+    if (!EvaluateBall(a, precision, nowhere, work, at_a) ||
+        !EvaluateBall(b, precision, nowhere, work, at_b))
+      return std::nullopt;
     if (!acb_is_real(Raw(at_a)) || !acb_is_real(Raw(at_b))) return std::nullopt;
     if (arb_lt(acb_realref(Raw(at_a)), acb_realref(Raw(at_b)))) return -1;
     if (arb_gt(acb_realref(Raw(at_a)), acb_realref(Raw(at_b)))) return 1;
@@ -232,15 +245,19 @@ bool RoundsTo(const MathNode& exact, const Rational& decimal, int decimals, Work
     const Rational excess = *value * unit - written;
     const Rational outward = decimal.Sign() < 0 ? -excess : excess;
     const Rational half = Rational(1) / Rational(2);
-    return (!(outward < -half) && !(half < outward)) || (!(outward < Rational(0)) && outward < Rational(1));
+    return (!(outward < -half) && !(half < outward)) ||
+           (!(outward < Rational(0)) && outward < Rational(1));
   }
   const BallPoint nowhere;
-  const int precision = 64 + static_cast<int>(std::min<std::size_t>(written.Bits() * 2, kMaxPrecision));
+  const int precision =
+      64 + static_cast<int>(std::min<std::size_t>(written.Bits() * 2, kMaxPrecision));
   Ball value;
-  if (!EvaluateBall(exact, precision, nowhere, work, value) || !acb_is_real(Raw(value))) return false;
+  if (!EvaluateBall(exact, precision, nowhere, work, value) || !acb_is_real(Raw(value)))
+    return false;
   arb_t excess;
   arb_init(excess);
-  arb_mul_fmpz(excess, acb_realref(Raw(value)), fmpq_numref(reinterpret_cast<const fmpq*>(unit.words())), precision);
+  arb_mul_fmpz(excess, acb_realref(Raw(value)),
+               fmpq_numref(reinterpret_cast<const fmpq*>(unit.words())), precision);
   arb_div_fmpz(excess, excess, fmpq_denref(reinterpret_cast<const fmpq*>(unit.words())), precision);
   arb_t number;
   arb_init(number);

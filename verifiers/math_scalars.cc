@@ -16,7 +16,9 @@ const MathNode* DecimalOf(const MathNode& node, bool& negative) {
 }
 
 // "square unit", "units": says only that something is measured.
-bool SaysNothing(const Unit& unit) { return unit.IsLabel() && unit.label.find("unit") != std::string_view::npos; }
+bool SaysNothing(const Unit& unit) {
+  return unit.IsLabel() && unit.label.find("unit") != std::string_view::npos;
+}
 
 bool LabelsFit(std::string_view a, std::string_view b) {
   return a == b || a.find(b) != std::string_view::npos || b.find(a) != std::string_view::npos;
@@ -38,14 +40,16 @@ int InfiniteSign(const MathNode& node) {
 }
 
 bool Comparer::SameScalar(const MathNode& gold, const MathNode& prediction) {
-  if (gold.Is(Kind::kQuantity) || prediction.Is(Kind::kQuantity)) return SameQuantity(gold, prediction);
+  if (gold.Is(Kind::kQuantity) || prediction.Is(Kind::kQuantity))
+    return SameQuantity(gold, prediction);
   if (gold.Is(Kind::kNegative) && gold[0].Is(Kind::kQuantity)) {
     MathNode* inside = tree_.Make(Kind::kQuantity, {tree_.Make(Kind::kNegative, {&gold[0][0]})});
     inside->unit = gold[0].unit;
     return SameScalar(*inside, prediction);
   }
   if (prediction.Is(Kind::kNegative) && prediction[0].Is(Kind::kQuantity)) {
-    MathNode* inside = tree_.Make(Kind::kQuantity, {tree_.Make(Kind::kNegative, {&prediction[0][0]})});
+    MathNode* inside =
+        tree_.Make(Kind::kQuantity, {tree_.Make(Kind::kNegative, {&prediction[0][0]})});
     inside->unit = prediction[0].unit;
     return SameScalar(gold, *inside);
   }
@@ -57,7 +61,8 @@ bool Comparer::SameScalar(const MathNode& gold, const MathNode& prediction) {
 const MathNode* Comparer::Scaled(const MathNode& quantity) {
   const Unit& unit = *quantity.unit;
   if (unit.above == 1 && unit.below == 1) return &quantity[0];
-  return tree_.Make(Kind::kProduct, {&quantity[0], tree_.Number(Rational(unit.above) / Rational(unit.below))});
+  return tree_.Make(Kind::kProduct,
+                    {&quantity[0], tree_.Number(Rational(unit.above) / Rational(unit.below))});
 }
 
 bool Comparer::SameQuantity(const MathNode& gold, const MathNode& prediction) {
@@ -69,7 +74,8 @@ bool Comparer::SameQuantity(const MathNode& gold, const MathNode& prediction) {
     const Unit& a = *gold.unit;
     const Unit& b = *prediction.unit;
     if (a.IsLabel() || b.IsLabel()) {
-      return a.IsLabel() && b.IsLabel() && LabelsFit(a.label, b.label) && SameScalar(gold_number, number);
+      return a.IsLabel() && b.IsLabel() && LabelsFit(a.label, b.label) &&
+             SameScalar(gold_number, number);
     }
     return a.SameDimension(b) && SameNumber(*Scaled(gold), *Scaled(prediction));
   }
@@ -83,7 +89,8 @@ bool Comparer::SameQuantity(const MathNode& gold, const MathNode& prediction) {
 
 // 50% is 0.5; a sign on one side only may have been dropped.
 bool Comparer::SamePercent(const MathNode& gold, const MathNode& prediction) {
-  if (gold.Is(Kind::kPercent) && prediction.Is(Kind::kPercent)) return SameNumber(gold[0], prediction[0]);
+  if (gold.Is(Kind::kPercent) && prediction.Is(Kind::kPercent))
+    return SameNumber(gold[0], prediction[0]);
   if (SameNumber(gold, prediction)) return true;
   if (!options_.percent_optional) return false;
   if (gold.Is(Kind::kPercent) && !prediction.percent) return SameNumber(gold[0], prediction);
@@ -94,14 +101,17 @@ bool Comparer::SamePercent(const MathNode& gold, const MathNode& prediction) {
 bool Comparer::Rounded(const MathNode& exact, const MathNode& decimal) {
   bool negative = false;
   const MathNode* literal = DecimalOf(decimal, negative);
-  if (!literal || options_.decimal_digits == 0 || literal->significant < options_.decimal_digits) return false;
+  if (!literal || options_.decimal_digits == 0 || literal->significant < options_.decimal_digits)
+    return false;
   if (exact.symbolic || exact.unknown) return false;
   return RoundsTo(exact, negative ? -*literal->value : *literal->value, literal->decimals, work_);
 }
 
 bool Comparer::SameNumber(const MathNode& gold, const MathNode& prediction) {
-  if (gold.Is(Kind::kNumber) && prediction.Is(Kind::kNumber) && *gold.value == *prediction.value) return true;
-  if (InfiniteSign(gold) != 0 || InfiniteSign(prediction) != 0) return InfiniteSign(gold) == InfiniteSign(prediction);
+  if (gold.Is(Kind::kNumber) && prediction.Is(Kind::kNumber) && *gold.value == *prediction.value)
+    return true;
+  if (InfiniteSign(gold) != 0 || InfiniteSign(prediction) != 0)
+    return InfiniteSign(gold) == InfiniteSign(prediction);
   bool sign = false;
   const bool gold_decimal = DecimalOf(gold, sign) != nullptr;
   const bool decimal = DecimalOf(prediction, sign) != nullptr;

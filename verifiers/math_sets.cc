@@ -22,14 +22,18 @@ struct Interval {
 using Intervals = std::vector<Interval>;
 
 bool IsOrder(char relation) {
-  return relation == static_cast<char>(Relation::kLess) || relation == static_cast<char>(Relation::kGreater) ||
-         relation == static_cast<char>(Relation::kAtMost) || relation == static_cast<char>(Relation::kAtLeast);
+  return relation == static_cast<char>(Relation::kLess) ||
+         relation == static_cast<char>(Relation::kGreater) ||
+         relation == static_cast<char>(Relation::kAtMost) ||
+         relation == static_cast<char>(Relation::kAtLeast);
 }
 bool IsUpward(char relation) {
-  return relation == static_cast<char>(Relation::kLess) || relation == static_cast<char>(Relation::kAtMost);
+  return relation == static_cast<char>(Relation::kLess) ||
+         relation == static_cast<char>(Relation::kAtMost);
 }
 bool IsClosed(char relation) {
-  return relation == static_cast<char>(Relation::kAtMost) || relation == static_cast<char>(Relation::kAtLeast);
+  return relation == static_cast<char>(Relation::kAtMost) ||
+         relation == static_cast<char>(Relation::kAtLeast);
 }
 
 class Reader {
@@ -40,22 +44,33 @@ class Reader {
   std::optional<Intervals> Read(const MathNode& node) {
     if (!work_.Spend(4)) return std::nullopt;
     switch (node.kind) {
-      case Kind::kGroup: return Group(node);
-      case Kind::kSet: return Points(node);
-      case Kind::kNamedSet: return Named(node.name);
-      case Kind::kText: return Words(node);
-      case Kind::kRelation: return Statement(node);
-      case Kind::kSuchThat: return node[0].Is(Kind::kSymbol) || node[0].Is(Kind::kRelation) ? Read(node[1]) : std::nullopt;
-      case Kind::kUnion: return Joined(node, true);
-      case Kind::kIntersection: return Joined(node, false);
+      case Kind::kGroup:
+        return Group(node);
+      case Kind::kSet:
+        return Points(node);
+      case Kind::kNamedSet:
+        return Named(node.name);
+      case Kind::kText:
+        return Words(node);
+      case Kind::kRelation:
+        return Statement(node);
+      case Kind::kSuchThat:
+        return node[0].Is(Kind::kSymbol) || node[0].Is(Kind::kRelation) ? Read(node[1])
+                                                                        : std::nullopt;
+      case Kind::kUnion:
+        return Joined(node, true);
+      case Kind::kIntersection:
+        return Joined(node, false);
       case Kind::kDifference: {
         auto left = Read(node[0]);
         auto right = left ? Read(node[1]) : std::nullopt;
         auto rest = right ? Complement(*right) : std::nullopt;
         return rest ? Intersect(*left, *rest) : std::nullopt;
       }
-      case Kind::kList: return List(node);
-      default: return std::nullopt;
+      case Kind::kList:
+        return List(node);
+      default:
+        return std::nullopt;
     }
   }
 
@@ -69,7 +84,8 @@ class Reader {
   // Sorted, without overlaps and touching pieces.
   std::optional<Intervals> Merge(Intervals pieces) {
     if (pieces.size() > kMaxIntervals) return std::nullopt;
-    std::stable_sort(pieces.begin(), pieces.end(), [this](const Interval& a, const Interval& b) { return Before(a, b); });
+    std::stable_sort(pieces.begin(), pieces.end(),
+                     [this](const Interval& a, const Interval& b) { return Before(a, b); });
     Intervals merged;
     for (const Interval& piece : pieces) {
       if (Empty(piece)) continue;
@@ -86,7 +102,9 @@ class Reader {
   std::optional<bool> Equal(const Intervals& a, const Intervals& b) {
     if (a.size() != b.size()) return false;
     for (std::size_t i = 0; i < a.size(); ++i) {
-      const auto same = [this](const MathNode* x, const MathNode* y) { return (!x && !y) || (x && y && Compare(*x, *y) == 0); };
+      const auto same = [this](const MathNode* x, const MathNode* y) {
+        return (!x && !y) || (x && y && Compare(*x, *y) == 0);
+      };
       if (!same(a[i].low, b[i].low) || !same(a[i].high, b[i].high)) return false;
       if (a[i].low_closed != b[i].low_closed || a[i].high_closed != b[i].high_closed) return false;
     }
@@ -102,12 +120,15 @@ class Reader {
     if (InfiniteSign(node[0]) > 0 || InfiniteSign(node[1]) < 0) return std::nullopt;
     if (InfiniteSign(node[0]) < 0) interval.low = nullptr;
     if (InfiniteSign(node[1]) > 0) interval.high = nullptr;
-    if ((interval.low && !IsEnd(*interval.low)) || (interval.high && !IsEnd(*interval.high))) return std::nullopt;
+    if ((interval.low && !IsEnd(*interval.low)) || (interval.high && !IsEnd(*interval.high)))
+      return std::nullopt;
     if (!interval.low) interval.low_closed = false;
     if (!interval.high) interval.high_closed = false;
     return Intervals{interval};
   }
-  static bool IsEnd(const MathNode& node) { return IsScalar(node) && !node.symbolic && !node.unknown; }
+  static bool IsEnd(const MathNode& node) {
+    return IsScalar(node) && !node.symbolic && !node.unknown;
+  }
 
   std::optional<Intervals> Points(const MathNode& node) {
     Intervals points;
@@ -121,7 +142,8 @@ class Reader {
     const MathNode* zero = tree_.Number(0);
     if (name == "empty") return Intervals{};
     if (name == "R") return Intervals{Interval{}};
-    if (name == "R^+" || name == "R_>0" || name == "R_+" || name == "R^*_+") return Intervals{{zero, nullptr, false, false}};
+    if (name == "R^+" || name == "R_>0" || name == "R_+" || name == "R^*_+")
+      return Intervals{{zero, nullptr, false, false}};
     if (name == "R_g0") return Intervals{{zero, nullptr, true, false}};
     if (name == "R^-" || name == "R_<0") return Intervals{{nullptr, zero, false, false}};
     return std::nullopt;
@@ -151,9 +173,9 @@ class Reader {
     }
     const bool orders = std::all_of(node.relations.begin(), node.relations.end(), IsOrder);
     if (!orders || node.size() > 3) return std::nullopt;
-    const auto magnitude = std::find_if(node.children.begin(), node.children.end(), [](const MathNode* side) {
-      return side->Is(Function::kAbs) && side->symbolic;
-    });
+    const auto magnitude = std::find_if(
+        node.children.begin(), node.children.end(),
+        [](const MathNode* side) { return side->Is(Function::kAbs) && side->symbolic; });
     if (magnitude == node.children.end()) return node.size() == 2 ? Half(node) : Between(node);
     if (!gold_ || !IsName((**magnitude)[0])) return std::nullopt;
     // The same statement about x >= 0, and its mirror image.
@@ -162,12 +184,16 @@ class Reader {
     MathNode* bare = tree_.Make(Kind::kRelation, sides);
     bare->relations = node.relations;
     const auto raw = bare->size() == 2 ? Half(*bare) : Between(*bare);
-    const auto right = raw ? Intersect(*raw, {{tree_.Number(0), nullptr, true, false}}) : std::nullopt;
+    const auto right =
+        raw ? Intersect(*raw, {{tree_.Number(0), nullptr, true, false}}) : std::nullopt;
     if (!right) return std::nullopt;
     Intervals both = *right;
-    const auto mirrored = [this](const MathNode* end) { return end ? tree_.Make(Kind::kNegative, {end}) : nullptr; };
+    const auto mirrored = [this](const MathNode* end) {
+      return end ? tree_.Make(Kind::kNegative, {end}) : nullptr;
+    };
     for (const Interval& piece : *right) {
-      both.push_back({mirrored(piece.high), mirrored(piece.low), piece.high_closed, piece.low_closed});
+      both.push_back(
+          {mirrored(piece.high), mirrored(piece.low), piece.high_closed, piece.low_closed});
     }
     return Merge(std::move(both));
   }
@@ -176,7 +202,7 @@ class Reader {
     const MathNode* name = name_left ? &node[0] : &node[1];
     const MathNode* value = name_left ? &node[1] : &node[0];
     bool upward = IsUpward(node.relations[0]) != name_left;  // the value is the lower end
-    if (name->Is(Kind::kNegative)) {  // -x > 1
+    if (name->Is(Kind::kNegative)) {                         // -x > 1
       name = name->children[0];
       value = tree_.Make(Kind::kNegative, {value});
       upward = !upward;
@@ -214,7 +240,8 @@ class Reader {
   }
   // "x < 1 or x > 3" is a union; with "and" or a comma it is what both allow, if that is anything.
   std::optional<Intervals> List(const MathNode& node) {
-    const bool points = std::all_of(node.children.begin(), node.children.end(), [](const MathNode* child) { return IsEnd(*child); });
+    const bool points = std::all_of(node.children.begin(), node.children.end(),
+                                    [](const MathNode* child) { return IsEnd(*child); });
     if (points) return Points(node);
     Intervals all;
     std::optional<Intervals> common = Intervals{Interval{}};
@@ -306,23 +333,33 @@ bool IsNumberSet(const MathNode& node) {
     case Kind::kIntersection:
     case Kind::kDifference:
     case Kind::kSuchThat:
-    case Kind::kNamedSet: return true;
+    case Kind::kNamedSet:
+      return true;
     case Kind::kGroup:
       if (node.size() != 2 || node.open == '<') return false;
-      return (node.open == '(') != (node.close == ')') || InfiniteSign(node[0]) != 0 || InfiniteSign(node[1]) != 0;
+      return (node.open == '(') != (node.close == ')') || InfiniteSign(node[0]) != 0 ||
+             InfiniteSign(node[1]) != 0;
     case Kind::kRelation:
       return std::any_of(node.relations.begin(), node.relations.end(), [](char relation) {
-        return IsOrder(relation) || relation == static_cast<char>(Relation::kNotEqual) || relation == static_cast<char>(Relation::kIn);
+        return IsOrder(relation) || relation == static_cast<char>(Relation::kNotEqual) ||
+               relation == static_cast<char>(Relation::kIn);
       });
     case Kind::kList:
-      return node.size() > 0 && std::all_of(node.children.begin(), node.children.end(), [](const MathNode* child) {
-        return IsNumberSet(*child) || (child->Is(Kind::kRelation) && child->relations == "=");
-      }) && std::any_of(node.children.begin(), node.children.end(), [](const MathNode* child) { return IsNumberSet(*child); });
-    default: return false;
+      return node.size() > 0 &&
+             std::all_of(node.children.begin(), node.children.end(),
+                         [](const MathNode* child) {
+                           return IsNumberSet(*child) ||
+                                  (child->Is(Kind::kRelation) && child->relations == "=");
+                         }) &&
+             std::any_of(node.children.begin(), node.children.end(),
+                         [](const MathNode* child) { return IsNumberSet(*child); });
+    default:
+      return false;
   }
 }
 
-std::optional<bool> SameNumberSets(const MathNode& gold, const MathNode& prediction, MathTree& tree, Work& work) {
+std::optional<bool> SameNumberSets(const MathNode& gold, const MathNode& prediction, MathTree& tree,
+                                   Work& work) {
   Reader left(tree, work, true);
   Reader right(tree, work, false);
   const auto a = left.Read(gold);

@@ -17,6 +17,7 @@ namespace cogent {
 // Whether the notation cannot mean anything but a set of numbers: (1, 2) can, [1, 2) cannot.
 bool IsNumberSet(const MathNode& node);
 // Nothing when one of them is no set of numbers, or has ends that cannot be put in order.
-std::optional<bool> SameNumberSets(const MathNode& gold, const MathNode& prediction, MathTree& tree, Work& work);
+std::optional<bool> SameNumberSets(const MathNode& gold, const MathNode& prediction, MathTree& tree,
+                                   Work& work);
 
 }  // namespace cogent

@@ -33,7 +33,8 @@ std::vector<Span> FindBoxSpans(std::string_view text) {
   constexpr std::size_t kNoBox = static_cast<std::size_t>(-1);
   std::vector<Span> boxes;
   std::vector<std::pair<std::size_t, std::size_t>> open;  // where the command and its content begin
-  const auto close = [&](std::size_t begin, std::size_t inner_begin, std::size_t inner_end, std::size_t end) {
+  const auto close = [&](std::size_t begin, std::size_t inner_begin, std::size_t inner_end,
+                         std::size_t end) {
     while (!boxes.empty() && boxes.back().begin > begin) boxes.pop_back();
     boxes.push_back({begin, end, inner_begin, inner_end});
   };
@@ -52,9 +53,12 @@ std::vector<Span> FindBoxSpans(std::string_view text) {
         at = next;
       } else if (next > at + length) {
         const std::size_t begin = next;
-        while (next < text.size() && !IsSpace(text[next]) && text[next] != '$' && text[next] != '\\') ++next;
+        while (next < text.size() && !IsSpace(text[next]) && text[next] != '$' &&
+               text[next] != '\\')
+          ++next;
         std::size_t inner_end = next;
-        while (inner_end > begin && (text[inner_end - 1] == '.' || text[inner_end - 1] == ',')) --inner_end;
+        while (inner_end > begin && (text[inner_end - 1] == '.' || text[inner_end - 1] == ','))
+          --inner_end;
         if (inner_end > begin && open.empty()) close(at, begin, inner_end, next);
         at = next - 1;
       } else {
@@ -115,8 +119,10 @@ std::vector<Span> FindFormulas(std::string_view text) {
 
 bool IsJoint(std::string_view gap) {
   if (gap.size() > kLongestGap) return false;
-  constexpr std::array<std::string_view, 6> kDoubt = {"maybe", "perhaps", "possibly", "either", "alternatively", "else"};
-  constexpr std::array<std::string_view, 8> kConclusion = {"so", "then", "thus", "therefore", "hence", "answer", "final", "finally"};
+  constexpr std::array<std::string_view, 6> kDoubt = {"maybe",  "perhaps",       "possibly",
+                                                      "either", "alternatively", "else"};
+  constexpr std::array<std::string_view, 8> kConclusion = {"so",    "then",   "thus",  "therefore",
+                                                           "hence", "answer", "final", "finally"};
   bool only_joints = true;
   bool doubt = false;
   bool listed = false;     // "papers and", "for part (a) and"
@@ -145,7 +151,8 @@ bool IsJoint(std::string_view gap) {
       continue;
     }
     if (c == '.' || c == '!' || c == '?') stop = true;
-    const bool neutral = IsSpace(c) || std::string_view("$\\()[]{},;=&*").find(c) != std::string_view::npos;
+    const bool neutral =
+        IsSpace(c) || std::string_view("$\\()[]{},;=&*").find(c) != std::string_view::npos;
     if (!neutral) only_joints = false;
     ++at;
   }

@@ -14,10 +14,13 @@ namespace cogent {
 // [begin, end) with its delimiters, [inner_begin, inner_end) without.
 struct Span {
   std::size_t begin = 0, end = 0, inner_begin = 0, inner_end = 0;
-  std::string_view Content(std::string_view text) const { return text.substr(inner_begin, inner_end - inner_begin); }
+  std::string_view Content(std::string_view text) const {
+    return text.substr(inner_begin, inner_end - inner_begin);
+  }
 };
 
-// Complete \boxed{..}, \fbox{..}, \framebox{..} and `\boxed 5` that stand in no other one, in order.
+// Complete \boxed{..}, \fbox{..}, \framebox{..} and `\boxed 5` that stand in no other one, in
+// order.
 std::vector<Span> FindBoxSpans(std::string_view text);
 // $..$, $$..$$, \(..\), \[..\], in order; dollar signs that mean money are none.
 std::vector<Span> FindFormulas(std::string_view text);

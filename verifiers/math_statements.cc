@@ -30,23 +30,30 @@ bool IsUpper(const MathNode& node) {
 // x, x_1, f(x), AB, |AB|, \text{area}, (p, q), \sin A, dy/dx
 bool IsName(const MathNode& node) {
   const auto all_names = [](const MathNode& n) {
-    return std::all_of(n.children.begin(), n.children.end(), [](const MathNode* child) { return IsName(*child); });
+    return std::all_of(n.children.begin(), n.children.end(),
+                       [](const MathNode* child) { return IsName(*child); });
   };
   switch (node.kind) {
     case Kind::kSymbol:
     case Kind::kApply:
-    case Kind::kText: return true;
+    case Kind::kText:
+      return true;
     case Kind::kGroup:
-    case Kind::kRatio: return all_names(node);
+    case Kind::kRatio:
+      return all_names(node);
     case Kind::kProduct:
-      return std::all_of(node.children.begin(), node.children.end(), [](const MathNode* child) { return IsUpper(*child); }) ||
+      return std::all_of(node.children.begin(), node.children.end(),
+                         [](const MathNode* child) { return IsUpper(*child); }) ||
              (node.size() == 2 && node[0].Is(Kind::kText) && IsName(node[1]));
     case Kind::kFunction:
       if (node.Is(Function::kAbs)) return node[0].Is(Kind::kProduct) && IsName(node[0]);
       return node.symbolic && IsTrigonometric(node.function);
-    case Kind::kUnknown: return node.name == "derivative";
-    case Kind::kConstant: return false;
-    default: return false;
+    case Kind::kUnknown:
+      return node.name == "derivative";
+    case Kind::kConstant:
+      return false;
+    default:
+      return false;
   }
 }
 
@@ -69,7 +76,8 @@ bool SameNames(const MathNode& a, const MathNode& b) {
   // y = 2x and f(x) = 2x
   if (a.kind != b.kind && (a.Is(Kind::kApply) || b.Is(Kind::kApply))) {
     const MathNode& call = a.Is(Kind::kApply) ? a : b;
-    return std::all_of(call.children.begin(), call.children.end(), [](const MathNode* child) { return child->Is(Kind::kSymbol); });
+    return std::all_of(call.children.begin(), call.children.end(),
+                       [](const MathNode* child) { return child->Is(Kind::kSymbol); });
   }
   const std::string left = NameOf(a);
   const std::string right = NameOf(b);
@@ -88,17 +96,21 @@ int Comparer::Unknowns(const MathNode& node) const {
   return static_cast<int>(names.size());
 }
 
-// A chain counts by its last value; what stands behind a sign of approximation, too. `lenient` takes
-// `a + b = 10` for the value 10 of what was asked for.
+// A chain counts by its last value; what stands behind a sign of approximation, too. `lenient`
+// takes `a + b = 10` for the value 10 of what was asked for.
 std::optional<Assignment> Comparer::AsAssignment(const MathNode& node, bool lenient) {
   if (!node.Is(Kind::kRelation)) return std::nullopt;
   std::size_t exact = 1;  // sides before the first approximation
   for (const char relation : node.relations) {
-    if (relation != static_cast<char>(Relation::kEqual) && relation != static_cast<char>(Relation::kApprox)) return std::nullopt;
+    if (relation != static_cast<char>(Relation::kEqual) &&
+        relation != static_cast<char>(Relation::kApprox))
+      return std::nullopt;
   }
-  while (exact < node.size() && node.relations[exact - 1] == static_cast<char>(Relation::kEqual)) ++exact;
+  while (exact < node.size() && node.relations[exact - 1] == static_cast<char>(Relation::kEqual))
+    ++exact;
   // What is rounded stands last; 5 ~ 6 = 7 is a chain like any other.
-  const bool rounded_last = node.relations.find(static_cast<char>(Relation::kEqual), exact - 1) == std::string_view::npos;
+  const bool rounded_last =
+      node.relations.find(static_cast<char>(Relation::kEqual), exact - 1) == std::string_view::npos;
   if (!rounded_last) exact = node.size();
   Assignment assignment;
   const MathNode& first = node[0];
@@ -142,7 +154,8 @@ bool Comparer::SameAssigned(const MathNode& gold, const MathNode& prediction, bo
   }
   if (!asked && gold.Is(Kind::kRelation)) return false;
   if (!given && prediction.Is(Kind::kRelation)) return false;
-  // A gold equation in several unknowns that starts with a name may still be met by a rearrangement.
+  // A gold equation in several unknowns that starts with a name may still be met by a
+  // rearrangement.
   const MathNode& gold_value = asked ? *asked->value : gold;
   const MathNode& value = given ? *given->value : prediction;
   bool same = Same(gold_value, value);
@@ -151,7 +164,8 @@ bool Comparer::SameAssigned(const MathNode& gold, const MathNode& prediction, bo
     const auto ratio = ExactValue(*given->also, work_);
     const auto exact = ratio ? ExactValue(value, work_) : std::nullopt;
     const bool far = exact && !ratio->IsZero() &&
-                     (*exact / *ratio < Rational(9) / Rational(10) || Rational(11) / Rational(10) < *exact / *ratio);
+                     (*exact / *ratio < Rational(9) / Rational(10) ||
+                      Rational(11) / Rational(10) < *exact / *ratio);
     same = !far && Same(gold_value, *given->also);
   }
   decided = same || !(gold.Is(Kind::kRelation) && prediction.Is(Kind::kRelation));
@@ -159,22 +173,27 @@ bool Comparer::SameAssigned(const MathNode& gold, const MathNode& prediction, bo
 }
 
 const MathNode* Comparer::Difference(const MathNode& relation, std::size_t first) {
-  return tree_.Make(Kind::kSum, {&relation[first], tree_.Make(Kind::kNegative, {&relation[first + 1]})});
+  return tree_.Make(Kind::kSum,
+                    {&relation[first], tree_.Make(Kind::kNegative, {&relation[first + 1]})});
 }
 
 // Equations and inequalities that are not solved: the same up to a factor.
 bool Comparer::SameStatement(const MathNode& gold, const MathNode& prediction) {
   if (SameStructure(gold, prediction)) return true;
   if (gold.size() != 2 || prediction.size() != 2) return false;
-  if (!IsScalar(gold[0]) || !IsScalar(gold[1]) || !IsScalar(prediction[0]) || !IsScalar(prediction[1])) {
-    return gold.relations == prediction.relations && Same(gold[0], prediction[0]) && Same(gold[1], prediction[1]);
+  if (!IsScalar(gold[0]) || !IsScalar(gold[1]) || !IsScalar(prediction[0]) ||
+      !IsScalar(prediction[1])) {
+    return gold.relations == prediction.relations && Same(gold[0], prediction[0]) &&
+           Same(gold[1], prediction[1]);
   }
   const auto directed = [&](const MathNode& node, char& relation) -> const MathNode* {
     relation = node.relations[0];
-    const bool greater = relation == static_cast<char>(Relation::kGreater) || relation == static_cast<char>(Relation::kAtLeast);
+    const bool greater = relation == static_cast<char>(Relation::kGreater) ||
+                         relation == static_cast<char>(Relation::kAtLeast);
     const MathNode* difference = Difference(node, 0);
     if (!greater) return difference;
-    relation = static_cast<char>(relation == static_cast<char>(Relation::kGreater) ? Relation::kLess : Relation::kAtMost);
+    relation = static_cast<char>(
+        relation == static_cast<char>(Relation::kGreater) ? Relation::kLess : Relation::kAtMost);
     return tree_.Make(Kind::kNegative, {difference});
   };
   char gold_relation = 0;
@@ -182,12 +201,16 @@ bool Comparer::SameStatement(const MathNode& gold, const MathNode& prediction) {
   const MathNode* left = directed(gold, gold_relation);
   const MathNode* right = directed(prediction, relation);
   if (gold_relation != relation) return false;
-  const bool equation = relation == static_cast<char>(Relation::kEqual) || relation == static_cast<char>(Relation::kNotEqual);
-  if (!equation && relation != static_cast<char>(Relation::kLess) && relation != static_cast<char>(Relation::kAtMost)) {
+  const bool equation = relation == static_cast<char>(Relation::kEqual) ||
+                        relation == static_cast<char>(Relation::kNotEqual);
+  if (!equation && relation != static_cast<char>(Relation::kLess) &&
+      relation != static_cast<char>(Relation::kAtMost)) {
     return Same(gold[0], prediction[0]) && Same(gold[1], prediction[1]);
   }
   // What is solved must be met by something solved.
-  const auto solved = [&](const MathNode& node) { return (IsName(node[0]) && !node[1].symbolic) || (IsName(node[1]) && !node[0].symbolic); };
+  const auto solved = [&](const MathNode& node) {
+    return (IsName(node[0]) && !node[1].symbolic) || (IsName(node[1]) && !node[0].symbolic);
+  };
   if (Unknowns(gold) < 2 && solved(gold) && !solved(prediction)) return false;
   return Proportional(*left, *right, !equation, work_) == Equality::kEqual;
 }
@@ -205,7 +228,8 @@ bool Comparer::SameCongruence(const MathNode& gold, const MathNode& prediction) 
   if (both_named && !Same(gold[0], prediction[0])) return false;
   const MathNode& modulus = *gold.children.back();
   const MathNode* left = tree_.Call(Function::kModulo, {&gold[gold.size() - 2], &modulus});
-  const MathNode* right = tree_.Call(Function::kModulo, {&prediction[prediction.size() - 2], &modulus});
+  const MathNode* right =
+      tree_.Call(Function::kModulo, {&prediction[prediction.size() - 2], &modulus});
   const auto a = ExactValue(*left, work_);
   const auto b = ExactValue(*right, work_);
   if (a && b) return *a == *b;

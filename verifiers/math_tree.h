@@ -4,8 +4,8 @@
 //   const MathNode* half = tree.Make(Kind::kQuotient, {tree.Number(1), tree.Number(2)});
 //   half->Is(Kind::kQuotient);                                        // true
 //
-// Nodes never change once made and live as long as their MathTree, which takes memory from a block of its
-// own first and frees everything at once. Thread rule: a MathTree belongs to one thread.
+// Nodes never change once made and live as long as their MathTree, which takes memory from a block
+// of its own first and frees everything at once. Thread rule: a MathTree belongs to one thread.
 #pragma once
 
 #include <array>
@@ -59,19 +59,60 @@ enum class Kind : std::uint8_t {
 enum class Function : std::uint8_t {
   kNone,
   kRoot,  // the second child's root of the first; square without a second
-  kAbs, kSign, kFloor, kCeiling, kFactorial, kDoubleFactorial, kBinomial, kPermutations,
-  kExp, kLn, kLog,  // log: of the first to the base of the second
-  kSin, kCos, kTan, kCot, kSec, kCsc,
-  kArcsin, kArccos, kArctan, kArccot, kArcsec, kArccsc,
-  kSinh, kCosh, kTanh, kCoth, kArsinh, kArcosh, kArtanh,
-  kGcd, kLcm, kMax, kMin, kReal, kImaginary, kConjugate, kArgument, kDeterminant,
-  kSumOver, kProductOver,  // children: variable, from, to, body
-  kModulo,                 // first mod second, as a value
+  kAbs,
+  kSign,
+  kFloor,
+  kCeiling,
+  kFactorial,
+  kDoubleFactorial,
+  kBinomial,
+  kPermutations,
+  kExp,
+  kLn,
+  kLog,  // log: of the first to the base of the second
+  kSin,
+  kCos,
+  kTan,
+  kCot,
+  kSec,
+  kCsc,
+  kArcsin,
+  kArccos,
+  kArctan,
+  kArccot,
+  kArcsec,
+  kArccsc,
+  kSinh,
+  kCosh,
+  kTanh,
+  kCoth,
+  kArsinh,
+  kArcosh,
+  kArtanh,
+  kGcd,
+  kLcm,
+  kMax,
+  kMin,
+  kReal,
+  kImaginary,
+  kConjugate,
+  kArgument,
+  kDeterminant,
+  kSumOver,
+  kProductOver,  // children: variable, from, to, body
+  kModulo,       // first mod second, as a value
 };
 
 enum class Relation : char {
-  kEqual = '=', kApprox = '~', kNotEqual = '!', kLess = '<', kGreater = '>', kAtMost = 'l',
-  kAtLeast = 'g', kIn = 'e', kOther = '?',  // an arrow, a similarity, ..: compared by its structure
+  kEqual = '=',
+  kApprox = '~',
+  kNotEqual = '!',
+  kLess = '<',
+  kGreater = '>',
+  kAtMost = 'l',
+  kAtLeast = 'g',
+  kIn = 'e',
+  kOther = '?',  // an arrow, a similarity, ..: compared by its structure
 };
 
 // How the items of a kList stand beside each other.
@@ -83,16 +124,16 @@ struct MathNode {
   Joint joint = Joint::kComma;
   char open = 0, close = 0;
   bool minus_first = false;
-  bool decimal = false;           // a number with a point: 0.50, 1.2e3
-  bool symbolic = false;          // holds a variable
+  bool decimal = false;                   // a number with a point: 0.50, 1.2e3
+  bool symbolic = false;                  // holds a variable
   bool percent = false, unknown = false;  // holds a kPercent, a kUnknown
-  std::int32_t decimals = 0;      // its last digit counts 10^-decimals
-  std::int32_t significant = 0;   // digits from the first that is not 0
+  std::int32_t decimals = 0;              // its last digit counts 10^-decimals
+  std::int32_t significant = 0;           // digits from the first that is not 0
   std::int32_t columns = 0;
   std::int32_t depth = 1;
   std::span<const MathNode* const> children;
-  std::string_view name;          // symbol, constant, text, named set, apply
-  std::string_view relations;     // one Relation a character
+  std::string_view name;       // symbol, constant, text, named set, apply
+  std::string_view relations;  // one Relation a character
   const Rational* value = nullptr;
   const Unit* unit = nullptr;
 

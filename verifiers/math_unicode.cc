@@ -19,42 +19,150 @@ struct Sign {
 
 // In the order of their codes.
 constexpr Sign kSigns[] = {
-    {0xa2, "\u00a2"}, {0xa3, "\u00a3"}, {0xa5, "\u00a5"}, {0xac, "\\neg "}, {0xb0, "^\\circ "},
-    {0xb1, "\\pm "}, {0xb4, "'"}, {0xb7, "\\cdot "}, {0xbc, "\\frac{1}{4}"}, {0xbd, "\\frac{1}{2}"},
-    {0xbe, "\\frac{3}{4}"}, {0xd7, "\\times "}, {0xf7, "\\div "},
-    {0x391, "A"}, {0x392, "B"}, {0x393, "\\Gamma "}, {0x394, "\\Delta "}, {0x398, "\\Theta "},
-    {0x39b, "\\Lambda "}, {0x3a0, "\\Pi "}, {0x3a3, "\\Sigma "}, {0x3a6, "\\Phi "}, {0x3a8, "\\Psi "},
+    {0xa2, "\u00a2"},
+    {0xa3, "\u00a3"},
+    {0xa5, "\u00a5"},
+    {0xac, "\\neg "},
+    {0xb0, "^\\circ "},
+    {0xb1, "\\pm "},
+    {0xb4, "'"},
+    {0xb7, "\\cdot "},
+    {0xbc, "\\frac{1}{4}"},
+    {0xbd, "\\frac{1}{2}"},
+    {0xbe, "\\frac{3}{4}"},
+    {0xd7, "\\times "},
+    {0xf7, "\\div "},
+    {0x391, "A"},
+    {0x392, "B"},
+    {0x393, "\\Gamma "},
+    {0x394, "\\Delta "},
+    {0x398, "\\Theta "},
+    {0x39b, "\\Lambda "},
+    {0x3a0, "\\Pi "},
+    {0x3a3, "\\Sigma "},
+    {0x3a6, "\\Phi "},
+    {0x3a8, "\\Psi "},
     {0x3a9, "\\Omega "},
-    {0x3b1, "\\alpha "}, {0x3b2, "\\beta "}, {0x3b3, "\\gamma "}, {0x3b4, "\\delta "},
-    {0x3b5, "\\epsilon "}, {0x3b6, "\\zeta "}, {0x3b7, "\\eta "}, {0x3b8, "\\theta "},
-    {0x3b9, "\\iota "}, {0x3ba, "\\kappa "}, {0x3bb, "\\lambda "}, {0x3bc, "\\mu "}, {0x3bd, "\\nu "},
-    {0x3be, "\\xi "}, {0x3c0, "\\pi "}, {0x3c1, "\\rho "}, {0x3c3, "\\sigma "}, {0x3c4, "\\tau "},
-    {0x3c5, "\\upsilon "}, {0x3c6, "\\phi "}, {0x3c7, "\\chi "}, {0x3c8, "\\psi "},
-    {0x3c9, "\\omega "}, {0x3d5, "\\phi "}, {0x3f5, "\\epsilon "},
-    {0x2010, "-"}, {0x2011, "-"}, {0x2012, "-"}, {0x2013, "-"}, {0x2014, "-"}, {0x2016, "\\|"},
-    {0x2018, "'"}, {0x2019, "'"}, {0x201c, "\""}, {0x201d, "\""}, {0x2026, "\\ldots "},
-    {0x2032, "'"}, {0x2033, "''"}, {0x2044, "/"}, {0x2061, ""}, {0x2062, ""}, {0x2063, ","},
-    {0x20ac, "\u20ac"}, {0x20b9, "\u20b9"}, {0x20bd, "\u20bd"},
-    {0x2102, "\\mathbb{C}"}, {0x2113, "\\ell "}, {0x2115, "\\mathbb{N}"}, {0x211a, "\\mathbb{Q}"},
-    {0x211d, "\\mathbb{R}"}, {0x2124, "\\mathbb{Z}"}, {0x2126, "\u03a9"},
-    {0x2153, "\\frac{1}{3}"}, {0x2154, "\\frac{2}{3}"}, {0x2155, "\\frac{1}{5}"},
-    {0x2156, "\\frac{2}{5}"}, {0x2157, "\\frac{3}{5}"}, {0x2158, "\\frac{4}{5}"},
-    {0x2159, "\\frac{1}{6}"}, {0x215a, "\\frac{5}{6}"}, {0x215b, "\\frac{1}{8}"},
-    {0x215c, "\\frac{3}{8}"}, {0x215d, "\\frac{5}{8}"}, {0x215e, "\\frac{7}{8}"},
-    {0x2190, "\\leftarrow "}, {0x2192, "\\to "}, {0x21d2, "\\Rightarrow "},
+    {0x3b1, "\\alpha "},
+    {0x3b2, "\\beta "},
+    {0x3b3, "\\gamma "},
+    {0x3b4, "\\delta "},
+    {0x3b5, "\\epsilon "},
+    {0x3b6, "\\zeta "},
+    {0x3b7, "\\eta "},
+    {0x3b8, "\\theta "},
+    {0x3b9, "\\iota "},
+    {0x3ba, "\\kappa "},
+    {0x3bb, "\\lambda "},
+    {0x3bc, "\\mu "},
+    {0x3bd, "\\nu "},
+    {0x3be, "\\xi "},
+    {0x3c0, "\\pi "},
+    {0x3c1, "\\rho "},
+    {0x3c3, "\\sigma "},
+    {0x3c4, "\\tau "},
+    {0x3c5, "\\upsilon "},
+    {0x3c6, "\\phi "},
+    {0x3c7, "\\chi "},
+    {0x3c8, "\\psi "},
+    {0x3c9, "\\omega "},
+    {0x3d5, "\\phi "},
+    {0x3f5, "\\epsilon "},
+    {0x2010, "-"},
+    {0x2011, "-"},
+    {0x2012, "-"},
+    {0x2013, "-"},
+    {0x2014, "-"},
+    {0x2016, "\\|"},
+    {0x2018, "'"},
+    {0x2019, "'"},
+    {0x201c, "\""},
+    {0x201d, "\""},
+    {0x2026, "\\ldots "},
+    {0x2032, "'"},
+    {0x2033, "''"},
+    {0x2044, "/"},
+    {0x2061, ""},
+    {0x2062, ""},
+    {0x2063, ","},
+    {0x20ac, "\u20ac"},
+    {0x20b9, "\u20b9"},
+    {0x20bd, "\u20bd"},
+    {0x2102, "\\mathbb{C}"},
+    {0x2113, "\\ell "},
+    {0x2115, "\\mathbb{N}"},
+    {0x211a, "\\mathbb{Q}"},
+    {0x211d, "\\mathbb{R}"},
+    {0x2124, "\\mathbb{Z}"},
+    {0x2126, "\u03a9"},
+    {0x2153, "\\frac{1}{3}"},
+    {0x2154, "\\frac{2}{3}"},
+    {0x2155, "\\frac{1}{5}"},
+    {0x2156, "\\frac{2}{5}"},
+    {0x2157, "\\frac{3}{5}"},
+    {0x2158, "\\frac{4}{5}"},
+    {0x2159, "\\frac{1}{6}"},
+    {0x215a, "\\frac{5}{6}"},
+    {0x215b, "\\frac{1}{8}"},
+    {0x215c, "\\frac{3}{8}"},
+    {0x215d, "\\frac{5}{8}"},
+    {0x215e, "\\frac{7}{8}"},
+    {0x2190, "\\leftarrow "},
+    {0x2192, "\\to "},
+    {0x21d2, "\\Rightarrow "},
     {0x21d4, "\\Leftrightarrow "},
-    {0x2205, "\\emptyset "}, {0x2206, "\\Delta "}, {0x2208, "\\in "}, {0x2209, "\\notin "},
-    {0x220f, "\\prod "}, {0x2211, "\\sum "}, {0x2212, "-"}, {0x2213, "\\mp "}, {0x2215, "/"},
-    {0x2216, "\\setminus "}, {0x2217, "*"}, {0x2219, "\\cdot "}, {0x221a, "\\sqrt "},
-    {0x221b, "\\sqrt[3]"}, {0x221c, "\\sqrt[4]"}, {0x221e, "\\infty "}, {0x2220, "\\angle "},
-    {0x2223, "\\mid "}, {0x2227, "\\land "}, {0x2228, "\\lor "}, {0x2229, "\\cap "}, {0x222a, "\\cup "},
-    {0x222b, "\\int "}, {0x2236, ":"}, {0x223c, "\\sim "}, {0x2245, "\\cong "}, {0x2248, "\\approx "},
-    {0x2260, "\\ne "}, {0x2261, "\\equiv "}, {0x2264, "\\le "}, {0x2265, "\\ge "},
-    {0x2282, "\\subset "}, {0x2286, "\\subseteq "}, {0x22c5, "\\cdot "}, {0x2308, "\\lceil "},
-    {0x2309, "\\rceil "}, {0x230a, "\\lfloor "}, {0x230b, "\\rfloor "}, {0x25b3, "\\triangle "},
-    {0x27e8, "\\langle "}, {0x27e9, "\\rangle "}, {0x2a7d, "\\le "}, {0x2a7e, "\\ge "},
-    {0x3001, ","}, {0x3002, "."}, {0x3008, "\\langle "}, {0x3009, "\\rangle "}, {0x3010, "["}, {0x3011, "]"},
-    {0x66a, "%"}, {0x66b, "."}, {0x66c, ","},
+    {0x2205, "\\emptyset "},
+    {0x2206, "\\Delta "},
+    {0x2208, "\\in "},
+    {0x2209, "\\notin "},
+    {0x220f, "\\prod "},
+    {0x2211, "\\sum "},
+    {0x2212, "-"},
+    {0x2213, "\\mp "},
+    {0x2215, "/"},
+    {0x2216, "\\setminus "},
+    {0x2217, "*"},
+    {0x2219, "\\cdot "},
+    {0x221a, "\\sqrt "},
+    {0x221b, "\\sqrt[3]"},
+    {0x221c, "\\sqrt[4]"},
+    {0x221e, "\\infty "},
+    {0x2220, "\\angle "},
+    {0x2223, "\\mid "},
+    {0x2227, "\\land "},
+    {0x2228, "\\lor "},
+    {0x2229, "\\cap "},
+    {0x222a, "\\cup "},
+    {0x222b, "\\int "},
+    {0x2236, ":"},
+    {0x223c, "\\sim "},
+    {0x2245, "\\cong "},
+    {0x2248, "\\approx "},
+    {0x2260, "\\ne "},
+    {0x2261, "\\equiv "},
+    {0x2264, "\\le "},
+    {0x2265, "\\ge "},
+    {0x2282, "\\subset "},
+    {0x2286, "\\subseteq "},
+    {0x22c5, "\\cdot "},
+    {0x2308, "\\lceil "},
+    {0x2309, "\\rceil "},
+    {0x230a, "\\lfloor "},
+    {0x230b, "\\rfloor "},
+    {0x25b3, "\\triangle "},
+    {0x27e8, "\\langle "},
+    {0x27e9, "\\rangle "},
+    {0x2a7d, "\\le "},
+    {0x2a7e, "\\ge "},
+    {0x3001, ","},
+    {0x3002, "."},
+    {0x3008, "\\langle "},
+    {0x3009, "\\rangle "},
+    {0x3010, "["},
+    {0x3011, "]"},
+    {0x66a, "%"},
+    {0x66b, "."},
+    {0x66c, ","},
 };
 
 const char* LatexOf(UChar32 code) {
@@ -76,25 +184,38 @@ char Raised(UChar32 c) {
   if (c == 0xb2 || c == 0xb3) return static_cast<char>('0' + (c - 0xb0));
   if (c == 0x2070 || (c >= 0x2074 && c <= 0x2079)) return static_cast<char>('0' + (c - 0x2070));
   switch (c) {
-    case 0x207a: return '+';
-    case 0x207b: return '-';
-    case 0x207d: return '(';
-    case 0x207e: return ')';
-    case 0x207f: return 'n';
-    case 0x2071: return 'i';
-    case 0x02e3: return 'x';
-    default: return 0;
+    case 0x207a:
+      return '+';
+    case 0x207b:
+      return '-';
+    case 0x207d:
+      return '(';
+    case 0x207e:
+      return ')';
+    case 0x207f:
+      return 'n';
+    case 0x2071:
+      return 'i';
+    case 0x02e3:
+      return 'x';
+    default:
+      return 0;
   }
 }
 
 char Lowered(UChar32 c) {
   if (c >= 0x2080 && c <= 0x2089) return static_cast<char>('0' + (c - 0x2080));
   switch (c) {
-    case 0x208a: return '+';
-    case 0x208b: return '-';
-    case 0x2099: return 'n';
-    case 0x2096: return 'k';
-    default: return 0;
+    case 0x208a:
+      return '+';
+    case 0x208b:
+      return '-';
+    case 0x2099:
+      return 'n';
+    case 0x2096:
+      return 'k';
+    default:
+      return 0;
   }
 }
 
@@ -105,7 +226,9 @@ char StyledLetter(UChar32 c) {
   return static_cast<char>(index < 26 ? 'A' + index : 'a' + index - 26);
 }
 
-bool IsThinSpace(UChar32 c) { return c == 0xa0 || c == 0x2009 || c == 0x202f || c == 0x2008 || c == 0x200a; }
+bool IsThinSpace(UChar32 c) {
+  return c == 0xa0 || c == 0x2009 || c == 0x202f || c == 0x2008 || c == 0x200a;
+}
 
 class Writer {
  public:
@@ -122,7 +245,8 @@ class Writer {
         plain_.valid = false;
         plain_.text += '\x01';
       } else {
-        Put(code, text_.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(at - begin)));
+        Put(code,
+            text_.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(at - begin)));
       }
     }
     Shift(0);
@@ -170,7 +294,8 @@ class Writer {
     } else if (u_charType(code) == U_DECIMAL_DIGIT_NUMBER) {
       plain_.foreign = true;
       out += static_cast<char>('0' + u_charDigitValue(code));
-    } else if (u_charType(code) == U_FORMAT_CHAR || u_hasBinaryProperty(code, UCHAR_DEFAULT_IGNORABLE_CODE_POINT)) {
+    } else if (u_charType(code) == U_FORMAT_CHAR ||
+               u_hasBinaryProperty(code, UCHAR_DEFAULT_IGNORABLE_CODE_POINT)) {
       plain_.foreign = true;
     } else {
       out += bytes;

@@ -9,7 +9,8 @@ namespace {
 
 using Powers = std::array<std::int8_t, Unit::kDimensions>;
 
-// The signs and words of one unit, separated by spaces. Words are in lower case and take a plural s.
+// The signs and words of one unit, separated by spaces. Words are in lower case and take a plural
+// s.
 struct Row {
   const char* signs;
   const char* words;
@@ -105,7 +106,8 @@ constexpr Row kRows[] = {
 struct Table {
   std::unordered_map<std::string, Unit> signs, words;
 
-  static void Fill(std::unordered_map<std::string, Unit>& map, std::string_view names, const Unit& unit) {
+  static void Fill(std::unordered_map<std::string, Unit>& map, std::string_view names,
+                   const Unit& unit) {
     while (!names.empty()) {
       const std::size_t end = std::min(names.find(' '), names.size());
       if (end > 0) map.emplace(std::string(names.substr(0, end)), unit);
@@ -176,7 +178,8 @@ std::optional<Unit> Unit::Raised(int power) const {
 std::optional<Unit> FindUnit(std::string_view name) {
   if (name.empty() || name.size() > 24) return std::nullopt;
   const Table& units = Units();
-  if (const auto it = units.signs.find(std::string(name)); it != units.signs.end()) return it->second;
+  if (const auto it = units.signs.find(std::string(name)); it != units.signs.end())
+    return it->second;
   if (name.size() < 3) return std::nullopt;
   std::string lower = Lower(name);
   if (const auto it = units.words.find(lower); it != units.words.end()) return it->second;

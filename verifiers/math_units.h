@@ -16,7 +16,17 @@ namespace cogent {
 
 // A factor to the base units of its dimension. Factors stay small whole numbers above and below.
 struct Unit {
-  enum Dimension { kLength, kMass, kTime, kCurrent, kTemperature, kAngle, kMoney, kData, kDimensions };
+  enum Dimension {
+    kLength,
+    kMass,
+    kTime,
+    kCurrent,
+    kTemperature,
+    kAngle,
+    kMoney,
+    kData,
+    kDimensions
+  };
   std::array<std::int8_t, kDimensions> powers{};
   std::int64_t above = 1, below = 1;  // the factor
   std::string_view label;             // what is counted, where the word is no unit: "apples"

@@ -6,8 +6,8 @@
 //   SameConstant(*tree_of("\\sqrt{12}"), *tree_of("2\\sqrt{3}"), work);  // kEqual
 //
 // Sizes are estimated before anything is computed, and every step is counted: when the work is used
-// up, the answer is "unknown". Nothing depends on a clock or on an order of evaluation, so a verdict is
-// the same everywhere. Random points come from a fixed seed and the variables' names.
+// up, the answer is "unknown". Nothing depends on a clock or on an order of evaluation, so a
+// verdict is the same everywhere. Random points come from a fixed seed and the variables' names.
 //   exact      rationals of at most kMaxExactBits bits
 //   residues   rational functions modulo two primes near 2^61; other functions count as unknown
 //              functions of their arguments, so equal residues prove equality and different ones
@@ -59,20 +59,23 @@ struct Binding {
 enum class Equality { kEqual, kDifferent, kUnknown };
 
 // Nothing when the value is not rational, not constant, or too large.
-std::optional<Rational> ExactValue(const MathNode& node, Work& work, const Binding* bound = nullptr);
+std::optional<Rational> ExactValue(const MathNode& node, Work& work,
+                                   const Binding* bound = nullptr);
 
 struct Residue {
   std::uint64_t value = 0;
   bool rational = true;  // no unknown function was met
 };
 // The value at the random point of that number (0, 1, ..); nothing where it has none.
-std::optional<Residue> ResidueOf(const MathNode& node, int point, Work& work, const Binding* bound = nullptr);
+std::optional<Residue> ResidueOf(const MathNode& node, int point, Work& work,
+                                 const Binding* bound = nullptr);
 
 // Two values without variables.
 Equality SameConstant(const MathNode& a, const MathNode& b, Work& work);
 // Two functions of their variables, on the reals where both are real, else on complex values.
 Equality SameFunction(const MathNode& a, const MathNode& b, Work& work);
-// a = c * b for a constant c other than 0; kUnknown also where signs differ and `positive` asks for c > 0.
+// a = c * b for a constant c other than 0; kUnknown also where signs differ and `positive` asks for
+// c > 0.
 Equality Proportional(const MathNode& a, const MathNode& b, bool positive, Work& work);
 // -1, 0, 1 for two real constants; nothing when they are none or cannot be told apart.
 std::optional<int> Order(const MathNode& a, const MathNode& b, Work& work);

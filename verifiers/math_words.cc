@@ -17,13 +17,24 @@ struct Synonym {
   std::string_view words, meaning;
 };
 constexpr Synonym kSynonyms[] = {
-    {"no solutions", "no solution"}, {"no real solution", "no solution"},
-    {"no real solutions", "no solution"}, {"none", "no solution"}, {"empty set", "no solution"},
-    {"there is no solution", "no solution"}, {"no such solution", "no solution"},
-    {"does not exist", "undefined"}, {"dne", "undefined"}, {"not defined", "undefined"},
-    {"all reals", "all real numbers"}, {"real numbers", "all real numbers"}, {"reals", "all real numbers"},
-    {"all real number", "all real numbers"}, {"infinitely many solutions", "infinitely many"},
-    {"infinite", "infinity"}, {"t", "true"}, {"f", "false"},
+    {"no solutions", "no solution"},
+    {"no real solution", "no solution"},
+    {"no real solutions", "no solution"},
+    {"none", "no solution"},
+    {"empty set", "no solution"},
+    {"there is no solution", "no solution"},
+    {"no such solution", "no solution"},
+    {"does not exist", "undefined"},
+    {"dne", "undefined"},
+    {"not defined", "undefined"},
+    {"all reals", "all real numbers"},
+    {"real numbers", "all real numbers"},
+    {"reals", "all real numbers"},
+    {"all real number", "all real numbers"},
+    {"infinitely many solutions", "infinitely many"},
+    {"infinite", "infinity"},
+    {"t", "true"},
+    {"f", "false"},
 };
 
 bool IsWordByte(char c) {
@@ -42,24 +53,29 @@ std::string LowerAscii(std::string_view text) {
 }
 
 bool IsAnd(std::string_view word) {
-  constexpr std::array<std::string_view, 6> kWords = {"and", "und", "et", "\u0438", "\u548c", "\u4e0e"};
+  constexpr std::array<std::string_view, 6> kWords = {"and",    "und",    "et",
+                                                      "\u0438", "\u548c", "\u4e0e"};
   return word.size() <= 8 && In(kWords, word);
 }
 bool IsOr(std::string_view word) {
-  constexpr std::array<std::string_view, 7> kWords = {"or", "oder", "ou", "\u0438\u043b\u0438", "\u6216", "\u6216\u8005", "nor"};
+  constexpr std::array<std::string_view, 7> kWords = {
+      "or", "oder", "ou", "\u0438\u043b\u0438", "\u6216", "\u6216\u8005", "nor"};
   return word.size() <= 8 && In(kWords, word);
 }
 bool IsCondition(std::string_view word) {
-  constexpr std::array<std::string_view, 7> kWords = {"where", "for", "if", "when", "with", "whenever", "provided"};
+  constexpr std::array<std::string_view, 7> kWords = {"where", "for",      "if",      "when",
+                                                      "with",  "whenever", "provided"};
   return word.size() <= 10 && In(kWords, word);
 }
 bool IsProse(std::string_view word) {
   constexpr std::array<std::string_view, 62> kWords = {
-      "is", "are", "was", "were", "be", "been", "the", "a", "an", "of", "so", "we", "it", "its", "to", "that",
-      "this", "these", "which", "since", "because", "get", "gets", "have", "has", "had", "there", "then", "thus",
-      "hence", "therefore", "answer", "let", "by", "as", "not", "but", "rather", "you", "i", "my", "our", "from",
-      "on", "at", "can", "must", "should", "will", "give", "gives", "find", "value", "result", "equals", "equal",
-      "es", "est", "ist", "la", "correct", "please"};
+      "is",     "are",    "was",     "were",      "be",     "been",  "the",     "a",     "an",
+      "of",     "so",     "we",      "it",        "its",    "to",    "that",    "this",  "these",
+      "which",  "since",  "because", "get",       "gets",   "have",  "has",     "had",   "there",
+      "then",   "thus",   "hence",   "therefore", "answer", "let",   "by",      "as",    "not",
+      "but",    "rather", "you",     "i",         "my",     "our",   "from",    "on",    "at",
+      "can",    "must",   "should",  "will",      "give",   "gives", "find",    "value", "result",
+      "equals", "equal",  "es",      "est",       "ist",    "la",    "correct", "please"};
   return word.size() <= 10 && In(kWords, word);
 }
 
@@ -74,9 +90,10 @@ std::optional<int> PowerOfTen(std::string_view word) {
 }
 
 std::optional<int> NumberWord(std::string_view word) {
-  constexpr std::string_view kWords[] = {"zero", "one", "two", "three", "four", "five", "six",
-      "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen",
-      "seventeen", "eighteen", "nineteen", "twenty"};
+  constexpr std::string_view kWords[] = {
+      "zero",     "one",     "two",     "three",     "four",     "five",     "six",
+      "seven",    "eight",   "nine",    "ten",       "eleven",   "twelve",   "thirteen",
+      "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"};
   const auto* found = std::find(std::begin(kWords), std::end(kWords), word);
   if (found == std::end(kWords)) return std::nullopt;
   return static_cast<int>(found - std::begin(kWords));

@@ -12,8 +12,8 @@
 namespace cogent {
 
 std::string LowerAscii(std::string_view text);
-bool IsAnd(std::string_view word);   // and, und, et, ..
-bool IsOr(std::string_view word);    // or, oder, ou, ..
+bool IsAnd(std::string_view word);        // and, und, et, ..
+bool IsOr(std::string_view word);         // or, oder, ou, ..
 bool IsCondition(std::string_view word);  // where, for, if, ..: what follows is beside the answer
 bool IsProse(std::string_view word);      // is, the, we, ..: no part of an answer
 // What a word multiplies by as a power of ten: million is 6.

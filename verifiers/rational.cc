@@ -225,8 +225,12 @@ Rational Rational::operator-() const {
   fmpq_neg(Raw(value), Raw(*this));
   return value;
 }
-bool Rational::operator==(const Rational& other) const { return fmpq_equal(Raw(*this), Raw(other)); }
-bool Rational::operator<(const Rational& other) const { return fmpq_cmp(Raw(*this), Raw(other)) < 0; }
+bool Rational::operator==(const Rational& other) const {
+  return fmpq_equal(Raw(*this), Raw(other));
+}
+bool Rational::operator<(const Rational& other) const {
+  return fmpq_cmp(Raw(*this), Raw(other)) < 0;
+}
 bool Rational::IsWhole() const { return fmpz_is_one(fmpq_denref(Raw(*this))); }
 int Rational::Sign() const { return fmpq_sgn(Raw(*this)); }
 Rational Rational::Floor() const {
@@ -243,7 +247,8 @@ std::optional<std::int64_t> Rational::ToInt() const {
 }
 std::optional<std::uint64_t> Rational::Modulo(std::uint64_t prime) const {
   if (words_[1] == 1 && IsSmall(words_[0])) {
-    const auto magnitude = static_cast<std::uint64_t>(words_[0] < 0 ? -words_[0] : words_[0]) % prime;
+    const auto magnitude =
+        static_cast<std::uint64_t>(words_[0] < 0 ? -words_[0] : words_[0]) % prime;
     return words_[0] < 0 && magnitude > 0 ? prime - magnitude : magnitude;
   }
   const std::uint64_t below = fmpz_fdiv_ui(fmpq_denref(Raw(*this)), prime);

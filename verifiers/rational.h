@@ -7,8 +7,8 @@
 // Nothing is rounded, so 0.333 is not 1/3. What can be read is bounded in size (kMaxDigits,
 // kMaxExponent), so no text costs more than a few microseconds. Computing with values of one's own
 // is not bounded.
-// Thread rule: a value. Built on FLINT, whose rationals are two machine words until they outgrow them;
-// the library stays in the .cc files.
+// Thread rule: a value. Built on FLINT, whose rationals are two machine words until they outgrow
+// them; the library stays in the .cc files.
 #pragma once
 
 #include <cstddef>
@@ -40,8 +40,8 @@ class Rational {
   ~Rational() {
     if (!IsSmall()) Clear();
   }
-  // The whole number of these digits (0-9 and, for a base up to 36, letters), however many there are;
-  // nothing when one is no digit of the base or there is none.
+  // The whole number of these digits (0-9 and, for a base up to 36, letters), however many there
+  // are; nothing when one is no digit of the base or there is none.
   static std::optional<Rational> FromDigits(std::string_view digits, int base = 10);
   // REQUIRES a base other than 0 where the exponent is negative. Not bounded: see Bits().
   static Rational Power(const Rational& base, std::int64_t exponent);

@@ -41,8 +41,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string answer = GoldAnswer(gold);
   if (!answer.empty()) Demand(VerifyMath(gold, answer, whole).correct);
 
-  for (const Span& box : FindBoxSpans(text)) Demand(box.begin < box.inner_begin && box.inner_begin <= box.inner_end && box.inner_end <= box.end && box.end <= text.size());
-  for (const Span& formula : FindFormulas(text)) Demand(formula.begin < formula.inner_begin && formula.inner_end <= formula.end && formula.end <= text.size());
+  for (const Span& box : FindBoxSpans(text))
+    Demand(box.begin < box.inner_begin && box.inner_begin <= box.inner_end &&
+           box.inner_end <= box.end && box.end <= text.size());
+  for (const Span& formula : FindFormulas(text))
+    Demand(formula.begin < formula.inner_begin && formula.inner_end <= formula.end &&
+           formula.end <= text.size());
   MathTree tree;
   const ParsedMath parsed = ParseMath(text, {}, tree);
   Demand(parsed.node != nullptr && parsed.node->depth <= kMaxTreeDepth);

@@ -26,9 +26,11 @@ std::string Start(const nlohmann::json& text) { return text.get<std::string>().s
 std::size_t CheckFile(const std::string& name) {
   const auto cases = Lines(name);
   for (const auto& one : cases) {
-    const MathVerdict verdict = VerifyMath(one["gold"].get<std::string>(), one["prediction"].get<std::string>(), {});
+    const MathVerdict verdict =
+        VerifyMath(one["gold"].get<std::string>(), one["prediction"].get<std::string>(), {});
     EXPECT_EQ(verdict.correct, one["expected"].get<bool>())
-        << one["id"] << ": gold " << Start(one["gold"]) << ", prediction " << Start(one["prediction"]) << ", " << verdict.reason;
+        << one["id"] << ": gold " << Start(one["gold"]) << ", prediction "
+        << Start(one["prediction"]) << ", " << verdict.reason;
     EXPECT_LE(verdict.work, Work::kLimit) << one["id"];
     EXPECT_FALSE(verdict.reason.empty()) << one["id"];
   }
@@ -49,7 +51,8 @@ TEST(MathHacks, PayNothingUnderStrictExtraction) {
   const auto hacks = Lines("math_hacks.jsonl");
   EXPECT_GE(hacks.size(), 80u);
   for (const auto& hack : hacks) {
-    const MathVerdict verdict = VerifyMath(hack["gold"].get<std::string>(), hack["completion"].get<std::string>(), Strict());
+    const MathVerdict verdict = VerifyMath(hack["gold"].get<std::string>(),
+                                           hack["completion"].get<std::string>(), Strict());
     EXPECT_FALSE(verdict.correct) << hack["id"] << ", " << hack["note"] << ": " << verdict.reason;
   }
 }
@@ -58,7 +61,8 @@ TEST(MathHacks, PayNothingUnderStrictExtraction) {
 TEST(MathHacks, TheHonestAnswerToEachPays) {
   for (const auto& hack : Lines("math_hacks.jsonl")) {
     const std::string gold = hack["gold"].get<std::string>();
-    for (const std::string& honest : {"<think>a</think> <answer>" + gold + " </answer>", "<think>a</think> \\boxed{ " + gold + "}"}) {
+    for (const std::string& honest : {"<think>a</think> <answer>" + gold + " </answer>",
+                                      "<think>a</think> \\boxed{ " + gold + "}"}) {
       EXPECT_TRUE(VerifyMath(gold, honest, Strict()).correct) << honest;
     }
   }

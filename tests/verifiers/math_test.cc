@@ -1,4 +1,5 @@
-// Mathematics: options, strict and lenient extraction, bounded work, and what must hold for any text.
+// Mathematics: options, strict and lenient extraction, bounded work, and what must hold for any
+// text.
 #include "verifiers/math.h"
 
 #include <gtest/gtest.h>
@@ -20,7 +21,8 @@ namespace {
 
 [[maybe_unused]] const int kSameDraws = setenv("RC_PARAMS", "seed=20240207", 0);
 
-bool Right(const std::string& gold, const std::string& prediction, const MathOptions& options = {}) {
+bool Right(const std::string& gold, const std::string& prediction,
+           const MathOptions& options = {}) {
   return VerifyMath(gold, prediction, options).correct;
 }
 MathOptions With(const std::string& extraction) {
@@ -29,7 +31,8 @@ MathOptions With(const std::string& extraction) {
   return options;
 }
 
-// --- Options ---------------------------------------------------------------------------------------
+// --- Options
+// ---------------------------------------------------------------------------------------
 
 TEST(MathOptions, StrictExtractionLooksAtTheAnswerPartAndTheBoxOnly) {
   EXPECT_TRUE(Right("5", "<think>a</think> <answer>5</answer>", With("strict")));
@@ -96,7 +99,8 @@ TEST(MathVerdict, SaysWhatWasFoundAndWhy) {
   EXPECT_EQ(VerifyMath("", "5", {}).reason, "there is no gold answer");
 }
 
-// --- Parts -----------------------------------------------------------------------------------------
+// --- Parts
+// -----------------------------------------------------------------------------------------
 
 TEST(MathParser, ReadsMixedNumbersAndProductsApart) {
   MathTree tree;
@@ -113,7 +117,10 @@ TEST(MathParser, TellsWhenACommaCouldBeEither) {
 
 TEST(MathParser, RefusesWhatIsNestedTooDeepAndKeepsItAsText) {
   MathTree tree;
-  const auto nested = [](int depth) { return std::string(static_cast<std::size_t>(depth), '(') + "1" + std::string(static_cast<std::size_t>(depth), ')'); };
+  const auto nested = [](int depth) {
+    return std::string(static_cast<std::size_t>(depth), '(') + "1" +
+           std::string(static_cast<std::size_t>(depth), ')');
+  };
   EXPECT_TRUE(ParseMath(nested(100), {}, tree).math);
   EXPECT_FALSE(ParseMath(nested(5000), {}, tree).math);
 }
@@ -137,16 +144,35 @@ TEST(MathSpans, FindTheOuterOfNestedBoxesAndNoOpenOnes) {
   EXPECT_EQ(boxes[1].Content(text), "d");
 }
 
-// --- Bounded work ----------------------------------------------------------------------------------
+// --- Bounded work
+// ----------------------------------------------------------------------------------
 
 TEST(MathWork, IsBoundedForWhateverWouldTakeForEver) {
   const std::string deep(2000, '(');
-  for (const std::string& bomb : std::vector<std::string>{
-           "9^9^9^9", "9^{9^{9^{9^9}}}", "1000000!", "(10^9)!", "((10^9)!)!", "\\binom{10^9}{5\\cdot 10^8}",
-           "\\sum_{k=1}^{10^{12}} k", "\\sum_{a=1}^{2000} \\sum_{b=1}^{2000} \\sum_{c=1}^{2000} abc", "\\prod_{k=1}^{10^{10}} k",
-           "(x+y+z)^{5000}", "x^{x^{x^{x^x}}}", "\\sin(10^{10^{10}})", "e^{e^{e^{e^{e^{10}}}}}", "\\sqrt{" + deep, deep + "5",
-           "2^{1/10^{100}}", "\\log_{1.0000000001} 2", "\\lfloor 10^{1000}\\pi \\rfloor", "\\sqrt[1000000000]{2}",
-           "1e999999999", "1e-999999999", "0." + std::string(20000, '3'), std::string(60000, '7')}) {
+  for (const std::string& bomb :
+       std::vector<std::string>{"9^9^9^9",
+                                "9^{9^{9^{9^9}}}",
+                                "1000000!",
+                                "(10^9)!",
+                                "((10^9)!)!",
+                                "\\binom{10^9}{5\\cdot 10^8}",
+                                "\\sum_{k=1}^{10^{12}} k",
+                                "\\sum_{a=1}^{2000} \\sum_{b=1}^{2000} \\sum_{c=1}^{2000} abc",
+                                "\\prod_{k=1}^{10^{10}} k",
+                                "(x+y+z)^{5000}",
+                                "x^{x^{x^{x^x}}}",
+                                "\\sin(10^{10^{10}})",
+                                "e^{e^{e^{e^{e^{10}}}}}",
+                                "\\sqrt{" + deep,
+                                deep + "5",
+                                "2^{1/10^{100}}",
+                                "\\log_{1.0000000001} 2",
+                                "\\lfloor 10^{1000}\\pi \\rfloor",
+                                "\\sqrt[1000000000]{2}",
+                                "1e999999999",
+                                "1e-999999999",
+                                "0." + std::string(20000, '3'),
+                                std::string(60000, '7')}) {
     for (const std::string& gold : {std::string("5"), bomb + "+1", std::string("\\sqrt{2}")}) {
       const MathVerdict verdict = VerifyMath(gold, bomb, {});
       EXPECT_FALSE(verdict.correct) << bomb.substr(0, 60);
@@ -185,7 +211,8 @@ TEST(MathTexts, OfAnyBytesGetAVerdict) {
   EXPECT_FALSE(Right("5", std::string("\0\0", 2)));
 }
 
-// --- Properties ------------------------------------------------------------------------------------
+// --- Properties
+// ------------------------------------------------------------------------------------
 
 // An expression, written in LaTeX and plain; `value` says that it has no variables.
 struct Written {
@@ -204,11 +231,19 @@ Written Draw(int depth) {
   const Written a = Draw(depth - 1);
   const Written b = Draw(depth - 1);
   switch (kind) {
-    case 3: return {"\\left(" + a.latex + "+" + b.latex + "\\right)", "(" + a.plain + " + " + b.plain + ")"};
-    case 4: return {"\\left(" + a.latex + "-" + b.latex + "\\right)", "(" + a.plain + "-" + b.plain + ")"};
-    case 5: return {"(" + a.latex + "\\cdot " + b.latex + ")", "((" + a.plain + ")*(" + b.plain + "))"};
-    case 6: return {"\\frac{" + a.latex + "}{" + b.latex + "^2+1}", "(" + a.plain + ")/((" + b.plain + ")^2+1)"};
-    default: return {"(" + a.latex + ")^{2}", "(" + a.plain + ")**2"};
+    case 3:
+      return {"\\left(" + a.latex + "+" + b.latex + "\\right)",
+              "(" + a.plain + " + " + b.plain + ")"};
+    case 4:
+      return {"\\left(" + a.latex + "-" + b.latex + "\\right)",
+              "(" + a.plain + "-" + b.plain + ")"};
+    case 5:
+      return {"(" + a.latex + "\\cdot " + b.latex + ")", "((" + a.plain + ")*(" + b.plain + "))"};
+    case 6:
+      return {"\\frac{" + a.latex + "}{" + b.latex + "^2+1}",
+              "(" + a.plain + ")/((" + b.plain + ")^2+1)"};
+    default:
+      return {"(" + a.latex + ")^{2}", "(" + a.plain + ")**2"};
   }
 }
 
@@ -222,8 +257,12 @@ RC_GTEST_PROP(MathProperty, WhatIsWrittenInLatexIsWhatIsWrittenPlain, ()) {
 RC_GTEST_PROP(MathProperty, SumsInEitherOrderAreEqualAndDifferFromTheNext, ()) {
   const Written a = Draw(2);
   const Written b = Draw(2);
-  RC_ASSERT(VerifyMath("(" + a.plain + ")+(" + b.plain + ")", "(" + b.plain + ")+(" + a.plain + ")", With("whole")).correct);
-  RC_ASSERT(!VerifyMath("(" + a.plain + ")+(" + b.plain + ")", "(" + b.plain + ")+(" + a.plain + ")+1", With("whole")).correct);
+  RC_ASSERT(VerifyMath("(" + a.plain + ")+(" + b.plain + ")", "(" + b.plain + ")+(" + a.plain + ")",
+                       With("whole"))
+                .correct);
+  RC_ASSERT(!VerifyMath("(" + a.plain + ")+(" + b.plain + ")",
+                        "(" + b.plain + ")+(" + a.plain + ")+1", With("whole"))
+                 .correct);
 }
 
 RC_GTEST_PROP(MathProperty, AVerdictDoesNotDependOnWhiteSpaceAroundSigns, ()) {
@@ -241,7 +280,8 @@ RC_GTEST_PROP(MathProperty, AVerdictDoesNotDependOnWhiteSpaceAroundSigns, ()) {
 RC_GTEST_PROP(MathProperty, ValuesAreEqualBothWaysOrNeither, ()) {
   const Written a = Draw(2);
   const Written b = Draw(2);
-  RC_ASSERT(VerifyMath(a.plain, b.plain, With("whole")).correct == VerifyMath(b.plain, a.plain, With("whole")).correct);
+  RC_ASSERT(VerifyMath(a.plain, b.plain, With("whole")).correct ==
+            VerifyMath(b.plain, a.plain, With("whole")).correct);
 }
 
 RC_GTEST_PROP(MathProperty, FractionsAreComparedAsCrossProducts, ()) {
@@ -264,7 +304,8 @@ RC_GTEST_PROP(MathProperty, ListsOfSolutionsHaveNoOrderAndTuplesHave, ()) {
   RC_ASSERT(!VerifyMath("(" + forward + ")", "(" + backward + ")", With("whole")).correct);
 }
 
-RC_GTEST_PROP(MathProperty, NoBytesThrowOrExceedTheWork, (const std::string& gold, const std::string& prediction)) {
+RC_GTEST_PROP(MathProperty, NoBytesThrowOrExceedTheWork,
+              (const std::string& gold, const std::string& prediction)) {
   for (const char* extraction : {"strict", "lenient", "whole"}) {
     RC_ASSERT(VerifyMath(gold, prediction, With(extraction)).work <= Work::kLimit);
   }
