@@ -78,6 +78,28 @@ char LeadingOption(std::string_view text) {
              : '\0';
 }
 
+// "(A) or (B)": another option stands beside the first.
+bool NamesOtherOption(std::string_view text, char option) {
+  const auto is_letter = [&](std::size_t at) {
+    return at < text.size() &&
+           ((text[at] >= 'a' && text[at] <= 'z') || (text[at] >= 'A' && text[at] <= 'Z'));
+  };
+  for (std::size_t at = 1; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c < 'A' || c > 'J' || c == option || is_letter(at - 1) || is_letter(at + 1)) continue;
+    std::string_view before = text.substr(0, at);
+    while (!before.empty() &&
+           std::string_view(" ({$*\\").find(before.back()) != std::string_view::npos) {
+      before.remove_suffix(1);
+    }
+    for (const std::string_view joint :
+         {" or", " and", ",", "/", ")", ").", ";", "{text", "&", "."}) {
+      if (before.ends_with(joint)) return true;
+    }
+  }
+  return false;
+}
+
 MathExtraction ExtractionOf(const MathOptions& options) {
   if (options.extraction == "strict") return MathExtraction::kStrict;
   return options.extraction == "whole" ? MathExtraction::kWhole : MathExtraction::kLenient;
@@ -125,8 +147,12 @@ class Verification {
     if (answer.text.empty()) return false;
     if (const char option = OptionLetter(gold_)) {
       if (const char given = LeadingOption(answer.text)) {
-        Conclude(answer, given == option,
-                 given == option ? "the option asked for" : "another option", verdict);
+        const bool only = !NamesOtherOption(answer.text, given);
+        Conclude(answer, given == option && only,
+                 !only             ? "several options"
+                 : given == option ? "the option asked for"
+                                   : "another option",
+                 verdict);
         return true;
       }
     }

@@ -117,7 +117,8 @@ class Balls {
     const ulong denominator = point_.index % 3 == 0 ? 2003 : point_.index % 3 == 1 ? 499 : 97;
     acb_set_ui(out, numerator);
     acb_div_ui(out, out, denominator, precision_);
-    if (!point_.positive && (hash & 1) != 0) acb_neg(out, out);
+    // One point has every variable below zero; at the others chance decides.
+    if (!point_.positive && (point_.all_negative || (hash & 1) != 0)) acb_neg(out, out);
     return true;
   }
 

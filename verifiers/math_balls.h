@@ -32,6 +32,7 @@ class Ball {
 // Where the variables stand. Values depend on the variable's name alone.
 struct BallPoint {
   int index = 0;
+  bool all_negative = false;
   bool positive = true;                                     // else signs are mixed
   const std::vector<std::string_view>* integers = nullptr;  // variables that take whole numbers
 };

@@ -110,6 +110,7 @@ class MathParser {
   // math_parser_units.cc
   bool SeesUnit() const;
   const MathNode* UnitBehind(const MathNode* value);
+  const MathNode* Continued(const MathNode* quantity);
   std::optional<Unit> UnitAhead();
   std::optional<Unit> OneUnit();
   std::optional<Unit> PowerOfUnit(std::optional<Unit> unit);

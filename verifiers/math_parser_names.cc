@@ -48,8 +48,10 @@ const MathNode* MathParser::Name(std::string name) {
   }
   while (Take(Token::kPrime)) name += '\'';
   const bool function = !name.empty() && kFunctionLetters.find(name[0]) != std::string_view::npos;
+  // P(A); a(n) where it is given a value
+  const bool upper = !name.empty() && name[0] >= 'A' && name[0] <= 'Z';
   const bool short_call =
-      !name.empty() && name[0] >= 'A' && name[0] <= 'Z' && Now(2).token == Token::kClose;
+      Now(2).token == Token::kClose && (upper || Now(3).token == Token::kRelation);
   if (SeesOpen('(') && !Now().space_before && (function || short_call) &&
       Now(1).token != Token::kPmod) {
     const MathNode* arguments = Group();

@@ -95,6 +95,8 @@ const MathNode* MathParser::MoreOfTerm(const MathNode* left) {
         if (!StartsFactor()) return whole();
         read = multiply(Factor());
       }
+    } else if (const MathNode* both = factors.size() == 1 ? Continued(factors[0]) : nullptr) {
+      factors[0] = both;
     } else if (StartsFactor()) {
       read = multiply(Factor());
     } else {

@@ -58,8 +58,11 @@ const MathNode* MathParser::UnitBehind(const MathNode* value) {
       return tree_.Make(Kind::kPercent, {value});
     }
     // min and sec are units, too
+    const bool inch =
+        word == "in" && (Now(1).token == Token::kEnd || Now(1).token == Token::kPower ||
+                         Now(1).token == Token::kClose);
     const bool unit = FindUnit(word) && Now(1).token != Token::kOpen &&
-                      (word != "in" || Now(1).token == Token::kEnd);
+                      (word != "in" || (inch && !value->symbolic));
     if (!unit) return value;
   }
   if (const auto power = PowerOfTen(word)) {
@@ -84,6 +87,30 @@ const MathNode* MathParser::UnitBehind(const MathNode* value) {
   at_ = begin;
   const MathNode* labelled = Label(value);
   return labelled && value->Is(Kind::kQuantity) ? value : labelled;
+}
+
+// 2 hours 30 minutes: the quantity with the one that continues it; null when none does.
+const MathNode* MathParser::Continued(const MathNode* quantity) {
+  if (!quantity->Is(Kind::kQuantity) || quantity->unit->IsLabel() || !Sees(Token::kNumber) ||
+      !SeesRun(1) || !FindUnit(Now(1).text)) {
+    return nullptr;
+  }
+  const Unit& first = *quantity->unit;
+  if (!FindUnit(Now(1).text)->SameDimension(first)) return nullptr;
+  const std::size_t begin = at_;
+  const MathNode* number = MakeNumber();
+  const MathNode* more = number ? UnitBehind(number) : nullptr;
+  if (!more || !more->Is(Kind::kQuantity) || !more->unit->SameDimension(first)) {
+    at_ = begin;
+    return nullptr;
+  }
+  const Unit& last = *more->unit;
+  const Rational factor =
+      Rational(first.above) / Rational(first.below) * Rational(last.below) / Rational(last.above);
+  const MathNode* scaled = tree_.Make(Kind::kProduct, {&(*quantity)[0], tree_.Number(factor)});
+  MathNode* both = tree_.Make(Kind::kQuantity, {tree_.Make(Kind::kSum, {scaled, &(*more)[0]})});
+  both->unit = more->unit;
+  return both;
 }
 
 std::optional<Unit> MathParser::PowerOfUnit(std::optional<Unit> unit) {

@@ -131,7 +131,7 @@ class Functions {
 
  private:
   BallPoint At(int i) const {
-    return {i, i < kPositivePoints, integers_.empty() ? nullptr : &integers_};
+    return {i, i == kPositivePoints, i < kPositivePoints, integers_.empty() ? nullptr : &integers_};
   }
 
   Sample Take(int i) {

@@ -21,6 +21,14 @@ void CollectUnknowns(const MathNode& node, std::vector<std::string_view>& names,
   for (const MathNode* child : node.children) CollectUnknowns(*child, names, budget);
 }
 
+// 3x + 2y has coefficients and is a part of a problem; a + b and a^2 + b^2 have none.
+bool HasCoefficients(const MathNode& node) {
+  if (node.Is(Kind::kNumber)) return true;
+  if (node.Is(Kind::kPower)) return HasCoefficients(node[0]);
+  return std::any_of(node.children.begin(), node.children.end(),
+                     [](const MathNode* child) { return HasCoefficients(*child); });
+}
+
 bool IsUpper(const MathNode& node) {
   return node.Is(Kind::kSymbol) && !node.name.empty() && node.name[0] >= 'A' && node.name[0] <= 'Z';
 }
@@ -72,7 +80,13 @@ std::string NameOf(const MathNode& node) {
 }
 
 bool SameNames(const MathNode& a, const MathNode& b) {
-  if (a.Is(Kind::kText) || b.Is(Kind::kText)) return true;
+  if (a.Is(Kind::kText) != b.Is(Kind::kText)) return true;  // the area is A
+  if (a.Is(Kind::kText)) {
+    // "total area", "area"
+    const std::string left = NameOf(a);
+    const std::string right = NameOf(b);
+    return left.find(right) != std::string::npos || right.find(left) != std::string::npos;
+  }
   // y = 2x and f(x) = 2x
   if (a.kind != b.kind && (a.Is(Kind::kApply) || b.Is(Kind::kApply))) {
     const MathNode& call = a.Is(Kind::kApply) ? a : b;
@@ -130,7 +144,7 @@ std::optional<Assignment> Comparer::AsAssignment(const MathNode& node, bool leni
   assignment.value = last;
   if (!first.symbolic && !last->symbolic) return assignment;
   if (IsScalar(first) && IsScalar(*last)) {
-    if (lenient && !last->symbolic && Unknowns(first) >= 2) {
+    if (lenient && !last->symbolic && Unknowns(first) >= 2 && !HasCoefficients(first)) {
       const auto value = ExactValue(*last, work_);
       if (!value || !value->IsZero()) return assignment;
       return std::nullopt;
