@@ -1,6 +1,6 @@
 """math-verify on the cases of tests/data: verdicts, false positives, and cases per second of CPU time.
 
-    python3 -m venv /tmp/math-verify && /tmp/math-verify/bin/pip install 'math-verify[antlr4_13_2]==0.9.0'
+    python3 -m venv /tmp/math-verify && /tmp/math-verify/bin/pip install math-verify==0.9.0 antlr4-python3-runtime==4.13.2
     /tmp/math-verify/bin/python benchmarks/peers/math_verify_rate.py tests/data/math_cases.jsonl
 
 The rate is over the cases that are neither long nor bombs, the same as `verifiers_bench
