@@ -263,7 +263,6 @@ class Balls {
         return true;
       }
       case Function::kBinomial:
-      case Function::kPermutations:
         return Binomial(node, out, bound);
       default:
         return Of(node[0], out, bound) && One(node.function, out);
@@ -328,7 +327,6 @@ class Balls {
     acb_sub(Raw(rest), Raw(n), Raw(k), precision_);
     if (!Factorial(Raw(n)) || !Factorial(Raw(rest))) return false;
     acb_div(out, Raw(n), Raw(rest), precision_);
-    if (node.Is(Function::kPermutations)) return true;
     if (!Factorial(Raw(k))) return false;
     acb_div(out, out, Raw(k), precision_);
     return true;
@@ -403,9 +401,6 @@ class Balls {
       case Function::kImaginary:
         arb_set(acb_realref(x), acb_imagref(x));
         arb_zero(acb_imagref(x));
-        return true;
-      case Function::kConjugate:
-        acb_conj(x, x);
         return true;
       case Function::kArgument:
         acb_arg(acb_realref(x), x, precision_);

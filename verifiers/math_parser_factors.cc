@@ -94,8 +94,6 @@ const MathNode* MathParser::Primary() {
       if (Sees(Token::kPower) || Sees(Token::kSubscript)) {  // R^+, Z_{>0}
         const bool raised = Sees(Token::kPower);
         name += raised ? "^" : "_";
-        ++at_;
-        at_ -= 1;
         name += Subscript();
       }
       return tree_.Named(Kind::kNamedSet, tree_.Keep(name));

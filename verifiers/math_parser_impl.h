@@ -38,6 +38,7 @@ class MathParser {
   struct Deeper {
     explicit Deeper(MathParser& parser) : depth(parser.depth_) { ++depth; }
     ~Deeper() { --depth; }
+    // A bracket passes about eight rules.
     bool TooDeep() const { return depth > kMaxDepth * 8; }
     int& depth;
   };
@@ -123,10 +124,10 @@ class MathParser {
   MathTree& tree_;
   std::size_t at_ = 0;
   int depth_ = 0;
-  int bars_ = 0;                            // open | signs: the next one closes
-  int no_ratio_ = 0;                        // inside \{ x : .. \}
-  int intervals_ = 0;                       // inside ] or [: a bracket closes
-  bool index_i_ = false, index_e_ = false;  // i is counted over, no imaginary unit
+  int bars_ = 0;          // open | signs: the next one closes
+  int no_ratio_ = 0;      // inside \{ x : .. \}
+  int intervals_ = 0;     // inside ] or [: a bracket closes
+  bool index_i_ = false;  // i is counted over, no imaginary unit
 };
 
 }  // namespace cogent

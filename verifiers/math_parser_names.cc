@@ -99,13 +99,13 @@ const MathNode* MathParser::Letters() {
     lexeme.space_before = false;
     lexeme.split = true;
     // A subscript or bracket behind the run belongs to its last letter.
-    if (run[0] == 'e' && !index_e_) return tree_.Named(Kind::kConstant, "e");
+    if (run[0] == 'e') return tree_.Named(Kind::kConstant, "e");
     if (run[0] == 'i' && !index_i_) return tree_.Named(Kind::kConstant, "i");
     return tree_.Named(Kind::kSymbol, run.substr(0, 1));
   }
   ++at_;
   if (!Sees(Token::kSubscript)) {
-    if (run[0] == 'e' && !index_e_) return tree_.Named(Kind::kConstant, "e");
+    if (run[0] == 'e') return tree_.Named(Kind::kConstant, "e");
     if (run[0] == 'i' && !index_i_) return tree_.Named(Kind::kConstant, "i");
   }
   return Name(std::string(run));

@@ -170,7 +170,6 @@ const MathNode* MathParser::Powers(const MathNode* base) {
     } else if (Take(Token::kFactorialSign)) {
       const bool twice = Take(Token::kFactorialSign);
       base = tree_.Call(twice ? Function::kDoubleFactorial : Function::kFactorial, {base});
-      const Deeper deeper(*this);
     } else if (Take(Token::kPercentSign)) {
       base = tree_.Make(Kind::kPercent, {base});
     } else if (Sees(Token::kDegreeSign)) {

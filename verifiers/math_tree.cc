@@ -17,7 +17,6 @@ MathNode* MathTree::Make(Kind kind, std::initializer_list<const MathNode*> child
 
 MathNode* MathTree::Make(Kind kind, std::span<const MathNode* const> children) {
   MathNode* node = new (Allocate<MathNode>()) MathNode();
-  ++nodes_;
   node->kind = kind;
   if (!children.empty()) {
     auto* copy = static_cast<const MathNode**>(

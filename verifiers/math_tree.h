@@ -66,7 +66,6 @@ enum class Function : std::uint8_t {
   kFactorial,
   kDoubleFactorial,
   kBinomial,
-  kPermutations,
   kExp,
   kLn,
   kLog,  // log: of the first to the base of the second
@@ -95,7 +94,6 @@ enum class Function : std::uint8_t {
   kMin,
   kReal,
   kImaginary,
-  kConjugate,
   kArgument,
   kDeterminant,
   kSumOver,
@@ -160,7 +158,6 @@ class MathTree {
   const Unit* Keep(const Unit& unit) { return new (Allocate<Unit>()) Unit(unit); }
   std::string_view Keep(std::string_view text);
   std::pmr::memory_resource* memory() { return &memory_; }
-  std::size_t nodes() const { return nodes_; }
 
  private:
   template <typename T>
@@ -171,7 +168,6 @@ class MathTree {
   alignas(16) std::array<std::byte, kFirstBlock> block_;
   std::pmr::monotonic_buffer_resource memory_;
   std::pmr::vector<Rational*> numbers_;  // to be destroyed
-  std::size_t nodes_ = 0;
 };
 
 }  // namespace cogent
