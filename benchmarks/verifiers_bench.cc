@@ -5,6 +5,10 @@
 // `items_per_second` is what docs/verifiers.md quotes.
 #include <benchmark/benchmark.h>
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -13,6 +17,7 @@
 #include "verifiers/extract.h"
 #include "verifiers/format.h"
 #include "verifiers/language.h"
+#include "verifiers/math.h"
 #include "verifiers/repetition.h"
 
 namespace cogent {
@@ -123,6 +128,124 @@ void Repetition(benchmark::State& state) {
   Over(state, texts, [](const std::string& text) { return RepeatedShare(text, 3); });
 }
 BENCHMARK(Repetition);
+
+// ---- mathematics --------------------------------------------------------------------------------
+
+struct Question {
+  std::string id, gold, prediction;
+};
+
+// The cases of a file; `plain` leaves out the long ones and the bombs, as math_verify_rate.py does.
+std::vector<Question> Questions(const std::string& file, bool plain) {
+  constexpr std::size_t kLongest = 600;
+  std::ifstream in(std::string(COGENT_SOURCE_DIR) + "/tests/data/" + file);
+  std::vector<Question> questions;
+  for (std::string line; std::getline(in, line);) {
+    const auto json = nlohmann::json::parse(line);
+    const std::string note = json["note"];
+    const bool bomb = note.find("5 s limit") != std::string::npos ||
+                      note.find("bomb") != std::string::npos ||
+                      json.value("class", "") == "hostile";
+    if (plain && (bomb || json["prediction"].get<std::string>().size() > kLongest)) continue;
+    questions.push_back({json["id"], json["gold"], json["prediction"]});
+  }
+  return questions;
+}
+
+void OverQuestions(benchmark::State& state, const std::vector<Question>& questions) {
+  std::size_t next = 0;
+  for (auto _ : state) {
+    const Question& question = questions[next];
+    next = next + 1 == questions.size() ? 0 : next + 1;
+    benchmark::DoNotOptimize(VerifyMath(question.gold, question.prediction, {}));
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+
+void MathCases(benchmark::State& state) {
+  OverQuestions(state, Questions("math_cases.jsonl", true));
+}
+BENCHMARK(MathCases);
+
+void MathOwnCases(benchmark::State& state) {
+  OverQuestions(state, Questions("math_cases_own.jsonl", true));
+}
+BENCHMARK(MathOwnCases);
+
+void MathAllCases(benchmark::State& state) {
+  OverQuestions(state, Questions("math_cases.jsonl", false));
+}
+BENCHMARK(MathAllCases);
+
+double CpuMilliseconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) * 1e-6;
+}
+
+// The slowest single case: of three runs of each the fastest counts, so that a pause of the machine
+// does not.
+void MathSlowestCase(benchmark::State& state) {
+  double worst = 0.0;
+  for (auto _ : state) {
+    worst = 0.0;
+    for (const char* file : {"math_cases.jsonl", "math_cases_own.jsonl"}) {
+      for (const Question& question : Questions(file, false)) {
+        double best = 1e9;
+        for (int run = 0; run < 3; ++run) {
+          const double begin = CpuMilliseconds();
+          benchmark::DoNotOptimize(VerifyMath(question.gold, question.prediction, {}));
+          best = std::min(best, CpuMilliseconds() - begin);
+        }
+        if (best > worst) {
+          worst = best;
+          state.SetLabel(question.id);
+        }
+      }
+    }
+  }
+  state.counters["slowest_ms"] = worst;
+}
+BENCHMARK(MathSlowestCase)->Iterations(1);
+
+// Megabytes that a million verifications leave behind.
+void MathMemory(benchmark::State& state) {
+  const auto resident = [] {
+    std::ifstream file("/proc/self/statm");
+    double total = 0, pages = 0;
+    file >> total >> pages;
+    return pages * static_cast<double>(sysconf(_SC_PAGESIZE)) / 1e6;
+  };
+  const auto questions = Questions("math_cases.jsonl", false);
+  for (const Question& question : questions) VerifyMath(question.gold, question.prediction, {});
+  const double before = resident();
+  OverQuestions(state, questions);
+  state.counters["grown_MB"] = resident() - before;
+}
+BENCHMARK(MathMemory)->Iterations(1'000'000);
+
+// The cost must grow with the text and no faster: bytes a second stay as they are.
+void MathLength(benchmark::State& state) {
+  std::string text;
+  while (text.size() < static_cast<std::size_t>(state.range(0)))
+    text += "We have $x^2 - 5x + 6 = 0$, so \\boxed{2} was a guess, 1,234 apples. ";
+  text += "The answer is \\boxed{3}.";
+  for (auto _ : state) benchmark::DoNotOptimize(VerifyMath("3", text, {}));
+  state.SetBytesProcessed(static_cast<std::int64_t>(text.size()) * state.iterations());
+}
+BENCHMARK(MathLength)->RangeMultiplier(16)->Range(1 << 8, 1 << 20);
+
+// One hostile megabyte of each kind.
+void MathMegabyte(benchmark::State& state) {
+  static const char* const kKinds[] = {"{",    "(",      "\\boxed{", "$",  "1,",  "answer is ",
+                                       "\xff", "\\frac", "x^",       "9^", "or ", "<answer>"};
+  const std::string kind = kKinds[state.range(0)];
+  std::string text;
+  while (text.size() < 1'000'000) text += kind;
+  state.SetLabel(kind == "\xff" ? "invalid UTF-8" : kind);
+  for (auto _ : state) benchmark::DoNotOptimize(VerifyMath("5", text, {}));
+}
+BENCHMARK(MathMegabyte)->DenseRange(0, 11)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace cogent

@@ -113,6 +113,13 @@ std::vector<CommandSpec> VerifyCommands() {
              "(`completion`). Out: {\"id\", \"fraction\"}; 0 for a text without a word.",
              {{.name = "target", .letter = 't', .kind = kText, .placeholder = "CODE", .help = "for lines that have no target: en, zh, ..."}},
              {{"verify language -i texts.jsonl", ""}, {"verify language --target en -i runs/r1_zero/samples.jsonl", "a run's samples, as they are"}}),
+      Verify("math", "whether predictions mean what their gold answers mean",
+             "In: {\"id\", \"gold\", \"prediction\"}; a line without `prediction` may have a run's `completion`. Out: {\"id\",\n"
+             "\"correct\", \"extracted\", \"reason\"}. The settings are those of the reward `math` (`show math`), but the answer\n"
+             "may stand anywhere unless they say otherwise.",
+             {{.name = "options", .kind = kText, .placeholder = "YAML", .help = "settings: '{extraction: strict, decimal_digits: 4}'"}},
+             {{"verify math -i answers.jsonl -o verdicts.jsonl", ""},
+              {"verify math --options '{extraction: strict}' -i answers.jsonl", "as in training"}}),
       {"verify audit", "where two verifiers disagree on stored completions",
        "A side is a reward as in YAML: a name that `list rewards` prints, or {name: .., setting: ..}; or field:PATH,\n"
        "a number, true or false that the lines hold. A line needs `completion` (`prediction`, `text`) and may have\n"

@@ -8,6 +8,7 @@
 #include "verifiers/extract.h"
 #include "verifiers/format.h"
 #include "verifiers/language.h"
+#include "verifiers/math.h"
 
 namespace cogent {
 namespace {
@@ -44,10 +45,25 @@ LineVerifier LanguageVerifier(const Command& command) {
   }};
 }
 
+// --options is YAML of the reward's settings.
+LineVerifier MathVerifier(const Command& command) {
+  const std::string text = command.Get("options", "{}");
+  Problems problems;
+  const auto options = ReadConfig<MathOptions>(ParseYaml(text, "--options '" + text + "'"), problems, "verify math");
+  problems.ThrowIfAny();
+  return {[options](const LineObject& line) -> LineResult {
+    const bool stored = !line.FindJson("prediction") && line.FindJson("completion");  // a run's sample
+    const MathVerdict verdict =
+        VerifyMath(line.TextOrNumber("gold"), line.TextOrNumber(stored ? "completion" : "prediction"), options);
+    return {{"correct", verdict.correct}, {"extracted", verdict.extracted}, {"reason", verdict.reason}};
+  }};
+}
+
 using MakeVerifier = LineVerifier (*)(const Command&);
 const std::map<std::string, MakeVerifier> kMakers = {
     {"verify format", FormatVerifier},
     {"verify language", LanguageVerifier},
+    {"verify math", MathVerifier},
 };
 
 // ---- lines --------------------------------------------------------------------------------------

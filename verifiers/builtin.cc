@@ -2,6 +2,7 @@
 #include "verifiers/format.h"
 #include "verifiers/language.h"
 #include "verifiers/length.h"
+#include "verifiers/math.h"
 #include "verifiers/repetition.h"
 #include "verifiers/reward.h"
 
@@ -12,6 +13,7 @@ RewardRegistry BuiltinRewards() {
   RegisterTextRewards(rewards);
   RegisterLanguageReward(rewards);
   RegisterLengthRewards(rewards);
+  RegisterMathRewards(rewards);
   RegisterRepetitionReward(rewards);
   return rewards;
 }

@@ -1,19 +1,29 @@
 #include "verifiers/rational.h"
 
-#include <gmpxx.h>
+#include <flint/flint.h>
+#include <flint/fmpq.h>
+#include <flint/fmpz.h>
+#include <flint/ulong_extras.h>
 
-#include <utility>
+#include <algorithm>
 
 #include "core/error.h"
 #include "verifiers/extract.h"
 
 namespace cogent {
 
-struct Rational::Value {
-  mpq_class q;
-};
-
 namespace {
+
+static_assert(sizeof(fmpq) == 2 * sizeof(std::int64_t) && sizeof(slong) == sizeof(std::int64_t));
+
+fmpq* Raw(Rational& value) { return reinterpret_cast<fmpq*>(value.words()); }
+const fmpq* Raw(const Rational& value) { return reinterpret_cast<const fmpq*>(value.words()); }
+
+// FLINT keeps freed numbers for the thread that made them; they go when the thread does.
+struct Cleanup {
+  ~Cleanup() { flint_cleanup(); }
+};
+thread_local Cleanup cleanup;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -46,7 +56,7 @@ std::optional<int> ReadExponent(std::string_view text, std::size_t& at) {
 }
 
 // Reads one number without a slash. Moves `at` behind it only on success.
-std::optional<mpq_class> ReadNumber(std::string_view text, std::size_t& at) {
+std::optional<Rational> ReadNumber(std::string_view text, std::size_t& at) {
   std::size_t end = at;
   const bool negative = ReadSign(text, end);
   std::string digits;
@@ -65,17 +75,11 @@ std::optional<mpq_class> ReadNumber(std::string_view text, std::size_t& at) {
   const auto exponent = ReadExponent(text, end);
   if (!exponent) return std::nullopt;
 
-  mpq_class value(mpz_class(digits, 10));
+  Rational value = *Rational::FromDigits(digits);
   const int power = *exponent - decimals;
-  mpz_class scale;
-  mpz_ui_pow_ui(scale.get_mpz_t(), 10, static_cast<unsigned long>(power < 0 ? -power : power));
-  if (power < 0) {
-    value /= mpq_class(scale);
-  } else {
-    value *= mpq_class(scale);
-  }
+  if (power != 0) value = value * Rational::Power(10, power);
   at = end;
-  return negative ? mpq_class(-value) : value;
+  return negative ? -value : value;
 }
 
 std::size_t SkipSpaces(std::string_view text, std::size_t at) {
@@ -95,7 +99,7 @@ std::size_t SkipNumber(std::string_view text, std::size_t at) {
 }
 
 // Reads a number or a fraction; a slash with no number behind it is left alone.
-std::optional<mpq_class> ReadFraction(std::string_view text, std::size_t& at) {
+std::optional<Rational> ReadFraction(std::string_view text, std::size_t& at) {
   auto value = ReadNumber(text, at);
   if (!value) return std::nullopt;
   std::size_t next = SkipSpaces(text, at);
@@ -103,39 +107,71 @@ std::optional<mpq_class> ReadFraction(std::string_view text, std::size_t& at) {
   next = SkipSpaces(text, next + 1);
   const auto below = ReadNumber(text, next);
   if (!below) return value;
-  if (*below == 0) return std::nullopt;
+  if (below->IsZero()) return std::nullopt;
   at = next;
-  return mpq_class(*value / *below);
+  return *value / *below;
 }
 
 }  // namespace
 
-Rational::Rational(std::int64_t value) : value_(std::make_unique<Value>()) {
-  static_assert(sizeof(long) == sizeof(std::int64_t));
-  value_->q = static_cast<long>(value);
+Rational::Rational(std::int64_t value) : words_{0, 1} {
+  if (IsSmall(value)) {
+    words_[0] = value;
+  } else {
+    fmpz_set_si(fmpq_numref(Raw(*this)), value);
+  }
 }
-Rational::Rational(std::unique_ptr<Value> value) : value_(std::move(value)) {}
-Rational::Rational(const Rational& other) : value_(std::make_unique<Value>(*other.value_)) {}
-Rational::Rational(Rational&& other) noexcept = default;
+Rational::Rational(const Rational& other) : words_{other.words_[0], other.words_[1]} {
+  if (other.IsSmall()) return;
+  words_[0] = 0;
+  words_[1] = 1;
+  fmpq_set(Raw(*this), Raw(other));
+}
 Rational& Rational::operator=(const Rational& other) {
-  if (this != &other) value_ = std::make_unique<Value>(*other.value_);
+  if (this != &other) fmpq_set(Raw(*this), Raw(other));
   return *this;
 }
-Rational& Rational::operator=(Rational&& other) noexcept = default;
-Rational::~Rational() = default;
+void Rational::Clear() {
+  static_cast<void>(cleanup);
+  fmpq_clear(Raw(*this));
+}
+
+std::optional<Rational> Rational::FromDigits(std::string_view digits, int base) {
+  if (digits.empty()) return std::nullopt;
+  for (const char c : digits) {
+    const int digit = IsDigit(c) ? c - '0' : IsLetter(c) ? (c | 0x20) - 'a' + 10 : 99;
+    if (digit >= base) return std::nullopt;
+  }
+  Rational value;
+  if (base == 10 && digits.size() <= 18) {
+    std::int64_t sum = 0;
+    for (const char c : digits) sum = sum * 10 + (c - '0');
+    value.words_[0] = sum;
+    return value;
+  }
+  const std::string terminated(digits);
+  if (fmpz_set_str(fmpq_numref(Raw(value)), terminated.c_str(), base) != 0) return std::nullopt;
+  return value;
+}
+Rational Rational::Power(const Rational& base, std::int64_t exponent) {
+  Check(exponent >= 0 || !base.IsZero(), "zero to a negative power");
+  Rational value;
+  fmpq_pow_si(Raw(value), Raw(base), exponent);
+  return value;
+}
 
 std::optional<Rational> Rational::Parse(std::string_view text) {
   text = TrimAscii(text);
   std::size_t at = 0;
   auto value = ReadFraction(text, at);
   if (!value || at != text.size()) return std::nullopt;
-  return Rational(std::make_unique<Value>(Value{std::move(*value)}));
+  return value;
 }
 
 std::optional<Rational> Rational::ParseLast(std::string_view text) {
   // Every number is read from its first digit on, left to right; the last one read stays. A number
   // that is too large is skipped whole, so the work is linear in the text.
-  std::optional<mpq_class> last;
+  std::optional<Rational> last;
   std::size_t at = 0;
   while (at < text.size()) {
     const bool point = text[at] == '.' && at + 1 < text.size() && IsDigit(text[at + 1]);
@@ -160,27 +196,82 @@ std::optional<Rational> Rational::ParseLast(std::string_view text) {
       at = SkipNumber(text, at);
     }
   }
-  if (!last) return std::nullopt;
-  return Rational(std::make_unique<Value>(Value{std::move(*last)}));
+  return last;
 }
 
 Rational Rational::operator+(const Rational& other) const {
-  return Rational(std::make_unique<Value>(Value{value_->q + other.value_->q}));
+  Rational value;
+  fmpq_add(Raw(value), Raw(*this), Raw(other));
+  return value;
 }
 Rational Rational::operator-(const Rational& other) const {
-  return Rational(std::make_unique<Value>(Value{value_->q - other.value_->q}));
+  Rational value;
+  fmpq_sub(Raw(value), Raw(*this), Raw(other));
+  return value;
 }
 Rational Rational::operator*(const Rational& other) const {
-  return Rational(std::make_unique<Value>(Value{value_->q * other.value_->q}));
+  Rational value;
+  fmpq_mul(Raw(value), Raw(*this), Raw(other));
+  return value;
 }
 Rational Rational::operator/(const Rational& other) const {
   Check(!other.IsZero(), "a rational number divided by zero");
-  return Rational(std::make_unique<Value>(Value{value_->q / other.value_->q}));
+  Rational value;
+  fmpq_div(Raw(value), Raw(*this), Raw(other));
+  return value;
 }
-bool Rational::operator==(const Rational& other) const { return value_->q == other.value_->q; }
-bool Rational::operator<(const Rational& other) const { return value_->q < other.value_->q; }
-bool Rational::IsWhole() const { return value_->q.get_den() == 1; }
-bool Rational::IsZero() const { return value_->q == 0; }
-std::string Rational::ToString() const { return value_->q.get_str(); }
+Rational Rational::operator-() const {
+  Rational value;
+  fmpq_neg(Raw(value), Raw(*this));
+  return value;
+}
+bool Rational::operator==(const Rational& other) const {
+  return fmpq_equal(Raw(*this), Raw(other));
+}
+bool Rational::operator<(const Rational& other) const {
+  return fmpq_cmp(Raw(*this), Raw(other)) < 0;
+}
+bool Rational::IsWhole() const { return fmpz_is_one(fmpq_denref(Raw(*this))); }
+int Rational::Sign() const { return fmpq_sgn(Raw(*this)); }
+Rational Rational::Floor() const {
+  Rational value;
+  fmpz_fdiv_q(fmpq_numref(Raw(value)), fmpq_numref(Raw(*this)), fmpq_denref(Raw(*this)));
+  return value;
+}
+std::size_t Rational::Bits() const {
+  return std::max(fmpz_bits(fmpq_numref(Raw(*this))), fmpz_bits(fmpq_denref(Raw(*this))));
+}
+std::optional<std::int64_t> Rational::ToInt() const {
+  if (!IsWhole() || !fmpz_fits_si(fmpq_numref(Raw(*this)))) return std::nullopt;
+  return fmpz_get_si(fmpq_numref(Raw(*this)));
+}
+std::optional<std::uint64_t> Rational::Modulo(std::uint64_t prime) const {
+  if (words_[1] == 1 && IsSmall(words_[0])) {
+    const auto magnitude =
+        static_cast<std::uint64_t>(words_[0] < 0 ? -words_[0] : words_[0]) % prime;
+    return words_[0] < 0 && magnitude > 0 ? prime - magnitude : magnitude;
+  }
+  const std::uint64_t below = fmpz_fdiv_ui(fmpq_denref(Raw(*this)), prime);
+  if (below == 0) return std::nullopt;
+  const std::uint64_t above = fmpz_fdiv_ui(fmpq_numref(Raw(*this)), prime);
+  return n_mulmod2(above, n_invmod(below, prime), prime);
+}
+std::optional<Rational> Rational::ExactRoot(int index) const {
+  const bool negative = Sign() < 0;
+  if (index < 1 || (negative && index % 2 == 0)) return std::nullopt;
+  Rational root;
+  const Rational magnitude = negative ? -*this : *this;
+  if (!fmpz_root(fmpq_numref(Raw(root)), fmpq_numref(Raw(magnitude)), index) ||
+      !fmpz_root(fmpq_denref(Raw(root)), fmpq_denref(Raw(magnitude)), index)) {
+    return std::nullopt;
+  }
+  return negative ? -root : root;
+}
+std::string Rational::ToString() const {
+  char* text = fmpq_get_str(nullptr, 10, Raw(*this));
+  std::string copy = text;
+  flint_free(text);
+  return copy;
+}
 
 }  // namespace cogent

@@ -206,6 +206,39 @@ std::string Samples() {
   return text;
 }
 
+TEST_F(Verify, MathAnswersWithVerdictAnswerAndReason) {
+  const std::string input =
+      Write("in.jsonl", R"({"id": "a", "gold": "1/2", "prediction": "So $x = 0.5$."}
+{"id": 2, "gold": 5, "prediction": 5.0}
+{"gold": "5", "completion": "<think>5</think> \\boxed{6}", "other": [1]}
+{"id": 4, "gold": "5"}
+)");
+  const Outcome run = Shell(kVerify + "math --threads 2 -i " + input + " 2>/dev/null");
+  EXPECT_EQ(run.code, 2);
+  const auto lines = Lines(run.out);
+  ASSERT_EQ(lines.size(), 4u);
+  EXPECT_EQ(lines[0]["id"], "a");
+  EXPECT_EQ(lines[0]["correct"], true);
+  EXPECT_EQ(lines[0]["extracted"], "x = 0.5");
+  EXPECT_EQ(lines[1]["correct"], true);
+  EXPECT_EQ(lines[2]["id"], 3);
+  EXPECT_EQ(lines[2]["correct"], false);
+  EXPECT_THAT(lines[2]["reason"].get<std::string>(), HasSubstr("not equal"));
+  EXPECT_THAT(lines[3]["error"].get<std::string>(), HasSubstr("prediction"));
+}
+
+TEST_F(Verify, MathTakesTheRewardsSettings) {
+  const std::string input =
+      Write("in.jsonl", "{\"id\": 1, \"gold\": \"5\", \"prediction\": \"It is 5.\"}\n");
+  EXPECT_THAT(Shell(kVerify + "math -i " + input).out, HasSubstr("\"correct\":true"));
+  EXPECT_THAT(Shell(kVerify + "math --options '{extraction: strict}' -i " + input).out,
+              HasSubstr("\"correct\":false"));
+  const Outcome wrong =
+      Shell(kVerify + "math --options '{extractoin: strict}' -i " + input + " 2>&1");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_THAT(wrong.out, HasSubstr("Did you mean 'extraction'?"));
+}
+
 TEST_F(Verify, AuditReportsWhereTwoVerifiersDisagree) {
   const std::string in = Write("samples.jsonl", Samples()), out = Path("apart.jsonl");
   const Outcome run = Shell(kVerify + "audit format '{name: format, lenient: true}' -i " + in +
