@@ -76,13 +76,15 @@ void AddAblation(const std::string& dir, std::vector<Found>& runs, Comparison& o
     else failed[outcome.run] = outcome.error;
   }
   for (const auto& [run, error] : failed) out.notes.push_back(run + " failed: " + error);
-  std::size_t missing = 0;
+  std::size_t missing = 0;  // neither there nor failed
   for (const std::string& arm : arms) {
-    std::size_t there = 0;
     for (const std::string& folder : FoldersIn(dir + "/arms/" + arm)) {
-      if (IsRun(folder)) runs.push_back({folder, arm}), ++there;
+      if (IsRun(folder)) runs.push_back({folder, arm});
     }
-    missing += settings.seeds.size() > there ? settings.seeds.size() - there : 0;
+    for (const std::uint64_t seed : settings.seeds) {
+      const std::string run = fmt::format("{}/seed-{}", arm, seed);
+      missing += !IsRun(dir + "/arms/" + run) && !failed.count(run);
+    }
   }
   if (missing > 0) out.notes.push_back(fmt::format("{} of the runs of {} have not begun.", missing, dir));
 }
@@ -108,13 +110,22 @@ std::vector<Found> FindRuns(const std::vector<std::string>& paths, Comparison& o
 
 // ---- one run ----
 
-// What makes the run's arm: its configuration without what may differ between runs of one arm.
+// What makes the run's arm: its configuration without what may differ between runs of one arm. A run that took its
+// base model from another is told by how that one made it.
 std::map<std::string, std::string> ArmConfig(const RunRecords& records, std::uint64_t seed) {
   std::map<std::string, std::string> flat = FlatConfig(records.config);
   for (const char* own : {"name", "output", "seed", "threads"}) flat.erase(own);
-  std::string& checkpoint = flat["policy.checkpoint"];
+  const std::string checkpoint = ParseYaml(flat["policy.checkpoint"], "policy.checkpoint").text;
+  const std::string maker = (fs::path(checkpoint) / "../../config.yaml").lexically_normal().string();
+  if (LastPart(checkpoint) == "base" && fs::exists(maker)) {
+    std::erase_if(flat, [](const auto& entry) { return entry.first == "pretrain" || entry.first.rfind("pretrain.", 0) == 0; });
+    for (const auto& [key, value] : FlatConfig(ReadFile(maker))) {
+      if (key == "policy.checkpoint" || key == "pretrain" || key.rfind("pretrain.", 0) == 0) flat[key] = value;
+    }
+  }
+  std::string& path = flat["policy.checkpoint"];
   const std::string number = fmt::format("seed-{}/", seed);
-  if (const std::size_t at = checkpoint.find(number); at != std::string::npos) checkpoint.replace(at, number.size(), "seed-*/");
+  if (const std::size_t at = path.find(number); at != std::string::npos) path.replace(at, number.size(), "seed-*/");
   return flat;
 }
 
