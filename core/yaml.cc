@@ -310,7 +310,8 @@ Node ParseFileInChain(const std::string& path, std::vector<std::string>& chain, 
   const std::string base = (fs::path(path).parent_path() / extends->text).string();
   Erase(own, "extends");
   Node inherited = ParseFileInChain(base, chain, place);
-  if (own.Find("name")) Erase(inherited, "name");  // at the top it is a title and chooses no part
+  // At the top it is a title and chooses no part.
+  if (own.Find("name") && inherited.Find("name")) *inherited.Find("name") = *own.Find("name");
   return MergeYaml(std::move(inherited), std::move(own));
 }
 
