@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -22,6 +24,7 @@
 #include "experiments/comparison_report.h"
 #include "experiments/processes.h"
 #include "experiments/run_reader.h"
+#include "experiments/statistics.h"
 #include "experiments/text.h"
 
 namespace cogent {
@@ -106,13 +109,16 @@ Room FindRoom(const Ablation& ablation, const std::string& wanted) {
 
 // ---- what it will cost ----
 
+// "grpo" of grpo/seed-1, "base-1" of base-1/seed-1.
+std::string ArmFolder(const PlannedRun& run) { return run.name.substr(0, run.name.rfind('/')); }
+
 // Seconds of finished runs by arm ("grpo", "base-1"), each over all its sittings.
 std::map<std::string, std::vector<double>> SecondsByArm(const std::string& directory, const std::vector<PlannedRun>& runs) {
   std::map<std::string, double> by_run;
   for (const RunOutcome& outcome : ReadOutcomes(directory)) by_run[outcome.run] += outcome.seconds;
   std::map<std::string, std::vector<double>> by_arm;
   for (const PlannedRun& run : runs) {
-    if (by_run.count(run.name) && StateOf(run.directory) == RunState::kFinished) by_arm[run.name.substr(0, run.name.rfind('/'))].push_back(by_run[run.name]);
+    if (by_run.count(run.name) && StateOf(run.directory) == RunState::kFinished) by_arm[ArmFolder(run)].push_back(by_run[run.name]);
   }
   return by_arm;
 }
@@ -136,52 +142,54 @@ std::int64_t LastStep(const std::string& path) {
   return 0;
 }
 
-std::string PlanText(const Ablation& ablation, const std::vector<PlannedRun>& runs, const Room& room) {
+// What is left to do.
+struct Cost {
+  double completion_tokens = 0;  // at most
+  double pretraining_tokens = 0;
+  std::optional<double> seconds = 0;  // of one run after the other; nothing where no run has finished to go by
+};
+
+Cost CostOf(const Ablation& ablation, const std::vector<PlannedRun>& runs) {
   const auto seconds = SecondsByArm(ablation.directory, runs);
-  double all_seconds = 0, known = 0;
+  std::vector<double> of_arms;  // an arm of which no run has finished is taken for the mean of the others
   for (const auto& [arm, values] : seconds) {
-    if (arm.rfind("base-", 0) == 0) continue;
-    for (const double value : values) all_seconds += value, ++known;
+    if (arm.rfind("base-", 0) != 0) of_arms.insert(of_arms.end(), values.begin(), values.end());
   }
-  double completion_tokens = 0, pretraining_tokens = 0, left = 0;
-  bool all_known = true;
-  std::map<std::string, std::map<RunState, int>> states;
+  Cost cost;
   for (const PlannedRun& run : runs) {
     const RunConfig& c = run.config;
     const RunState state = StateOf(run.directory);
-    const std::string arm = run.name.substr(0, run.name.rfind('/'));
-    ++states[arm][state];
     if (state == RunState::kFinished) continue;
-    const double share = run.arm.empty() || c.train.steps == 0 ? 1.0 : 1.0 - static_cast<double>(LastStep(run.directory + "/metrics.jsonl")) / c.train.steps;
-    completion_tokens += share * c.train.steps * c.rollout.prompts * c.rollout.group_size * c.rollout.sampling.max_new_tokens;
-    if (c.pretrain && state == RunState::kNew) pretraining_tokens += static_cast<double>(c.pretrain->steps) * c.pretrain->tokens_per_step;
-    const auto own = seconds.find(arm);
-    if (own != seconds.end()) {
-      double sum = 0;
-      for (const double value : own->second) sum += value;
-      left += share * sum / static_cast<double>(own->second.size());
-    } else if (known > 0 && !run.arm.empty()) {
-      left += share * all_seconds / known;
-    } else {
-      all_known = false;
-    }
+    const double done = c.train.steps == 0 ? 0.0 : static_cast<double>(LastStep(run.directory + "/metrics.jsonl")) / c.train.steps;
+    cost.completion_tokens += (1 - done) * c.train.steps * c.rollout.prompts * c.rollout.group_size * c.rollout.sampling.max_new_tokens;
+    if (c.pretrain && state == RunState::kNew) cost.pretraining_tokens += static_cast<double>(c.pretrain->steps) * c.pretrain->tokens_per_step;
+    const auto own = seconds.find(ArmFolder(run));
+    const double expected = own != seconds.end() ? Mean(own->second) : run.arm.empty() ? Mean({}) : Mean(of_arms);
+    if (std::isnan(expected)) cost.seconds.reset();
+    else if (cost.seconds) *cost.seconds += (1 - done) * expected;
   }
+  return cost;
+}
+
+std::string PlanText(const Ablation& ablation, const std::vector<PlannedRun>& runs, const Room& room) {
+  std::map<std::string, std::map<RunState, int>> states;
+  for (const PlannedRun& run : runs) ++states[ArmFolder(run)][StateOf(run.directory)];
   std::string text = fmt::format("ablation '{}' in {}: {} arms x {} seeds = {} runs", ablation.name, ablation.directory, ablation.arms.size(),
                                  ablation.seeds.size(), ablation.arms.size() * ablation.seeds.size());
   text += ablation.bases.empty() ? "\n" : fmt::format(", and {} shared base models\n", ablation.bases.size() * ablation.seeds.size());
   const auto line = [&](const std::string& name, const std::string& settings) {
-    const std::map<RunState, int>& of = states[name];
-    const auto count = [&](RunState state) { return of.count(state) ? of.at(state) : 0; };
-    text += fmt::format("  {}: {} new, {} to resume, {} finished    {}\n", name, count(RunState::kNew), count(RunState::kStopped), count(RunState::kFinished), settings);
+    std::map<RunState, int>& of = states[name];
+    text += fmt::format("  {}: {} new, {} to resume, {} finished    {}\n", name, of[RunState::kNew], of[RunState::kStopped], of[RunState::kFinished], settings);
   };
   for (std::size_t base = 0; base < ablation.bases.size(); ++base) line(fmt::format("base-{}", base + 1), "pre-training alone");
   for (const Arm& arm : ablation.arms) line(arm.name, arm.settings);
+  const Cost cost = CostOf(ablation, runs);
   text += fmt::format("to do: at most {} completion tokens in training, {} tokens of pre-training; evaluations come on top\n",
-                      FormatCount(completion_tokens), FormatCount(pretraining_tokens));
+                      FormatCount(cost.completion_tokens), FormatCount(cost.pretraining_tokens));
   text += fmt::format("{} at once, threads of each: {}; ", room.jobs, room.threads);
-  if (completion_tokens + pretraining_tokens + left == 0) return text + "nothing is left to run\n";
-  if (!all_known) return text + "the time is not known before a run has finished here\n";
-  return text + fmt::format("about {} (by the finished runs of this ablation)\n", FormatDuration(left / room.jobs));
+  if (std::all_of(runs.begin(), runs.end(), [](const PlannedRun& run) { return StateOf(run.directory) == RunState::kFinished; })) return text + "nothing is left to run\n";
+  if (!cost.seconds) return text + "the time is not known before a run has finished here\n";
+  return text + fmt::format("about {} (by the finished runs of this ablation)\n", FormatDuration(*cost.seconds / room.jobs));
 }
 
 // ---- running ----

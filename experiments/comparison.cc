@@ -1,7 +1,6 @@
 #include "experiments/comparison.h"
 
 #include <fmt/format.h>
-#include <glob.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,10 +11,9 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "core/progress.h"
 #include "core/scalar.h"
-#include "experiments/ablate.h"
-#include "experiments/ablation.h"
+#include "experiments/find_runs.h"
+#include "experiments/run_config.h"
 #include "experiments/statistics.h"
 
 namespace cogent {
@@ -24,89 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr int kTasksCompared = 8;
-
-// ---- which runs ----
-
-struct Found {
-  std::string dir;
-  std::string arm;  // the ablation's name for it; empty for other runs
-};
-
-bool IsRun(const std::string& dir) { return fs::exists(dir + "/config.yaml") || fs::exists(dir + "/metrics.jsonl"); }
-
-std::vector<std::string> Expanded(const std::string& pattern) {
-  if (pattern.find_first_of("*?[") == std::string::npos || fs::exists(pattern)) return {pattern};
-  glob_t found{};
-  std::vector<std::string> paths;
-  if (glob(pattern.c_str(), 0, nullptr, &found) == 0) paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
-  globfree(&found);
-  if (paths.empty()) throw DataError("'" + pattern + "': nothing fits this pattern");
-  return paths;
-}
-
-std::vector<std::string> FoldersIn(const std::string& dir) {
-  std::vector<std::string> folders;
-  if (!fs::is_directory(dir)) return folders;
-  for (const auto& entry : fs::directory_iterator(dir)) {
-    if (entry.is_directory()) folders.push_back(entry.path().string());
-  }
-  std::sort(folders.begin(), folders.end());
-  return folders;
-}
-
-std::string LastPart(const std::string& dir) {
-  const fs::path path = fs::path(dir).lexically_normal();
-  return (path.has_filename() ? path : path.parent_path()).filename().string();
-}
-
-// The runs of an ablation in the order of its file; what failed becomes a note.
-void AddAblation(const std::string& dir, std::vector<Found>& runs, Comparison& out) {
-  Problems ignored;
-  const Node file = ParseYamlFile(dir + "/ablation.yaml");
-  const AblationSettings settings = ReadAblationSettings(file.Find("ablate") ? *file.Find("ablate") : file, ignored);
-  std::vector<std::string> arms;
-  for (const auto& arm : settings.arms) arms.push_back(arm.name);
-  for (const std::string& folder : FoldersIn(dir + "/arms")) {
-    if (std::find(arms.begin(), arms.end(), LastPart(folder)) == arms.end()) arms.push_back(LastPart(folder));
-  }
-  if (out.against.empty()) out.against = settings.against;
-  std::map<std::string, std::string> failed;
-  for (const RunOutcome& outcome : ReadOutcomes(dir)) {
-    if (outcome.error.empty()) failed.erase(outcome.run);
-    else failed[outcome.run] = outcome.error;
-  }
-  for (const auto& [run, error] : failed) out.notes.push_back(run + " failed: " + error);
-  std::size_t missing = 0;  // neither there nor failed
-  for (const std::string& arm : arms) {
-    for (const std::string& folder : FoldersIn(dir + "/arms/" + arm)) {
-      if (IsRun(folder)) runs.push_back({folder, arm});
-    }
-    for (const std::uint64_t seed : settings.seeds) {
-      const std::string run = fmt::format("{}/seed-{}", arm, seed);
-      missing += !IsRun(dir + "/arms/" + run) && !failed.count(run);
-    }
-  }
-  if (missing > 0) out.notes.push_back(fmt::format("{} of the runs of {} have not begun.", missing, dir));
-}
-
-std::vector<Found> FindRuns(const std::vector<std::string>& paths, Comparison& out) {
-  std::vector<Found> runs;
-  for (const std::string& pattern : paths) {
-    for (const std::string& dir : Expanded(pattern)) {
-      if (fs::exists(dir + "/ablation.yaml")) {
-        AddAblation(dir, runs, out);
-      } else if (IsRun(dir)) {
-        runs.push_back({dir, ""});
-      } else if (pattern == dir) {  // of what a pattern finds, other folders are passed over
-        throw DataError(dir + (fs::is_directory(dir) ? ": is no run and no ablation (neither config.yaml nor ablation.yaml is in it)" : ": there is no such directory"));
-      }
-    }
-  }
-  std::set<std::string> seen;
-  std::erase_if(runs, [&](const Found& run) { return !seen.insert(fs::weakly_canonical(run.dir).string()).second; });
-  if (runs.empty()) throw DataError("there is no run to compare; give run directories, or one that `cogent ablate` wrote");
-  return runs;
-}
 
 // ---- one run ----
 
@@ -244,7 +159,7 @@ std::string ShortLabel(const std::map<std::string, std::string>& config, const s
 class Grouping {
  public:
   // The arm of a run with this configuration.
-  std::size_t ArmOf(const std::map<std::string, std::string>& config, const Found& run) {
+  std::size_t ArmOf(const std::map<std::string, std::string>& config, const FoundRun& run) {
     const auto [found, fresh] = arms_.emplace(config, configs_.size());
     if (fresh) configs_.push_back(config), named_.push_back(run);
     counts_.resize(configs_.size());
@@ -282,7 +197,7 @@ class Grouping {
  private:
   std::map<std::map<std::string, std::string>, std::size_t> arms_;
   std::vector<std::map<std::string, std::string>> configs_;
-  std::vector<Found> named_;  // the first run of each
+  std::vector<FoundRun> named_;  // the first run of each
   std::vector<int> counts_;
 };
 
@@ -354,6 +269,15 @@ void Settle(Comparison& c) {
   if (threads.size() > 1) c.notes.push_back("The runs had different numbers of threads: their times cannot be compared fairly.");
 }
 
+// A score measures how an arm samples, too, where that differs.
+void NoteSampling(Comparison& c) {
+  std::string keys;
+  for (const char* key : {"rollout.temperature", "rollout.top_k", "rollout.top_p", "rollout.max_new_tokens", "rollout.stop"}) {
+    if (c.keys.count(key)) keys += (keys.empty() ? "" : ", ") + std::string(key);
+  }
+  if (!keys.empty()) c.notes.push_back("Arms were evaluated as they sample, and that differs (" + keys + "); `cogent eval` measures all in one way.");
+}
+
 void CheckAgainst(const Comparison& c) {
   if (c.against.empty() || std::find(c.arms.begin(), c.arms.end(), c.against) != c.arms.end()) return;
   const auto near = Nearest(c.against, c.arms);
@@ -400,7 +324,10 @@ Comparison CompareRuns(const std::vector<std::string>& paths, const CompareOptio
   std::uint64_t first_seed = 0;
   std::string first_dir;
   std::set<std::size_t> checked;
-  for (const Found& found : FindRuns(paths, c)) {
+  const FoundRuns all = FindRuns(paths);
+  if (c.against.empty()) c.against = all.against;
+  c.notes = all.notes;
+  for (const FoundRun& found : all.runs) {
     ComparedRun run{.dir = found.dir, .records = ReadRun(found.dir)};
     if (run.records.config.empty()) throw DataError(found.dir + "/config.yaml: is missing or empty; without it nobody can tell what was run");
     const auto flat = FlatConfig(run.records.config);
@@ -418,6 +345,7 @@ Comparison CompareRuns(const std::vector<std::string>& paths, const CompareOptio
   }
   c.arms = grouping.Names();
   c.keys = grouping.DifferingKeys();
+  NoteSampling(c);
   for (std::size_t i = 0; i < c.runs.size(); ++i) c.runs[i].arm = c.arms[arm_of[i]];
   std::stable_sort(c.runs.begin(), c.runs.end(), [&](const ComparedRun& a, const ComparedRun& b) {
     const auto place = [&](const ComparedRun& run) { return std::pair{std::find(c.arms.begin(), c.arms.end(), run.arm) - c.arms.begin(), run.seed}; };

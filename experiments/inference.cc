@@ -120,8 +120,13 @@ double Power(double effect, std::int64_t n, double alpha) {
 }
 
 std::optional<std::int64_t> SeedsNeeded(double effect, double alpha, double power) {
-  if (!std::isfinite(effect) || effect == 0.0 || Power(effect, kMostSeeds, alpha) < power) return std::nullopt;
-  std::int64_t low = 1, high = kMostSeeds;  // too few, enough
+  if (!std::isfinite(effect) || effect == 0.0) return std::nullopt;
+  std::int64_t low = 1, high = 2;  // too few, enough
+  while (Power(effect, high, alpha) < power) {
+    if (high == kMostSeeds) return std::nullopt;
+    low = high;
+    high = std::min(2 * high, kMostSeeds);
+  }
   while (high - low > 1) {
     const std::int64_t middle = low + (high - low) / 2;
     (Power(effect, middle, alpha) < power ? low : high) = middle;

@@ -75,7 +75,7 @@ class Comparing : public ::testing::Test {
     const double jitter[] = {0.00, 0.01, -0.01, 0.005, -0.005};
     for (std::uint64_t seed = 1; seed <= 5; ++seed) {
       Make({.name = "high" + std::to_string(seed), .seed = seed, .final = 0.9 + jitter[seed - 1]});
-      Make({.name = "low" + std::to_string(seed), .seed = seed, .final = 0.8 + jitter[5 - seed] / 2, .more = "rollout.temperature=0.7"});
+      Make({.name = "low" + std::to_string(seed), .seed = seed, .final = 0.8 + jitter[5 - seed] / 2, .more = "train.epochs=2"});
     }
   }
   Comparison Compare(const std::vector<std::string>& names, const CompareOptions& options = {}) const {
@@ -100,9 +100,9 @@ class Comparing : public ::testing::Test {
 TEST_F(Comparing, RunsThatDifferInTheirSeedAloneAreOneArm) {
   MakeTwoArms();
   const Comparison c = Compare({"high*", "low*"});
-  EXPECT_THAT(c.arms, ElementsAre("temperature=1", "temperature=0.7"));
+  EXPECT_THAT(c.arms, ElementsAre("epochs=1", "epochs=2"));
   ASSERT_EQ(c.keys.size(), 1u);
-  EXPECT_THAT(c.keys.at("rollout.temperature"), ElementsAre("1", "0.7"));
+  EXPECT_THAT(c.keys.at("train.epochs"), ElementsAre("1", "2"));
   ASSERT_EQ(c.views.size(), 3u);
   EXPECT_EQ(c.views[0].arms[0].runs, 5u);
   EXPECT_NEAR(c.views[0].arms[0].mean, 0.9, 1e-12);
@@ -184,8 +184,8 @@ TEST_F(Comparing, AnotherMetricCanBeAskedFor) {
 
 TEST_F(Comparing, AgainstAnArmThatIsNotThereIsRefused) {
   MakeTwoArms();
-  EXPECT_EQ(Compare({"high*", "low*"}, {.against = "temperature=1"}).views[0].differences.at(0).arm, "temperature=0.7");
-  EXPECT_THAT(Refused<ConfigError>({"high*", "low*"}, {.against = "temperature=2"}), HasSubstr("Did you mean 'temperature=1'?"));
+  EXPECT_EQ(Compare({"high*", "low*"}, {.against = "epochs=1"}).views[0].differences.at(0).arm, "epochs=2");
+  EXPECT_THAT(Refused<ConfigError>({"high*", "low*"}, {.against = "epochs=9"}), HasSubstr("Did you mean 'epochs=1'?"));
 }
 
 // ---- what cannot be compared, or not yet ----
@@ -265,6 +265,12 @@ TEST_F(Comparing, RunsWithoutTokensOrTimesHaveNoTableOfThem) {
   EXPECT_EQ(c.notes.size(), 2u);
 }
 
+TEST_F(Comparing, OtherSamplingIsNoted) {
+  Make({.name = "a"});
+  Make({.name = "b", .more = "rollout.temperature=0.7"});
+  EXPECT_THAT(Compare({"a", "b"}).notes, ElementsAre(HasSubstr("(rollout.temperature)")));
+}
+
 TEST_F(Comparing, DifferentThreadsAreNoted) {
   Make({.name = "a"});
   Make({.name = "b", .seed = 2});
@@ -300,7 +306,7 @@ TEST_F(Comparing, AnAblationKeepsItsNamesItsOrderAndItsFailures) {
 
 TEST_F(Comparing, TheTextSaysWhatIsRealAndWhatIsNot) {
   MakeTwoArms();
-  EXPECT_THAT(ComparisonText(Compare({"high*", "low*"})), HasSubstr("temperature=1 is higher than temperature=0.7 by 10.0 points"));
+  EXPECT_THAT(ComparisonText(Compare({"high*", "low*"})), HasSubstr("epochs=1 is higher than epochs=2 by 10.0 points"));
   EXPECT_THAT(ComparisonText(Compare({"high1", "high2", "low1", "low2"})), AllOf(HasSubstr("2 seeds in common; with fewer than 3 nothing can be said"), Not(HasSubstr(" is higher "))));
   Difference d{.arm = "a", .other = "b", .seeds = {1, 2, 3}, .mean = 0.01, .student = {-0.02, 0.04}, .verdict = DifferenceVerdict::kNotShown};
   d.seeds_needed = 17;
@@ -314,7 +320,7 @@ TEST_F(Comparing, ThePageNeedsNoNetworkAndRunsNoScript) {
   MakeTwoArms();
   const std::string page = ComparisonHtml(Compare({"high*", "low*"}));
   for (const char* outside : {"<script", "<link", "<img", "<iframe", "@import", "src=", "href=", "url("}) EXPECT_THAT(page, Not(HasSubstr(outside)));
-  for (const char* part : {"<svg", "pass@1 by steps", "pass@1 by training tokens", "pass@1 by seconds of training", "At equal tokens: 2.0k", "At equal time", "rollout.temperature",
+  for (const char* part : {"<svg", "pass@1 by steps", "pass@1 by training tokens", "pass@1 by seconds of training", "At equal tokens: 2.0k", "At equal time", "train.epochs",
                            "class=\"n real\"", "Completions at equal prompts, seed 1", "put signs: 1 2 3 = 6", "high1", "low1", "Holm"}) {
     EXPECT_THAT(page, HasSubstr(part));
   }
