@@ -281,9 +281,12 @@ std::string DifferenceSentence(const Difference& d, const std::string& metric) {
     case DifferenceVerdict::kNoSpread:
       if (std::abs(d.mean) < 1e-12) return fmt::format("{} and {} have equal scores in every one of {} seeds.", d.arm, d.other, d.seeds.size());
       return fmt::format("{} and {} differ by the same {} in every seed: there is no spread to judge chance by. Evaluate on more tasks.", d.arm, d.other, size(d.mean));
-    case DifferenceVerdict::kNotShown:
-      return fmt::format("{} and {}: no difference is shown ({}, 95%: {}). {}", d.arm, d.other, Score(metric, d.mean, true) + unit, Range(metric, d.student, true),
+    case DifferenceVerdict::kNotShown: {
+      const bool alone = d.student.low > 0 || d.student.high < 0;  // the interval knows nothing of the other comparisons
+      return fmt::format("{} and {}: no difference is shown ({}, 95%: {}{}). {}", d.arm, d.other, Score(metric, d.mean, true) + unit, Range(metric, d.student, true),
+                         alone ? "; among all comparisons Holm's p is " + Chance(d.p_holm) : "",
                          d.seeds_needed ? fmt::format("If this is the true size, {} seeds would show it.", *d.seeds_needed) : "More than 10,000 seeds would be needed to show one of this size.");
+    }
     case DifferenceVerdict::kReal:
       return fmt::format("{} is {} than {} by {} (95%: {}; Holm's p {}, {} seeds).", d.arm, d.mean > 0 ? "higher" : "lower", d.other, size(std::abs(d.mean)),
                          d.mean > 0 ? Range(metric, d.student) : Range(metric, {-d.student.high, -d.student.low}), Chance(d.p_holm), d.seeds.size());
