@@ -93,8 +93,14 @@ Node ParseYaml(std::string_view text, const std::string& file_name);
 // missing maps; a choice written as a word becomes a map (`grpo`, then `{name: grpo, b: c}`). The
 // reading that follows rejects unknown keys with the override as their place. Throws ConfigError.
 void ApplyOverride(Node& root, std::string_view assignment);
+// `own` laid over `base` as `extends` does it: maps are merged, all else is replaced, and so is a section
+// that names another choice, for the settings of one are not those of the other.
+Node MergeYaml(Node base, Node own);
+// `value` laid over what stands at a dotted path; maps on the way are made, with `where` as their place.
+void Overlay(Node& root, std::string_view path, Node value, const Location& where);
 // YAML text that ParseYaml reads back to an equal tree.
 std::string DumpYaml(const Node& node);
+std::string OneLineYaml(const Node& node);  // {name: grpo, range: [1, 2]}
 
 // Collects mistakes, so that all of a file are reported in one pass.
 class Problems {

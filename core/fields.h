@@ -18,6 +18,4 @@ enum class RangeForm { kSentence, kTable };
 std::string RangeOfIntegers(Between range, RangeForm form);
 std::string RangeOfReals(Between range, RangeForm form);
 
-std::string OneLineYaml(const Node& node);  // {name: grpo, range: [1, 2]}
-
 }  // namespace cogent

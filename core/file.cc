@@ -1,6 +1,7 @@
 #include "core/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -159,6 +160,18 @@ void LineFile::Append(std::string_view line) {
 
 void LineFile::Sync() {
   if (::fsync(descriptor_) != 0 && errno != EINVAL && errno != EROFS) Fail(path_, "flush");
+}
+
+DirectoryLock::DirectoryLock(const std::string& dir, const std::string& what)
+    : descriptor_(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    ::close(descriptor_);
+    throw ConfigError(dir + ": another process is writing " + what + "; wait for it to end, stop it, or choose another name");
+  }
+}
+
+DirectoryLock::~DirectoryLock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 }  // namespace cogent

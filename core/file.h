@@ -6,7 +6,7 @@
 //   LineFile metrics("runs/r1/metrics.jsonl");     // cuts off a half-written last line
 //   metrics.Append(R"({"step": 1})");
 //
-// All throw DataError with the path and the system's reason.
+// Unless they say otherwise, all throw DataError with the path and the system's reason.
 // Thread rule: the functions may be called from any thread; a LineFile belongs to one thread.
 #pragma once
 
@@ -41,6 +41,19 @@ class LineFile {
 
  private:
   std::string path_;
+  int descriptor_ = -1;
+};
+
+// Holds a directory for this process until it is closed; the system lets go of it after a kill. Throws
+// ConfigError when another process holds it: `what` is being written there ("this run").
+class DirectoryLock {
+ public:
+  DirectoryLock(const std::string& dir, const std::string& what);
+  ~DirectoryLock();
+  DirectoryLock(const DirectoryLock&) = delete;
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
+
+ private:
   int descriptor_ = -1;
 };
 

@@ -276,30 +276,6 @@ bool IsIndentedWithTab(std::string_view text, int line) {
   return text.substr(0, text.find_first_not_of(" \t")).find('\t') != std::string_view::npos;
 }
 
-// Overlays `own` on `base`: maps are merged, everything else is replaced. A section that names
-// another choice is replaced too, for the settings of one are not those of the other.
-enum class Names { kPart, kTitle };  // what `name` says: which part a section chooses, or just what a file is called
-Node Merge(Node base, Node own, Names names = Names::kPart) {
-  if (base.kind != Node::Kind::kMap || own.kind != Node::Kind::kMap) {
-    const bool settings_of_word = base.kind == Node::Kind::kScalar && own.kind == Node::Kind::kMap && !own.Find("name");
-    if (settings_of_word) own.Set("name", std::move(base));
-    return own;
-  }
-  const Node* base_name = base.Find("name");
-  const Node* own_name = own.Find("name");
-  if (names == Names::kPart && base_name && own_name && base_name->text != own_name->text) return own;
-  base.location = own.location;
-  for (std::size_t i = 0; i < own.entries.size(); ++i) {
-    const std::string& key = own.entries[i].first;
-    Node& value = own.entries[i].second;
-    Node* old = base.Find(key);
-    base.Set(key, old ? Merge(std::move(*old), std::move(value)) : std::move(value));
-    const auto at = std::find_if(base.entries.begin(), base.entries.end(), [&](const auto& e) { return e.first == key; });
-    base.key_locations[static_cast<std::size_t>(at - base.entries.begin())] = own.key_locations[i];
-  }
-  return base;
-}
-
 // Takes one key out of a map.
 void Erase(Node& map, std::string_view key) {
   for (std::size_t i = 0; i < map.entries.size(); ++i) {
@@ -333,7 +309,10 @@ Node ParseFileInChain(const std::string& path, std::vector<std::string>& chain, 
   if (extends->kind != Node::Kind::kScalar || extends->text.empty()) Fail(place, "'extends' must be the path of one file.");
   const std::string base = (fs::path(path).parent_path() / extends->text).string();
   Erase(own, "extends");
-  return Merge(ParseFileInChain(base, chain, place), std::move(own), Names::kTitle);
+  Node inherited = ParseFileInChain(base, chain, place);
+  // At the top it is a title and chooses no part.
+  if (own.Find("name") && inherited.Find("name")) *inherited.Find("name") = *own.Find("name");
+  return MergeYaml(std::move(inherited), std::move(own));
 }
 
 }  // namespace

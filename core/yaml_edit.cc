@@ -1,4 +1,5 @@
 // Writing a tree as YAML text, and changing one value of it from the command line.
+#include <algorithm>
 #include <charconv>
 
 #include "core/config.h"
@@ -151,6 +152,22 @@ Node& Step(Node& node, const std::string& part, const std::string& path, const L
   return child;
 }
 
+// The value at a dotted path, made where it is not there yet.
+Node& ValueAt(Node& root, std::string_view path, const Location& where) {
+  Node* node = &root;
+  std::string walked;
+  for (bool more = true; more;) {
+    const std::size_t dot = path.find('.');
+    const std::string part(path.substr(0, dot));
+    if (part.empty()) Refuse(where, "the key has an empty part; write it as in a.b.c=value.");
+    node = &Step(*node, part, walked.empty() ? "the file" : walked, where);
+    walked += (walked.empty() ? "" : ".") + part;
+    more = dot != std::string_view::npos;
+    if (more) path.remove_prefix(dot + 1);
+  }
+  return *node;
+}
+
 }  // namespace
 
 std::string OneLineYaml(const Node& node) {
@@ -183,19 +200,33 @@ void ApplyOverride(Node& root, std::string_view assignment) {
   }
   Place(value, where);
 
-  Node* node = &root;
-  std::string path;
-  std::string_view rest = assignment.substr(0, equals);
-  for (bool more = true; more;) {
-    const std::size_t dot = rest.find('.');
-    const std::string part(rest.substr(0, dot));
-    if (part.empty()) Refuse(where, "the key has an empty part; write it as in a.b.c=value.");
-    node = &Step(*node, part, path.empty() ? "the file" : path, where);
-    path += (path.empty() ? "" : ".") + part;
-    more = dot != std::string_view::npos;
-    if (more) rest.remove_prefix(dot + 1);
+  ValueAt(root, assignment.substr(0, equals), where) = std::move(value);
+}
+
+void Overlay(Node& root, std::string_view path, Node value, const Location& where) {
+  Node& old = ValueAt(root, path, where);
+  old = MergeYaml(std::move(old), std::move(value));
+}
+
+Node MergeYaml(Node base, Node own) {
+  if (base.kind != Node::Kind::kMap || own.kind != Node::Kind::kMap) {
+    const bool settings_of_word = base.kind == Node::Kind::kScalar && own.kind == Node::Kind::kMap && !own.Find("name");
+    if (settings_of_word) own.Set("name", std::move(base));
+    return own;
   }
-  *node = std::move(value);
+  const Node* base_name = base.Find("name");
+  const Node* own_name = own.Find("name");
+  if (base_name && own_name && base_name->text != own_name->text) return own;
+  base.location = own.location;
+  for (std::size_t i = 0; i < own.entries.size(); ++i) {
+    const std::string& key = own.entries[i].first;
+    Node& value = own.entries[i].second;
+    Node* old = base.Find(key);
+    base.Set(key, old ? MergeYaml(std::move(*old), std::move(value)) : std::move(value));
+    const auto at = std::find_if(base.entries.begin(), base.entries.end(), [&](const auto& e) { return e.first == key; });
+    base.key_locations[static_cast<std::size_t>(at - base.entries.begin())] = own.key_locations[i];
+  }
+  return base;
 }
 
 }  // namespace cogent

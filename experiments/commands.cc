@@ -45,6 +45,34 @@ CommandSpec Eval() {
            {"eval runs/r1_zero --checkpoint runs/r1_zero/checkpoints/step-000000 --greedy", "before training"}}};
 }
 
+CommandSpec Ablate() {
+  return {"ablate",
+          "run an experiment in several versions, each with several seeds, and compare them",
+          "The file has a section `ablate` with seeds, arms and a grid (docs/ablations.md). Finished runs are\n"
+          "kept and stopped ones resumed; a run that fails does not stop the others. Ctrl-C stops all, saved.",
+          {{"FILE", "a YAML file with a section `ablate`", true, false, {}}, kOverrides},
+          {{.name = "jobs", .letter = 'j', .kind = kCount, .placeholder = "N", .help = "runs at once, the cores divided; else as many as cores and memory allow"},
+           {.name = "dry-run", .help = "check every arm, print the plan and its cost; run nothing"},
+           {.name = "quiet", .letter = 'q', .help = "no progress, only warnings and errors"}},
+          {{"ablate experiments/configs/ablate_algorithms.yaml --dry-run", "what would it cost?"},
+           {"ablate experiments/configs/ablate_algorithms.yaml -j 2", "two at once; again, to go on"},
+           {"ablate my.yaml 'ablate.seeds=[1,2,3]'", "other seeds"}}};
+}
+
+CommandSpec Compare() {
+  return {"compare",
+          "compare runs: scores with intervals, paired differences, which of them are real",
+          "Runs whose configurations differ in nothing but the seed are one arm. See docs/ablations.md.",
+          {{"RUN", "run directories, one that `ablate` wrote, or patterns", true, true, {}}},
+          {{.name = "metric", .letter = 'm', .kind = kText, .placeholder = "NAME", .help = "of eval.jsonl: pass@1 (as it is), mean_length, greedy/pass@1, ..."},
+           {.name = "against", .letter = 'a', .kind = kText, .placeholder = "ARM", .help = "compare all arms to this one instead of every pair"},
+           {.name = "html", .kind = kText, .placeholder = "FILE", .help = "also one page that opens without a network"},
+           {.name = "csv", .kind = kText, .placeholder = "DIR", .help = "also runs.csv, arms.csv and differences.csv"}},
+          {{"compare runs/algorithms --html report.html", "what an ablation showed"},
+           {"compare runs/first runs/second", "any two runs"},
+           {"compare 'runs/lr_*' --against lr_1e-4 --csv tables", "everything that fits, against one"}}};
+}
+
 CommandSpec Generate() {
   return {"generate",
           "complete a prompt, or tasks of an environment",
@@ -138,7 +166,7 @@ std::vector<CommandSpec> VerifyCommands() {
 
 std::vector<CommandSpec> MakeTable() {
   std::vector<CommandSpec> table = {
-      Train(), Eval(), Generate(),
+      Train(), Eval(), Ablate(), Compare(), Generate(),
       {"list", "what can be named in YAML: environments, rewards, algorithms", "",
        {{"KIND", "environments, rewards or algorithms", false, false, {"environments", "rewards", "algorithms"}}},
        {}, {{"list", "everything"}, {"list rewards", ""}}},

@@ -28,6 +28,25 @@ bool SetUnlessSet(const char* name, const char* value) {
   return true;
 }
 
+// A function of the engine, which is loaded if it is not yet.
+void* FindInEngine(const char* name) {
+  const std::filesystem::path beside = OwnFolder() / kEngineFile;
+  const std::string path = std::filesystem::exists(beside) ? beside.string() : kEngineFile;
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    const char* reason = dlerror();
+    throw MachineError(std::string("the engine cannot be loaded: ") + (reason ? reason : path) +
+                       "\n  ./setup.sh puts LibTorch into .venv and builds it (ninja -C build/release "
+                       "cogent_engine); `cogent doctor` says what is missing");
+  }
+  void* entry = dlsym(library, name);
+  if (entry == nullptr) {
+    throw MachineError(path + " has no " + name + "; it is of another version: build it again "
+                       "(ninja -C build/release cogent_engine)");
+  }
+  return entry;
+}
+
 }  // namespace
 
 void PrepareEngine(char** argv) {
@@ -42,22 +61,10 @@ void PrepareEngine(char** argv) {
   if (argv != nullptr) execv("/proc/self/exe", argv);  // where this fails, the run is slower, not wrong
 }
 
-EngineEntry LoadEngine() {
-  const std::filesystem::path beside = OwnFolder() / kEngineFile;
-  const std::string path = std::filesystem::exists(beside) ? beside.string() : kEngineFile;
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) {
-    const char* reason = dlerror();
-    throw MachineError(std::string("the engine cannot be loaded: ") + (reason ? reason : path) +
-                       "\n  ./setup.sh puts LibTorch into .venv and builds it (ninja -C build/release "
-                       "cogent_engine); `cogent doctor` says what is missing");
-  }
-  void* entry = dlsym(library, "cogent_run_engine");
-  if (entry == nullptr) {
-    throw MachineError(path + " has no cogent_run_engine; it is of another version: build it again "
-                       "(ninja -C build/release cogent_engine)");
-  }
-  return reinterpret_cast<EngineEntry>(entry);
+EngineEntry LoadEngine() { return reinterpret_cast<EngineEntry>(FindInEngine("cogent_run_engine")); }
+
+AlgorithmCheckEntry LoadAlgorithmCheck() {
+  return reinterpret_cast<AlgorithmCheckEntry>(FindInEngine("cogent_check_algorithm"));
 }
 
 }  // namespace cogent

@@ -12,7 +12,9 @@
 #include "core/config.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "experiments/ablate.h"
 #include "experiments/cli.h"
+#include "experiments/comparison_report.h"
 #include "experiments/completion.h"
 #include "experiments/doctor.h"
 #include "experiments/engine.h"
@@ -106,6 +108,20 @@ int Show(const Session& session, const Command& command) {
   }
 }
 
+int Ablate(const Session& session, const Command& command) {
+  PrepareEngine(session.argv);
+  const AlgorithmCheckEntry check = LoadAlgorithmCheck();
+  return AblateCommand(*session.parts, [&](Choice& algorithm, Problems& problems) { check(*session.parts, algorithm, problems); }, command);
+}
+
+int Compare(const Session& session, const Command& command) {
+  const Comparison comparison = CompareRuns(command.arguments, {.metric = command.Get("metric", "pass@1"), .against = command.Get("against")}, *session.parts);
+  std::cout << ComparisonText(comparison);
+  if (command.Has("html")) WriteComparisonHtml(comparison, command.Get("html"));
+  if (command.Has("csv")) WriteComparisonCsv(comparison, command.Get("csv"));
+  return kExitDone;
+}
+
 int Generate(const Session& session, Command command) {
   if (!command.Has("prompt") && !command.Has("env")) {
     if (isatty(STDIN_FILENO) != 0) {
@@ -119,6 +135,8 @@ int Generate(const Session& session, Command command) {
 int Dispatch(const Session& session, const Command& command) {
   if (command.name == "list") return List(session, command);
   if (command.name == "show") return Show(session, command);
+  if (command.name == "ablate") return Ablate(session, command);
+  if (command.name == "compare") return Compare(session, command);
   if (command.name == "generate") return Generate(session, command);
   if (command.name.starts_with("verify ")) return RunVerify(*session.parts, command);
   if (command.name == "report") {

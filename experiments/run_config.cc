@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <functional>
 
 #include "envs/template.h"
 
@@ -129,15 +130,9 @@ void RunConfig::Validate(Problems& problems, const Location& where) const {
   }
 }
 
-LoadedConfig LoadRunConfig(const std::string& path, const std::vector<std::string>& overrides, const Parts& parts,
-                           const CheckAlgorithm& check_algorithm, const std::string& seed_text) {
-  Node root = ParseYamlFile(path);
-  for (const std::string& override : overrides) ApplyOverride(root, override);
-  if (!seed_text.empty()) ApplyOverride(root, "seed=" + seed_text);
-  Problems problems;
-  LoadedConfig loaded;
-  loaded.config = ReadConfig<RunConfig>(root, problems, path);
-  RunConfig& config = loaded.config;
+RunConfig CheckRunConfig(const Node& root, const std::string& what, const Parts& parts, const CheckAlgorithm& check_algorithm,
+                         Problems& problems) {
+  RunConfig config = ReadConfig<RunConfig>(root, problems, what);
   if (!config.env.name.empty()) {
     const auto env = parts.envs.Make(config.env, problems);
     if (env) {
@@ -149,8 +144,40 @@ LoadedConfig LoadRunConfig(const std::string& path, const std::vector<std::strin
   }
   Rubric::Make(config.rewards, parts.rewards, problems);
   if (!config.algorithm.name.empty() && check_algorithm) check_algorithm(config.algorithm, problems);
+  return config;
+}
+
+std::string ResolvedYaml(RunConfig config) {
+  return DumpYaml(DumpFields([&](FieldVisitor& v) { config.VisitFields(v); }));
+}
+
+std::map<std::string, std::string> FlatConfig(const std::string& yaml) {
+  std::map<std::string, std::string> flat;
+  const std::function<void(const Node&, const std::string&)> visit = [&](const Node& node, const std::string& path) {
+    if (node.kind != Node::Kind::kMap || node.entries.empty()) {
+      flat[path] = OneLineYaml(node);
+      return;
+    }
+    for (const auto& [key, value] : node.entries) visit(value, path.empty() ? key : path + "." + key);
+  };
+  visit(ParseYaml(yaml, "config.yaml"), "");
+  return flat;
+}
+
+LoadedConfig LoadRunConfig(const std::string& path, const std::vector<std::string>& overrides, const Parts& parts,
+                           const CheckAlgorithm& check_algorithm, const std::string& seed_text) {
+  Node root = ParseYamlFile(path);
+  for (const std::string& override : overrides) ApplyOverride(root, override);
+  if (!seed_text.empty()) ApplyOverride(root, "seed=" + seed_text);
+  Problems problems;
+  if (root.Find("ablate")) {
+    problems.Add(root.PlaceOf("ablate"), "this file lists an ablation, which is many runs; `cogent ablate " + path + "` runs them");
+    problems.ThrowIfAny();
+  }
+  LoadedConfig loaded;
+  loaded.config = CheckRunConfig(root, path, parts, check_algorithm, problems);
   problems.ThrowIfAny();
-  loaded.resolved = DumpYaml(DumpFields([&](FieldVisitor& v) { config.VisitFields(v); }));
+  loaded.resolved = ResolvedYaml(loaded.config);
   return loaded;
 }
 

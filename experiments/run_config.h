@@ -8,6 +8,7 @@
 // ConfigError. Thread rule: plain values.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -121,6 +122,15 @@ struct LoadedConfig {
 
 // Checks what needs the engine, too (the algorithm and its settings), and may write out its defaults.
 using CheckAlgorithm = std::function<void(Choice& algorithm, Problems& problems)>;
+
+// What any source says of a run, checked: every part by name, every rule between values. What is wrong goes to
+// `problems`; `what` names the source in messages. REQUIRES no `extends` and no `ablate` in `root`.
+RunConfig CheckRunConfig(const Node& root, const std::string& what, const Parts& parts,
+                         const CheckAlgorithm& check_algorithm, Problems& problems);
+// Every value written out, as config.yaml of a run holds it.
+std::string ResolvedYaml(RunConfig config);
+// The keys of a resolved configuration, dotted, with their values on one line; a list is one value.
+std::map<std::string, std::string> FlatConfig(const std::string& yaml);
 
 // Reads the file, applies `key=value` overrides, checks every part by name. `seed_text`, if not empty,
 // replaces the seed (the environment's COGENT_SEED).

@@ -1,7 +1,5 @@
 #include "experiments/run_log.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -149,28 +147,6 @@ void CutToStep(const std::string& path, std::int64_t step) {
     throw DataError(fmt::format("{}: cannot be cut to step {}: {}", path, step, error.message()));
 }
 
-// Holds the directory for this process until it is closed; the system lets go of it after a kill.
-class DirectoryLock {
- public:
-  explicit DirectoryLock(const std::string& dir)
-      : file_(open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    if (file_ >= 0 && flock(file_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-      close(file_);
-      throw ConfigError(dir +
-                        ": another process is writing this run; wait for it to end, stop it, "
-                        "or choose another name");
-    }
-  }
-  ~DirectoryLock() {
-    if (file_ >= 0) close(file_);
-  }
-  DirectoryLock(const DirectoryLock&) = delete;
-  DirectoryLock& operator=(const DirectoryLock&) = delete;
-
- private:
-  int file_;
-};
-
 void MakeRunDirectory(const std::string& dir) {
   std::error_code error;
   if (fs::exists(dir, error) && !fs::is_directory(dir, error)) {
@@ -294,7 +270,7 @@ struct RunLog::State {
   // Nothing is cut before the directory is ours.
   static std::unique_ptr<DirectoryLock> Cut(const std::string& dir,
                                             std::optional<std::int64_t> resume) {
-    auto held = std::make_unique<DirectoryLock>(dir);
+    auto held = std::make_unique<DirectoryLock>(dir, "this run");
     if (resume) {
       for (const char* name : kStepFiles) CutToStep(dir + "/" + name, *resume);
     }

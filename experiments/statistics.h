@@ -19,6 +19,9 @@ double Mean(std::span<const double> values);  // NaN when empty
 // Standard deviation with Bessel's correction; NaN for fewer than two values.
 double Std(std::span<const double> values);
 
+// The value below which the share `q` of `sorted` lies, interpolated between neighbours. REQUIRES one value.
+double Quantile(const std::vector<double>& sorted, double q);
+
 // A mean with the borders of its 95% interval.
 struct Estimate {
   double mean = 0.0;

@@ -201,5 +201,23 @@ TEST(Completion, BashRunsTheScriptAndCompletes) {
   EXPECT_EQ(std::system(("bash '" + script + "'").c_str()), 0);
 }
 
+TEST(CommandLine, AblateTakesAFileWithSettingsAndANumberOfJobs) {
+  const ParsedLine line = Parse({"ablate", "a.yaml", "ablate.seeds=[1, 2]", "-j", "3", "--dry-run"});
+  ASSERT_TRUE(line.command) << line.text;
+  EXPECT_THAT(line.command->arguments, ElementsAre("a.yaml", "ablate.seeds=[1, 2]"));
+  EXPECT_EQ(line.command->Get("jobs"), "3");
+  EXPECT_TRUE(line.command->Has("dry-run"));
+  EXPECT_FALSE(Parse({"ablate", "a.yaml", "--jobs", "0"}).command);
+  EXPECT_FALSE(Parse({"ablate"}).command);
+}
+
+TEST(CommandLine, CompareTakesAnyNumberOfRuns) {
+  const ParsedLine line = Parse({"compare", "runs/a", "runs/b*", "--against", "a", "--metric", "mean_length"});
+  ASSERT_TRUE(line.command) << line.text;
+  EXPECT_THAT(line.command->arguments, ElementsAre("runs/a", "runs/b*"));
+  EXPECT_EQ(line.command->Get("against"), "a");
+  EXPECT_FALSE(Parse({"compare"}).command);
+}
+
 }  // namespace
 }  // namespace cogent

@@ -281,5 +281,35 @@ RC_GTEST_PROP(ParseYaml, RandomYamlishTextGivesATreeOrAConfigError, ()) {
   });
 }
 
+// ---- laying one tree over another ----
+
+std::string Overlaid(const std::string& base, const std::string& path, const std::string& value) {
+  Node root = ParseYaml(base, "base.yaml");
+  Overlay(root, path, ParseYaml(value, "own.yaml"), {"own.yaml", 7, 3});
+  return OneLineYaml(root);
+}
+
+TEST(Overlay, MergesMapsAndReplacesAllElse) {
+  EXPECT_EQ(Overlaid("{a: {b: 1, c: 2}}", "a", "{c: 3, d: 4}"), "{a: {b: 1, c: 3, d: 4}}");
+  EXPECT_EQ(Overlaid("{a: {b: 1, c: 2}}", "a.c", "[1, 2]"), "{a: {b: 1, c: [1, 2]}}");
+  EXPECT_EQ(Overlaid("{a: {b: 1}}", "a", "null"), "{a: null}");
+  EXPECT_EQ(Overlaid("{a: [{b: 1}, {b: 2, c: 3}]}", "a.1.b", "5"), "{a: [{b: 1}, {b: 5, c: 3}]}");
+}
+
+TEST(Overlay, AnotherNameReplacesTheSectionAndTheSameNameKeepsIt) {
+  EXPECT_EQ(Overlaid("{a: {name: x, k: 1}}", "a", "{name: y}"), "{a: {name: y}}");
+  EXPECT_EQ(Overlaid("{a: {name: x, k: 1}}", "a", "{name: x, l: 2}"), "{a: {name: x, k: 1, l: 2}}");
+  EXPECT_EQ(Overlaid("{a: {name: x, k: 1}}", "a", "x"), "{a: x}");
+  EXPECT_EQ(Overlaid("{a: x}", "a.k", "1"), "{a: {name: x, k: 1}}");
+}
+
+TEST(Overlay, MapsOnTheWayAreMadeWithThePlaceOfTheKey) {
+  Node root = ParseYaml("{}", "base.yaml");
+  Overlay(root, "a.b", ParseYaml("1", "own.yaml"), {"own.yaml", 7, 3});
+  EXPECT_EQ(root.Find("a")->location.ToString(), "own.yaml:7:3");
+  EXPECT_EQ(root.Find("a")->Find("b")->location.ToString(), "own.yaml:1:1");
+  EXPECT_THROW(Overlay(root, "a..b", Node(), {}), ConfigError);
+}
+
 }  // namespace
 }  // namespace cogent
