@@ -11,6 +11,7 @@
 
 #include "core/file.h"
 #include "experiments/statistics.h"
+#include "tests/support/same_draws.h"
 
 namespace cogent {
 namespace {

@@ -9,11 +9,9 @@
 #include <string>
 
 #include "core/error.h"
+#include "tests/support/same_draws.h"
 
 namespace cogent {
-
-// Every run of the property tests draws the same cases, unless RC_PARAMS says otherwise.
-inline const int kFixedRapidcheckSeed = ::setenv("RC_PARAMS", "seed=2026", 0);
 
 // An empty folder that is removed with all its files.
 class TestFolder {

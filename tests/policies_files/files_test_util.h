@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -12,11 +11,9 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "tests/support/same_draws.h"
 
 namespace cogent {
-
-// The same random cases in every run; RC_PARAMS in the environment asks for others.
-inline const int kFixedRapidcheckSeed = ::setenv("RC_PARAMS", "seed=2026", 0);
 
 class ScratchFolder {
  public:

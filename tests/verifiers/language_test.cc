@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "tests/support/same_draws.h"
 #include "verifiers/accuracy.h"
 #include "verifiers/prose.h"
 

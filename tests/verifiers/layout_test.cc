@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "tests/support/same_draws.h"
 #include "verifiers/extract.h"
 #include "verifiers/format.h"
 

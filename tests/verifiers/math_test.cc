@@ -5,12 +5,12 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "core/error.h"
+#include "tests/support/same_draws.h"
 #include "verifiers/math_parser.h"
 #include "verifiers/math_spans.h"
 #include "verifiers/math_units.h"
@@ -18,8 +18,6 @@
 
 namespace cogent {
 namespace {
-
-[[maybe_unused]] const int kSameDraws = setenv("RC_PARAMS", "seed=20240207", 0);
 
 bool Right(const std::string& gold, const std::string& prediction,
            const MathOptions& options = {}) {

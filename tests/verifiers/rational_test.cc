@@ -4,17 +4,14 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include <cstdlib>
 #include <string>
 #include <utility>
 
 #include "core/error.h"
+#include "tests/support/same_draws.h"
 
 namespace cogent {
 namespace {
-
-// Properties are tried on the same draws in every run, unless RC_PARAMS asks for others.
-[[maybe_unused]] const int kSameDraws = setenv("RC_PARAMS", "seed=20240207", 0);
 
 std::string Read(const std::string& text) {
   const auto value = Rational::Parse(text);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "tests/support/same_draws.h"
 #include "verifiers/length.h"
 #include "verifiers/repetition.h"
 
