@@ -172,12 +172,14 @@ StepReport Trainer::Step(const std::vector<Group>& groups, const Algorithm& algo
   // The sampler's log-probabilities are float32 at temperature 1. Where the trainer's are not, the ratio needs
   // the trainer's own; of a single update they are those of the pass itself.
   const bool rounded = Supported(config_.products) != Products::kFloat32, once = config_.epochs * config_.minibatches == 1;
-  if (config_.temperature != 1.0 || (rounded && !once)) batch.old_logprobs = LogprobsOf(*parameters_, trajectories);
+  const bool other_engine = algorithm.Importance(batch).defined();
+  if (config_.temperature != 1.0 || (rounded && !once) || other_engine) batch.old_logprobs = LogprobsOf(*parameters_, trajectories);
   if (algorithm.NeedsReference()) {
     Check(reference_ != nullptr, "an algorithm that compares with a reference needs one");
     batch.ref_logprobs = LogprobsOf(*reference_, trajectories);
   }
-  batch.advantages = algorithm.Advantages(batch);
+  batch.state = state_;
+  FixTargets(batch, algorithm);
   const double tokens = static_cast<double>(batch.sequence.size(0));
   report.metrics["advantages/std"] = batch.advantages.numel() > 1 ? batch.advantages.std().item<double>() : 0.0;
 
@@ -187,8 +189,7 @@ StepReport Trainer::Step(const std::vector<Group>& groups, const Algorithm& algo
   for (int epoch = 0; epoch < config_.epochs; ++epoch) {
     for (std::size_t part = 0; part < parts; ++part) {
       const std::size_t first = count * part / parts, last = count * (part + 1) / parts;
-      Batch minibatch = batch.Slice(static_cast<std::int64_t>(first), static_cast<std::int64_t>(last));
-      minibatch.weights = algorithm.Weights(minibatch);
+      const Batch minibatch = OptimizerStep(batch, algorithm, static_cast<std::int64_t>(first), static_cast<std::int64_t>(last));
       const auto pieces = Cut(trajectories, first, last);
       struct Result {
         std::map<std::string, double> sums;
@@ -207,11 +208,13 @@ StepReport Trainer::Step(const std::vector<Group>& groups, const Algorithm& algo
         Loss loss = algorithm.ComputeLoss(slice, stats.logprobs, stats.entropy);
         at::Tensor total = loss.value;
         Result& result = results[i];
-        result.sums["loss"] = loss.value.item<double>() * tokens / static_cast<double>(parts);  // each minibatch has a mean of its own
+        const double as_sum = tokens / static_cast<double>(parts);  // each minibatch has a mean of its own
+        result.sums["loss"] = loss.value.item<double>() * as_sum;
+        for (const auto& [name, part] : loss.parts) result.sums[name] = part.item<double>() * as_sum;
         if (out.balance_loss.defined()) {
           const at::Tensor share = out.balance_loss * (static_cast<double>(piece.last - piece.first) / static_cast<double>(last - first));
           total = total + share;
-          result.sums["aux_loss"] = share.item<double>() * tokens / static_cast<double>(parts);
+          result.sums["aux_loss"] = share.item<double>() * as_sum;
         }
         total.backward();
         for (const auto& [name, sum] : loss.token_sums) result.sums[name] = sum.item<double>();
@@ -240,6 +243,8 @@ StepReport Trainer::Step(const std::vector<Group>& groups, const Algorithm& algo
   report.metrics["sampling/sampling_logp_difference/max"] = largest_difference;
   report.metrics["ratio/min"] = lowest_ratio;
   report.metrics["ratio/max"] = highest_ratio;
+  state_ = algorithm.NextState(batch, report.metrics);
+  for (const auto& [name, value] : state_) report.metrics[name] = value;
   return report;
 }
 

@@ -46,7 +46,9 @@ const std::vector<MetricInfo>& MetricTable() {
 
       // What is optimised.
       {"loss", "1", "the number that is minimised, over all its terms"},
-      {"policy_loss", "1", "the clipped surrogate alone, with its sign turned"},
+      {"policy_loss", "1", "the policy's term of the loss alone"},
+      {"kl_loss", "1", "the KL's term of the loss, with its coefficient"},
+      {"entropy_loss", "1", "the entropy bonus, with its coefficient and its sign turned"},
       {"aux_loss", "1", "sequence-wise balance loss of the experts, with its coefficient"},
       {"mtp_loss", "nats",
        "cross-entropy of the multi-token prediction module, with its coefficient"},
@@ -86,7 +88,9 @@ const std::vector<MetricInfo>& MetricTable() {
 
       // The policy against itself and its reference.
       {"entropy", "nats", "mean entropy of the next-token distribution at completion tokens"},
-      {"kl", "nats", "estimate of KL(policy, reference) a token, by the estimator of the run (k3)"},
+      {"kl", "nats", "estimate of KL(policy, reference) a token, by the estimator of the run"},
+      {"kl_coef", "1", "where it adapts: the coefficient of the KL in the step that follows"},
+      {"entropy_coef", "1", "where it adapts: the coefficient of the entropy bonus in the step that follows"},
       {"ratio/mean", "1", "mean of pi_theta / pi_old over completion tokens"},
       {"ratio/min", "1", "smallest ratio of a token"},
       {"ratio/max", "1", "largest ratio of a token"},
