@@ -2,6 +2,7 @@
 #include <ATen/ATen.h>
 
 #include "algorithms/policy_gradient.h"
+#include "core/error.h"
 
 namespace cogent {
 namespace {
@@ -37,6 +38,7 @@ at::Tensor PassK(const Groups& groups, const at::Tensor& rewards) {
 }  // namespace
 
 at::Tensor GroupAdvantages(const std::string& kind, const Batch& batch, const at::Tensor& outcomes) {
+  if (!batch.groups.defined()) throw DataError("'group' is missing: this algorithm compares the completions of a group");
   const Groups groups(batch);
   const at::Tensor& r = outcomes;                                                            // [B]
   const at::Tensor centered = r - groups.Each(groups.Mean(r));
@@ -47,10 +49,12 @@ at::Tensor GroupAdvantages(const std::string& kind, const Batch& batch, const at
   if (kind == "verl") return centered_verl / (at::where(groups.Alone(), 1.0, groups.Each(groups.Std(r))) + 1e-6);
   if (kind == "openrlhf") return centered / (groups.Each(groups.Std(r)) + 1e-9);
   if (kind == "mean_only") return centered;
+  if (kind == "verl_mean_only") return centered_verl;
   // r - mean of the others = (r - mean) G / (G - 1)
   const at::Tensor counts = groups.Each(groups.counts);
   const at::Tensor leave_one = centered * counts / (counts - 1).clamp_min(1);
   if (kind == "leave_one") return leave_one;
+  if (kind == "verl_leave_one") return at::where(groups.Alone(), r, leave_one);
   if (kind == "nemo_rl") {
     const at::Tensor std = groups.Each(groups.Std(r));
     return at::where(std.gt(0), leave_one / (std + 1e-6), leave_one);

@@ -28,6 +28,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,7 +50,7 @@ struct Batch {
   // A token each.
   at::Tensor sequence;          // int64 [M], its trajectory
   at::Tensor old_logprobs;      // float32 [M], of the policy at the start of the step, by the trainer
-  at::Tensor sampler_logprobs;  // float32 [M], as the engine that sampled recorded them; undefined = old_logprobs
+  at::Tensor sampler_logprobs;  // float32 [M], of the distribution that was drawn from, by the engine that sampled
   at::Tensor ref_logprobs;      // float32 [M], of the reference policy; undefined when no algorithm needs it
   at::Tensor token_rewards;     // float64 [M], summing to `rewards`; undefined = the whole reward at the last token
   at::Tensor old_values;        // float32 [M], of the critic at the start of the step; undefined without one
@@ -68,6 +69,9 @@ struct Batch {
   // The trajectories first..last-1 with their tokens; `sequence` counts from 0 again, groups keep their numbers.
   Batch Slice(std::int64_t first, std::int64_t last) const;
 };
+
+// The environment's own verdict, before weights and penalties, where the trajectory has one.
+std::optional<double> Accuracy(const Trajectory& trajectory);
 
 // Trajectories of all groups in order. Tokens: lengths, sequence and old_logprobs from the sampler.
 Batch MakeBatch(const std::vector<Group>& groups);

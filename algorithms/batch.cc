@@ -5,16 +5,13 @@
 #include "algorithms/algorithm.h"
 
 namespace cogent {
-namespace {
 
-double Accuracy(const Trajectory& t) {
-  for (const NamedScore& score : t.scores) {
+std::optional<double> Accuracy(const Trajectory& trajectory) {
+  for (const NamedScore& score : trajectory.scores) {
     if (score.name == "accuracy") return score.score;
   }
-  return std::numeric_limits<double>::quiet_NaN();
+  return std::nullopt;
 }
-
-}  // namespace
 
 at::Tensor Batch::PerToken(const at::Tensor& per_trajectory) const { return per_trajectory.index_select(0, sequence); }
 
@@ -42,17 +39,19 @@ Batch MakeBatch(const std::vector<Group>& groups) {
   std::vector<double> rewards, accuracy;
   std::vector<std::int64_t> group_of, lengths, sequence;
   std::vector<std::uint8_t> truncated;
-  std::vector<float> old_logprobs;
+  std::vector<float> old_logprobs, sampler_logprobs;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     for (const Trajectory& t : groups[g].members) {
       const auto index = static_cast<std::int64_t>(rewards.size());
       rewards.push_back(t.reward);
-      accuracy.push_back(Accuracy(t));
+      accuracy.push_back(Accuracy(t).value_or(std::numeric_limits<double>::quiet_NaN()));
       group_of.push_back(static_cast<std::int64_t>(g));
       truncated.push_back(t.status == TrajectoryStatus::kTruncated);
       lengths.push_back(t.CompletionTokens());
       for (const Turn& turn : t.turns) {
         old_logprobs.insert(old_logprobs.end(), turn.logprobs.begin(), turn.logprobs.end());
+        const auto& drawn = turn.sampled_logprobs.empty() ? turn.logprobs : turn.sampled_logprobs;
+        sampler_logprobs.insert(sampler_logprobs.end(), drawn.begin(), drawn.end());
         sequence.insert(sequence.end(), turn.completion_ids.size(), index);
       }
     }
@@ -65,6 +64,7 @@ Batch MakeBatch(const std::vector<Group>& groups) {
   batch.truncated = at::tensor(truncated, at::kByte).to(at::kBool);
   batch.sequence = at::tensor(sequence, at::kLong);
   batch.old_logprobs = at::tensor(old_logprobs, at::kFloat);
+  batch.sampler_logprobs = at::tensor(sampler_logprobs, at::kFloat);
   return batch;
 }
 

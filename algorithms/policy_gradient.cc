@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/error.h"
+
 namespace cogent {
 
-const std::vector<std::string> kGroupAdvantages = {"trl",       "trl_batch", "verl", "openrlhf", "nemo_rl", "mean_only",
-                                                   "leave_one", "pass_k",    "opo",  "gpg"};
+const std::vector<std::string> kGroupAdvantages = {"trl",       "trl_batch",      "verl",   "openrlhf", "nemo_rl", "mean_only", "verl_mean_only",
+                                                   "leave_one", "verl_leave_one", "pass_k", "opo",      "gpg"};
 
 // ---- settings ----
 
@@ -76,6 +78,11 @@ void Clip::Validate(Problems& problems, const Node& section) const {
 
 namespace {
 
+// Of a batch written by hand a part may be missing.
+void Need(const at::Tensor& part, const char* name, const char* knob) {
+  if (!part.defined()) throw DataError(std::string("'") + name + "' is missing, and '" + knob + "' needs it");
+}
+
 at::Tensor Like(const Batch& batch, const at::Tensor& values) { return values.to(batch.old_logprobs.scalar_type()); }
 
 // [B] -> [P]: sums over groups; numbers that no trajectory has stay 0.
@@ -109,6 +116,7 @@ at::Tensor PolicyGradient::Weights(const Batch& batch) const {
   } else if (average == "dr_grpo") {
     share = 1 / (all * scale);
   } else if (average == "prompt_mean") {
+    Need(batch.groups, "group", "average: prompt_mean");
     const at::Tensor own = GroupSum(batch, tokens);                                            // [P]
     share = 1 / (own.gt(0).sum().clamp_min(1) * OfGroup(batch, own).clamp_min(1));
   } else {  // bnpo
@@ -149,7 +157,8 @@ at::Tensor PolicyGradient::Finish(const Batch& batch, const at::Tensor& advantag
 // ---- another engine ----
 
 at::Tensor PolicyGradient::Importance(const Batch& batch) const {
-  if (importance == "none" || !batch.sampler_logprobs.defined()) return {};
+  if (importance == "none") return {};
+  Need(batch.sampler_logprobs, "sampler_logprobs", "importance");
   const bool by_sequence = importance.starts_with("sequence");
   at::Tensor log_weight = batch.old_logprobs - batch.sampler_logprobs;                         // [M]
   if (by_sequence) log_weight = batch.PerToken(batch.PerTrajectory(log_weight));
@@ -232,6 +241,7 @@ Loss PolicyGradient::Total(const Batch& batch, const TokenLoss& policy, const at
     }
   }
   if (const double coef = EntropyCoef(batch); coef > 0) {
+    Need(entropy, "entropies", "entropy_coef");
     const at::Tensor share = entropy_average == "same" ? batch.weights : batch.weights.ne(0) / std::max(batch.counted_tokens, 1.0);
     const at::Tensor term = -coef * (share * entropy).sum();
     loss.value = loss.value + term;
