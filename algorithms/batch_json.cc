@@ -265,6 +265,9 @@ std::string LossOfBatch(const Algorithm& algorithm, const std::string& text, con
   json out;
   try {
     out = Compute(algorithm, in, file);
+  } catch (const DataError& error) {
+    const std::string what = error.what();
+    throw DataError(what.starts_with(file) ? what : file + ": " + what);
   } catch (const c10::Error& error) {  // an undefined tensor, of an algorithm that does not say so itself
     std::vector<std::string> left_out;
     std::copy_if(kFields.begin(), kFields.end(), std::back_inserter(left_out), [&](const std::string& name) { return !in.Has(name); });

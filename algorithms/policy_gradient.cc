@@ -261,7 +261,7 @@ double PolicyGradient::KlCoef(const Batch& batch) const {
 double PolicyGradient::EntropyCoef(const Batch& batch) const {
   if (entropy_target == 0) return entropy_coef;
   const auto coef = batch.state.find("entropy_coef"), last = batch.state.find("entropy");
-  if (coef == batch.state.end() || last == batch.state.end()) return entropy_coef;
+  if (coef == batch.state.end() || last == batch.state.end()) return 0.0;
   return last->second <= entropy_target ? coef->second : 0.0;
 }
 
