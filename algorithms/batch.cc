@@ -69,6 +69,8 @@ Batch MakeBatch(const std::vector<Group>& groups) {
 }
 
 void FixTargets(Batch& batch, const Algorithm& algorithm) {
+  Check(!algorithm.NeedsReference() || batch.ref_logprobs.defined(), "an algorithm that compares with a reference needs its log-probabilities");
+  Check(!algorithm.NeedsCritic() || batch.old_values.defined(), "an algorithm that learns from a critic needs its values");
   batch.importance = algorithm.Importance(batch);
   batch.advantages = algorithm.Advantages(batch);
   if (algorithm.NeedsCritic()) batch.returns = algorithm.Returns(batch);

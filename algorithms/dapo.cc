@@ -10,7 +10,7 @@
 //                        at most `rollout.max_batches` times (section 3.2). Judged by the environment's own verdict,
 //                        before weights and penalties: a length penalty alone must not make a group look informative
 //   token-level mean     `average: tokens` (section 3.3)
-//   soft overlong        a reward of its own, {name: soft_overlong} under `rewards` (section 3.4, equation 13)
+//   soft overlong        a reward of its own, {name: overlong} under `rewards` (section 3.4, equation 13)
 //
 // What the paper leaves open, and our defaults: std as TRL (`advantage: trl`; verl's is `verl`), no KL, no dual clip (verl's
 // recipe: 10).

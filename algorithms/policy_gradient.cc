@@ -231,7 +231,8 @@ Loss PolicyGradient::Total(const Batch& batch, const TokenLoss& policy, const at
   loss.token_sums = policy.token_sums;
   loss.token_sums["ratio/mean"] = ratio.detach().sum();
   if (NeedsReference()) {
-    at::Tensor kl = KlEstimate(kl_estimator, logprobs, batch.ref_logprobs, kl_limit);          // [m]
+    const at::Tensor now = PenaltyInReward() ? logprobs.detach() : logprobs;
+    at::Tensor kl = KlEstimate(kl_estimator, now, batch.ref_logprobs, kl_limit);               // [m]
     loss.token_sums["kl"] = kl.detach().sum();
     if (!PenaltyInReward()) {
       if (kl_ratio) kl = kl * ratio;

@@ -10,6 +10,8 @@
 #include <numeric>
 #include <thread>
 
+#include "core/error.h"
+
 namespace cogent {
 
 // A micro-batch: packed rows, and which row predicts which chosen token.
@@ -50,6 +52,17 @@ void AppendExperts(const Trajectory& t, std::size_t first, std::size_t skip, std
   const std::size_t begin = skip * per_row, count = (tokens.ids.size() - first) * per_row;
   if (begin + count > all.size()) tokens.experts.insert(tokens.experts.end(), count, -1);
   else tokens.experts.insert(tokens.experts.end(), all.begin() + static_cast<std::ptrdiff_t>(begin), all.begin() + static_cast<std::ptrdiff_t>(begin + count));
+}
+
+// No number that is not finite may reach the weights: the first trajectory that has one is named.
+void CheckFinite(const at::Tensor& per_token, const Batch& batch, const std::vector<const Trajectory*>& trajectories, const std::string& what) {
+  const at::Tensor bad = per_token.isfinite().logical_not().nonzero();
+  if (bad.size(0) == 0) return;
+  const std::int64_t index = batch.sequence[bad[0][0]].item<std::int64_t>();
+  const Trajectory& t = *trajectories[static_cast<std::size_t>(index)];
+  throw InternalError("train task " + std::to_string(t.id.index) + " of seed " + std::to_string(t.id.seed) + ", trajectory " + std::to_string(index) +
+                      " of its part: the " + what + " of a token is not finite. The weights were not touched by this step; a lower learning rate or a "
+                      "narrower clip may help, from the last checkpoint on");
 }
 
 void AddInto(std::map<std::string, double>& sums, const std::map<std::string, double>& more) {
@@ -180,6 +193,14 @@ StepReport Trainer::Step(const std::vector<Group>& groups, const Algorithm& algo
   }
   batch.state = state_;
   FixTargets(batch, algorithm);
+  CheckFinite(batch.advantages, batch, trajectories, "advantage");
+  if (batch.importance.defined() && batch.importance.numel() > 0) {
+    report.metrics["sampling/importance_sampling_ratio/min"] = batch.importance.min().item<double>();
+    report.metrics["sampling/importance_sampling_ratio/mean"] = batch.importance.mean().item<double>();
+    report.metrics["sampling/importance_sampling_ratio/max"] = batch.importance.max().item<double>();
+  }
+  const at::Tensor means = batch.PerTrajectory(batch.advantages) / batch.lengths.clamp_min(1);  // [B]
+  for (std::int64_t i = 0; i < batch.size(); ++i) report.advantages.push_back(means[i].item<double>());
   const double tokens = static_cast<double>(batch.sequence.size(0));
   report.metrics["advantages/std"] = batch.advantages.numel() > 1 ? batch.advantages.std().item<double>() : 0.0;
 
@@ -203,6 +224,7 @@ StepReport Trainer::Step(const std::vector<Group>& groups, const Algorithm& algo
         const DeepseekV3 model(parameters_->config(), parameters_->Leaves(gradients_[lane]), parameters_->biases());
         const ForwardResult out = model.Forward(piece.tokens, {.balance_alpha = config_.balance_alpha, .products = config_.products});
         const TokenStats stats = model.Logprobs(out.hidden, piece.rows, piece.targets, config_.temperature, config_.products);
+        CheckFinite(stats.logprobs.detach(), slice, {trajectories.begin() + static_cast<std::ptrdiff_t>(piece.first), trajectories.end()}, "log-probability");
         const at::Tensor difference = (stats.logprobs.detach() - slice.old_logprobs);
         if (rounded && once) slice.old_logprobs = stats.logprobs.detach();
         Loss loss = algorithm.ComputeLoss(slice, stats.logprobs, stats.entropy);

@@ -37,6 +37,7 @@ struct TrainerConfig {
 // What one call did, for the log: means over the tokens or trajectories of the step.
 struct StepReport {
   std::map<std::string, double> metrics;
+  std::vector<double> advantages;  // of each trajectory in order: the mean over its tokens
 };
 
 // Tokens to learn from by next-token prediction.

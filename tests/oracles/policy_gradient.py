@@ -1,7 +1,7 @@
 """Writes tests/data/algorithms/*.json: advantages, loss and gradients by the peers' own code, TRL 1.16.0 and verl 0.9.1.
 
-Needs the environment of benchmarks/peers/setup.sh --oracles. Run from the repository root:
-    benchmarks/peers/.venv/bin/python tests/oracles/policy_gradient.py
+Needs the environment that benchmarks/peers/setup.sh --oracles makes. Run from the repository root:
+    benchmarks/peers/.venv-oracles/bin/python tests/oracles/policy_gradient.py
 
 What is run, plainly, everything in float64:
 - TRL, loss: `GRPOTrainer._compute_loss` and `RLOOTrainer._compute_loss`, the published methods, unchanged, on a stand-in for the
