@@ -61,8 +61,8 @@ void CheckFinite(const at::Tensor& per_token, const Batch& batch, const std::vec
   const std::int64_t index = batch.sequence[bad[0][0]].item<std::int64_t>();
   const Trajectory& t = *trajectories[static_cast<std::size_t>(index)];
   throw InternalError("train task " + std::to_string(t.id.index) + " of seed " + std::to_string(t.id.seed) + ", trajectory " + std::to_string(index) +
-                      " of its part: the " + what + " of a token is not finite. The weights were not touched by this step; a lower learning rate or a "
-                      "narrower clip may help, from the last checkpoint on");
+                      " of its part: the " + what + " of a token is not finite. Nothing is learned from it, and the last checkpoint is whole: go on from there, "
+                      "with a lower learning rate or a narrower clip if the rewards are sound");
 }
 
 void AddInto(std::map<std::string, double>& sums, const std::map<std::string, double>& more) {

@@ -22,6 +22,20 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
 
+struct Tokens {
+  double prompts = 0, completions = 0;
+};
+Tokens CountTokens(const std::vector<Group>& groups) {
+  Tokens tokens;
+  for (const Group& group : groups) {
+    for (const Trajectory& t : group.members) {
+      tokens.completions += t.CompletionTokens();
+      for (const Turn& turn : t.turns) tokens.prompts += static_cast<double>(turn.prompt_ids.size());
+    }
+  }
+  return tokens;
+}
+
 class Loop {
  public:
   Loop(Run& run, const Algorithm& algorithm, const Rubric& rubric) : run_(run), algorithm_(algorithm), rubric_(rubric) {}
@@ -93,7 +107,12 @@ class Loop {
 
   // The step's groups, once or, where the algorithm refuses some, until there are enough. Every group that was drawn
   // is in the metrics: a filter must not make the policy look better than it is.
-  std::vector<Group> Rollout(Generator& generator, std::int64_t step, TrainerState& state, Metrics& metrics) const {
+  struct Drawn {
+    std::vector<Group> groups;  // to learn from
+    Metrics metrics;
+    Tokens tokens;              // of all that were drawn
+  };
+  Drawn Rollout(Generator& generator, std::int64_t step, TrainerState& state) const {
     const RolloutSettings& settings = run_.config.rollout;
     PolicyAgent agent(generator, run_.config.prompt_template, settings.sampling);
     const Rng draws = run_.rng.Fork("rollout").Fork(static_cast<std::uint64_t>(step));
@@ -112,7 +131,7 @@ class Loop {
       refused += std::erase_if(groups, [&](const Group& group) { return !algorithm_.Keep(group); });
       kept.insert(kept.end(), std::make_move_iterator(groups.begin()), std::make_move_iterator(groups.end()));
     }
-    metrics = DescribeRollout(drawn);
+    Metrics metrics = DescribeRollout(drawn);
     BoundUnscorable(drawn, metrics, step);
     if (refused > 0 && kept.size() < wanted && settings.when_exhausted == "error") {
       throw ConfigError(fmt::format("step {}: {} rollouts gave {} of {} groups that the algorithm takes (all others are all right or all wrong). Raise "
@@ -123,14 +142,13 @@ class Loop {
     metrics["groups_left_out"] = static_cast<double>(drawn.size() - kept.size());
     metrics["groups_refused"] = static_cast<double>(refused);
     metrics["rollout_batches"] = batches;
-    return kept;
+    return {std::move(kept), std::move(metrics), CountTokens(drawn)};
   }
 
   // prompt -> rollout -> reward -> advantage -> loss -> step
   Metrics OneStep(RunLog& log, Trainer& trainer, Generator& generator, std::int64_t step, TrainerState& state) {
     const auto start = Clock::now();
-    Metrics metrics;
-    const std::vector<Group> groups = Rollout(generator, step, state, metrics);
+    auto [groups, metrics, drawn] = Rollout(generator, step, state);
     const double generating = Seconds(start);
     const auto update = Clock::now();
     const double rate = run_.config.optimizer.RateAt(step, run_.config.train.steps);
@@ -142,21 +160,15 @@ class Loop {
       LogSamples(log, groups, report.advantages, step);
     }
     const double updating = Seconds(update);
-    double tokens = 0, prompts = 0;
-    for (const Group& group : groups) {
-      for (const Trajectory& t : group.members) {
-        tokens += t.CompletionTokens();
-        for (const Turn& turn : t.turns) prompts += static_cast<double>(turn.prompt_ids.size());
-      }
-    }
-    state.num_tokens += tokens + prompts;
+    const Tokens trained = CountTokens(groups);
+    state.num_tokens += drawn.prompts + drawn.completions;
     metrics["num_tokens"] = state.num_tokens;
     metrics["timing_s/gen"] = generating;
     metrics["timing_s/update_actor"] = updating;
-    metrics["perf/gen_throughput"] = tokens / generating;
-    metrics["perf/train_throughput"] = (tokens + prompts) / updating;
-    metrics["perf/total_num_tokens"] = tokens + prompts;
-    metrics["perf/throughput"] = (tokens + prompts) / (generating + updating);
+    metrics["perf/gen_throughput"] = drawn.completions / generating;
+    metrics["perf/train_throughput"] = (trained.prompts + trained.completions) / updating;
+    metrics["perf/total_num_tokens"] = drawn.prompts + drawn.completions;
+    metrics["perf/throughput"] = (drawn.prompts + drawn.completions) / (generating + updating);
     return metrics;
   }
 

@@ -39,7 +39,7 @@ const std::vector<MetricInfo>& MetricTable() {
       {"step", "steps", "optimizer steps of the outer loop done; 0 is before the first"},
       {"time", "s", "Unix time at which the line was written"},
       {"epoch", "epochs", "passes over the training tasks, where their number is known"},
-      {"num_tokens", "tokens", "prompt and completion tokens seen in training so far"},
+      {"num_tokens", "tokens", "prompt and completion tokens drawn for training so far, refused groups included"},
       {"learning_rate", "1", "of the optimizer at this step"},
       {"grad_norm", "1", "L2 norm of all gradients before clipping"},
       {"grad_clipped", "share", "optimizer steps of this step whose gradient was clipped"},
