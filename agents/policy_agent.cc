@@ -40,6 +40,7 @@ std::vector<Turn> PolicyAgent::Act(const std::vector<Conversation>& conversation
     turns[i].truncated = !first && static_cast<int>(contexts[i].size()) >= generator_->config().max_position_embeddings;
     if (turns[i].truncated) continue;
     asked.push_back(i);
+    turns[i].context = ContextHash(contexts[i]);
     prompts.push_back(std::move(contexts[i]));
     seeds.push_back(draws[i]);
   }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,15 @@ struct Turn {
   std::vector<std::int32_t> experts;
   std::string text;                          // completion_ids decoded, end of sequence left out
   bool truncated = false;                    // cut by a length limit
+  std::optional<std::uint64_t> context;      // ContextHash of all that stood before the completion, by the agent
 };
+
+// Tells two contexts apart (FNV-1a); the order of ids counts.
+inline std::uint64_t ContextHash(const std::vector<std::int32_t>& ids) {
+  std::uint64_t hash = 14695981039346656037ULL;
+  for (const std::int32_t id : ids) hash = (hash ^ static_cast<std::uint32_t>(id)) * 1099511628211ULL;
+  return hash;
+}
 
 enum class TrajectoryStatus { kDone, kTruncated, kUnscorable };
 

@@ -1,52 +1,90 @@
 #include <ATen/ATen.h>
 
+#include <limits>
+
 #include "algorithms/algorithm.h"
 
 namespace cogent {
 
+std::optional<double> Accuracy(const Trajectory& trajectory) {
+  for (const NamedScore& score : trajectory.scores) {
+    if (score.name == "accuracy") return score.score;
+  }
+  return std::nullopt;
+}
+
 at::Tensor Batch::PerToken(const at::Tensor& per_trajectory) const { return per_trajectory.index_select(0, sequence); }
+
+at::Tensor Batch::PerTrajectory(const at::Tensor& per_token) const {
+  return at::zeros({size()}, per_token.options()).index_add(0, sequence, per_token);
+}
 
 Batch Batch::Slice(std::int64_t first, std::int64_t last) const {
   const at::Tensor ends = lengths.cumsum(0);
   const std::int64_t begin = first == 0 ? 0 : ends[first - 1].item<std::int64_t>();
   const std::int64_t count = last == first ? 0 : ends[last - 1].item<std::int64_t>() - begin;
-  const auto rows = [&](const at::Tensor& t) { return t.defined() ? t.narrow(0, first, last - first) : t; };
-  const auto tokens = [&](const at::Tensor& t) { return t.defined() ? t.narrow(0, begin, count) : t; };
-  return {rows(rewards), rows(groups), rows(lengths), rows(truncated), tokens(sequence) - first, tokens(old_logprobs),
-          tokens(ref_logprobs), tokens(advantages), tokens(weights)};
+  Batch slice = *this;
+  for (at::Tensor* rows : {&slice.rewards, &slice.accuracy, &slice.groups, &slice.lengths, &slice.truncated}) {
+    if (rows->defined()) *rows = rows->narrow(0, first, last - first);
+  }
+  for (at::Tensor* tokens : {&slice.sequence, &slice.old_logprobs, &slice.sampler_logprobs, &slice.ref_logprobs, &slice.token_rewards,
+                             &slice.old_values, &slice.advantages, &slice.returns, &slice.importance, &slice.weights}) {
+    if (tokens->defined()) *tokens = tokens->narrow(0, begin, count);
+  }
+  slice.sequence = slice.sequence - first;
+  return slice;
 }
 
 Batch MakeBatch(const std::vector<Group>& groups) {
-  std::vector<double> rewards;
+  std::vector<double> rewards, accuracy;
   std::vector<std::int64_t> group_of, lengths, sequence;
   std::vector<std::uint8_t> truncated;
-  std::vector<float> old_logprobs;
+  std::vector<float> old_logprobs, sampler_logprobs;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     for (const Trajectory& t : groups[g].members) {
       const auto index = static_cast<std::int64_t>(rewards.size());
       rewards.push_back(t.reward);
+      accuracy.push_back(Accuracy(t).value_or(std::numeric_limits<double>::quiet_NaN()));
       group_of.push_back(static_cast<std::int64_t>(g));
       truncated.push_back(t.status == TrajectoryStatus::kTruncated);
       lengths.push_back(t.CompletionTokens());
       for (const Turn& turn : t.turns) {
         old_logprobs.insert(old_logprobs.end(), turn.logprobs.begin(), turn.logprobs.end());
+        const auto& drawn = turn.sampled_logprobs.empty() ? turn.logprobs : turn.sampled_logprobs;
+        sampler_logprobs.insert(sampler_logprobs.end(), drawn.begin(), drawn.end());
         sequence.insert(sequence.end(), turn.completion_ids.size(), index);
       }
     }
   }
   Batch batch;
   batch.rewards = at::tensor(rewards, at::kDouble);
+  batch.accuracy = at::tensor(accuracy, at::kDouble);
   batch.groups = at::tensor(group_of, at::kLong);
   batch.lengths = at::tensor(lengths, at::kLong);
   batch.truncated = at::tensor(truncated, at::kByte).to(at::kBool);
   batch.sequence = at::tensor(sequence, at::kLong);
   batch.old_logprobs = at::tensor(old_logprobs, at::kFloat);
+  batch.sampler_logprobs = at::tensor(sampler_logprobs, at::kFloat);
   return batch;
 }
 
-at::Tensor KlEstimateK3(const at::Tensor& logprobs, const at::Tensor& ref_logprobs) {
-  const at::Tensor log_ratio = (ref_logprobs - logprobs).clamp_max(kLargestLogRatio);
-  return at::expm1(log_ratio) - log_ratio;
+void FixTargets(Batch& batch, const Algorithm& algorithm) {
+  Check(!algorithm.NeedsReference() || batch.ref_logprobs.defined(), "an algorithm that compares with a reference needs its log-probabilities");
+  Check(!algorithm.NeedsCritic() || batch.old_values.defined(), "an algorithm that learns from a critic needs its values");
+  batch.importance = algorithm.Importance(batch);
+  batch.advantages = algorithm.Advantages(batch);
+  if (algorithm.NeedsCritic()) batch.returns = algorithm.Returns(batch);
+}
+
+Batch OptimizerStep(const Batch& batch, const Algorithm& algorithm, std::int64_t first, std::int64_t last) {
+  Batch step = batch.Slice(first, last);
+  step.weights = algorithm.Weights(step);
+  step.counted_tokens = step.weights.ne(0).sum().item<double>();
+  return step;
+}
+
+Loss Algorithm::ComputeValueLoss(const Batch&, const at::Tensor&) const {
+  throw InternalError("an algorithm that needs a critic must have a ComputeValueLoss of its own");
 }
 
 at::Tensor TokenMean(const Batch& batch) {

@@ -5,6 +5,15 @@ namespace cogent {
 AlgorithmRegistry BuiltinAlgorithms() {
   AlgorithmRegistry algorithms;
   RegisterGrpo(algorithms);
+  RegisterDrGrpo(algorithms);
+  RegisterDapo(algorithms);
+  RegisterGspo(algorithms);
+  RegisterCispo(algorithms);
+  RegisterSapo(algorithms);
+  RegisterRloo(algorithms);
+  RegisterReinforcePp(algorithms);
+  RegisterReinforcePpBaseline(algorithms);
+  RegisterPpo(algorithms);
   return algorithms;
 }
 

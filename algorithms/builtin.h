@@ -6,5 +6,14 @@
 namespace cogent {
 
 void RegisterGrpo(AlgorithmRegistry& algorithms);
+void RegisterDrGrpo(AlgorithmRegistry& algorithms);
+void RegisterDapo(AlgorithmRegistry& algorithms);
+void RegisterGspo(AlgorithmRegistry& algorithms);
+void RegisterCispo(AlgorithmRegistry& algorithms);
+void RegisterSapo(AlgorithmRegistry& algorithms);
+void RegisterRloo(AlgorithmRegistry& algorithms);
+void RegisterReinforcePp(AlgorithmRegistry& algorithms);
+void RegisterReinforcePpBaseline(AlgorithmRegistry& algorithms);
+void RegisterPpo(AlgorithmRegistry& algorithms);
 
 }  // namespace cogent

@@ -10,6 +10,8 @@
 #include <numeric>
 #include <thread>
 
+#include "core/error.h"
+
 namespace cogent {
 
 // A micro-batch: packed rows, and which row predicts which chosen token.
@@ -50,6 +52,17 @@ void AppendExperts(const Trajectory& t, std::size_t first, std::size_t skip, std
   const std::size_t begin = skip * per_row, count = (tokens.ids.size() - first) * per_row;
   if (begin + count > all.size()) tokens.experts.insert(tokens.experts.end(), count, -1);
   else tokens.experts.insert(tokens.experts.end(), all.begin() + static_cast<std::ptrdiff_t>(begin), all.begin() + static_cast<std::ptrdiff_t>(begin + count));
+}
+
+// No number that is not finite may reach the weights: the first trajectory that has one is named.
+void CheckFinite(const at::Tensor& per_token, const Batch& batch, const std::vector<const Trajectory*>& trajectories, const std::string& what) {
+  const at::Tensor bad = per_token.isfinite().logical_not().nonzero();
+  if (bad.size(0) == 0) return;
+  const std::int64_t index = batch.sequence[bad[0][0]].item<std::int64_t>();
+  const Trajectory& t = *trajectories[static_cast<std::size_t>(index)];
+  throw InternalError("train task " + std::to_string(t.id.index) + " of seed " + std::to_string(t.id.seed) + ", trajectory " + std::to_string(index) +
+                      " of its part: the " + what + " of a token is not finite. Nothing is learned from it, and the last checkpoint is whole: go on from there, "
+                      "with a lower learning rate or a narrower clip if the rewards are sound");
 }
 
 void AddInto(std::map<std::string, double>& sums, const std::map<std::string, double>& more) {
@@ -172,12 +185,22 @@ StepReport Trainer::Step(const std::vector<Group>& groups, const Algorithm& algo
   // The sampler's log-probabilities are float32 at temperature 1. Where the trainer's are not, the ratio needs
   // the trainer's own; of a single update they are those of the pass itself.
   const bool rounded = Supported(config_.products) != Products::kFloat32, once = config_.epochs * config_.minibatches == 1;
-  if (config_.temperature != 1.0 || (rounded && !once)) batch.old_logprobs = LogprobsOf(*parameters_, trajectories);
+  const bool other_engine = algorithm.Importance(batch).defined();
+  if (config_.temperature != 1.0 || (rounded && !once) || other_engine) batch.old_logprobs = LogprobsOf(*parameters_, trajectories);
   if (algorithm.NeedsReference()) {
     Check(reference_ != nullptr, "an algorithm that compares with a reference needs one");
     batch.ref_logprobs = LogprobsOf(*reference_, trajectories);
   }
-  batch.advantages = algorithm.Advantages(batch);
+  batch.state = state_;
+  FixTargets(batch, algorithm);
+  CheckFinite(batch.advantages, batch, trajectories, "advantage");
+  if (batch.importance.defined() && batch.importance.numel() > 0) {
+    report.metrics["sampling/importance_sampling_ratio/min"] = batch.importance.min().item<double>();
+    report.metrics["sampling/importance_sampling_ratio/mean"] = batch.importance.mean().item<double>();
+    report.metrics["sampling/importance_sampling_ratio/max"] = batch.importance.max().item<double>();
+  }
+  const at::Tensor means = batch.PerTrajectory(batch.advantages) / batch.lengths.clamp_min(1);  // [B]
+  for (std::int64_t i = 0; i < batch.size(); ++i) report.advantages.push_back(means[i].item<double>());
   const double tokens = static_cast<double>(batch.sequence.size(0));
   report.metrics["advantages/std"] = batch.advantages.numel() > 1 ? batch.advantages.std().item<double>() : 0.0;
 
@@ -187,8 +210,7 @@ StepReport Trainer::Step(const std::vector<Group>& groups, const Algorithm& algo
   for (int epoch = 0; epoch < config_.epochs; ++epoch) {
     for (std::size_t part = 0; part < parts; ++part) {
       const std::size_t first = count * part / parts, last = count * (part + 1) / parts;
-      Batch minibatch = batch.Slice(static_cast<std::int64_t>(first), static_cast<std::int64_t>(last));
-      minibatch.weights = algorithm.Weights(minibatch);
+      const Batch minibatch = OptimizerStep(batch, algorithm, static_cast<std::int64_t>(first), static_cast<std::int64_t>(last));
       const auto pieces = Cut(trajectories, first, last);
       struct Result {
         std::map<std::string, double> sums;
@@ -202,16 +224,19 @@ StepReport Trainer::Step(const std::vector<Group>& groups, const Algorithm& algo
         const DeepseekV3 model(parameters_->config(), parameters_->Leaves(gradients_[lane]), parameters_->biases());
         const ForwardResult out = model.Forward(piece.tokens, {.balance_alpha = config_.balance_alpha, .products = config_.products});
         const TokenStats stats = model.Logprobs(out.hidden, piece.rows, piece.targets, config_.temperature, config_.products);
+        CheckFinite(stats.logprobs.detach(), slice, {trajectories.begin() + static_cast<std::ptrdiff_t>(piece.first), trajectories.end()}, "log-probability");
         const at::Tensor difference = (stats.logprobs.detach() - slice.old_logprobs);
         if (rounded && once) slice.old_logprobs = stats.logprobs.detach();
         Loss loss = algorithm.ComputeLoss(slice, stats.logprobs, stats.entropy);
         at::Tensor total = loss.value;
         Result& result = results[i];
-        result.sums["loss"] = loss.value.item<double>() * tokens / static_cast<double>(parts);  // each minibatch has a mean of its own
+        const double as_sum = tokens / static_cast<double>(parts);  // each minibatch has a mean of its own
+        result.sums["loss"] = loss.value.item<double>() * as_sum;
+        for (const auto& [name, part] : loss.parts) result.sums[name] = part.item<double>() * as_sum;
         if (out.balance_loss.defined()) {
           const at::Tensor share = out.balance_loss * (static_cast<double>(piece.last - piece.first) / static_cast<double>(last - first));
           total = total + share;
-          result.sums["aux_loss"] = share.item<double>() * tokens / static_cast<double>(parts);
+          result.sums["aux_loss"] = share.item<double>() * as_sum;
         }
         total.backward();
         for (const auto& [name, sum] : loss.token_sums) result.sums[name] = sum.item<double>();
@@ -240,6 +265,8 @@ StepReport Trainer::Step(const std::vector<Group>& groups, const Algorithm& algo
   report.metrics["sampling/sampling_logp_difference/max"] = largest_difference;
   report.metrics["ratio/min"] = lowest_ratio;
   report.metrics["ratio/max"] = highest_ratio;
+  state_ = algorithm.NextState(batch, report.metrics);
+  for (const auto& [name, value] : state_) report.metrics[name] = value;
   return report;
 }
 

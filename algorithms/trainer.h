@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "algorithms/algorithm.h"
@@ -36,6 +37,7 @@ struct TrainerConfig {
 // What one call did, for the log: means over the tokens or trajectories of the step.
 struct StepReport {
   std::map<std::string, double> metrics;
+  std::vector<double> advantages;  // of each trajectory in order: the mean over its tokens
 };
 
 // Tokens to learn from by next-token prediction.
@@ -54,6 +56,10 @@ class Trainer {
   // Next-token loss, mean over all targets; `prediction_weight` times the multi-token-prediction loss on top.
   StepReport Pretrain(const std::vector<Document>& documents, double learning_rate, double prediction_weight);
 
+  // What the algorithm carries from step to step; a checkpoint holds it.
+  const AlgorithmState& state() const { return state_; }
+  void set_state(AlgorithmState state) { state_ = std::move(state); }
+
  private:
   struct Piece;
   template <typename Run>
@@ -67,6 +73,7 @@ class Trainer {
   const ParameterSet* reference_;
   AdamW* optimizer_;
   TrainerConfig config_;
+  AlgorithmState state_;
   std::vector<at::Tensor> gradients_;  // one a lane, as parameters.flat()
 };
 

@@ -115,6 +115,21 @@ CommandSpec ModelForward() {
           {{"model forward -m DIR -i ids.json -o out.safetensors --greedy 16", ""}}};
 }
 
+CommandSpec AlgorithmLoss() {
+  return {"algorithm loss",
+          "advantages, loss and gradient that an algorithm gives a batch written as JSON",
+          "In, one list a completion: {\"logprobs\": [[..]], \"old_logprobs\", \"ref_logprobs\",\n"
+          "\"sampler_logprobs\", \"entropies\", \"values\", \"old_values\": same shape, \"mask\": [[0|1]],\n"
+          "\"rewards\": [..] or [[..]], \"accuracy\": [..], \"truncated\": [..], \"group\": [ids]}; what the\n"
+          "method does not need may be left out. Out: {\"advantages\": [[..]], \"loss\": x, \"parts\": {..},\n"
+          "\"grad_logprobs\": [[..]]}, in float64.",
+          {{"key=value", "the algorithm's settings, as `cogent show NAME` lists them: average=tokens", false, true, {}}},
+          {{.name = "name", .kind = kText, .placeholder = "NAME", .help = "the algorithm; `cogent list algorithms`", .required = true},
+           {.name = "input", .letter = 'i', .kind = kPath, .placeholder = "FILE.json", .help = "the batch", .required = true}},
+          {{"algorithm loss --name grpo --input batch.json kl_coef=0", ""},
+           {"algorithm loss --name dapo --input batch.json clip_ratio_high=0.3 dual_clip=10", "with other settings"}}};
+}
+
 const OptionSpec kLinesIn{.name = "input", .letter = 'i', .kind = kInput, .placeholder = "FILE|-", .help = "JSON lines; - is standard input (the default)"};
 const OptionSpec kLineThreads{.name = "threads", .letter = 'j', .kind = kCount, .placeholder = "N", .help = "default: one for each core"};
 
@@ -178,7 +193,7 @@ std::vector<CommandSpec> MakeTable() {
        {{"RUN-DIR", "runs/NAME", true, false, {}}},
        {{.name = "curves", .kind = kText, .placeholder = "FILE.svg", .help = "also accuracy and length alone, as a picture"}},
        {{"report runs/r1_zero", ""}, {"report runs/r1_zero --curves curves.svg", ""}}},
-      ModelDescribe(), ModelForward(),
+      ModelDescribe(), ModelForward(), AlgorithmLoss(),
       {"bench", "measure generation and training on this machine",
        "What follows is passed to the benchmark as it is.",
        {{"WORD", "passed on", false, true, {}}}, {}, {{"bench", "everything"}}, true},

@@ -96,7 +96,7 @@ void Checkpoints::Save(const std::string& phase, const ParameterSet& parameters,
     tokenizer.Save(temporary + "/tokenizer.json");
     optimizer.Save(temporary + "/optimizer.safetensors");
     nlohmann::ordered_json j{{"step", state.step}, {"num_tokens", state.num_tokens}, {"seconds", state.seconds},
-                             {"best", state.best}, {"best_step", state.best_step}, {"before", state.before}, {"after", state.after}};
+                             {"best", state.best}, {"best_step", state.best_step}, {"algorithm", state.algorithm}, {"next_task", state.next_task}, {"before", state.before}, {"after", state.after}};
     WriteFileAtomic(temporary + "/trainer_state.json", j.dump(2) + "\n");
   });
   Publish(temporary, Path(phase, state.step));
@@ -156,6 +156,8 @@ TrainerState Checkpoints::Load(const std::string& phase, std::int64_t step, Para
     state.seconds = j.at("seconds");
     state.best = j.at("best");
     state.best_step = j.at("best_step");
+    state.algorithm = j.value("algorithm", std::map<std::string, double>());
+    state.next_task = j.value("next_task", std::uint64_t{0});
     state.before = j.at("before").get<std::map<std::string, double>>();
     state.after = j.value("after", std::map<std::string, double>());
     return state;

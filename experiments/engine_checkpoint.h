@@ -28,6 +28,8 @@ struct TrainerState {
   double seconds = 0;                     // of training so far
   double best = -1.0;                     // best pass@1 on held-out tasks
   std::int64_t best_step = -1;
+  std::map<std::string, double> algorithm;  // what it carries from step to step, as an adaptive coefficient
+  std::uint64_t next_task = 0;            // training tasks drawn so far; 0: none
   std::map<std::string, double> before;   // evaluation of the base model, for the summary
   std::map<std::string, double> after;    // the last one, empty before: it is in the records already
 };

@@ -22,6 +22,8 @@ int EvalCommand(const Parts& parts, const AlgorithmRegistry& algorithms, const C
 int GenerateCommand(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command);
 // Logits, log-probabilities, chosen experts and greedy continuations of given ids, as safetensors.
 int ModelForwardCommand(const Command& command);
+// Advantages, loss and gradient of a batch given as JSON, by any registered algorithm.
+int AlgorithmLossCommand(const AlgorithmRegistry& algorithms, const Command& command);
 // Tokens per second of generation and training, and where the time goes.
 int BenchCommand(const Command& command);
 

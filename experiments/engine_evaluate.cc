@@ -25,10 +25,10 @@ MakeEnv EnvFactory(const RunConfig& config, const Parts& parts) {
   };
 }
 
-std::vector<TaskId> TrainTasks(const RunConfig& config, std::int64_t step) {
+std::vector<TaskId> TrainTasks(const RunConfig& config, std::uint64_t first) {
   std::vector<TaskId> tasks;
   for (int i = 0; i < config.rollout.prompts; ++i) {
-    tasks.push_back({Split::kTrain, config.seed, static_cast<std::uint64_t>(step) * static_cast<std::uint64_t>(config.rollout.prompts) + static_cast<std::uint64_t>(i)});
+    tasks.push_back({Split::kTrain, config.seed, first + static_cast<std::uint64_t>(i)});
   }
   return tasks;
 }

@@ -35,7 +35,7 @@ EvaluationPlan SampledPlan(const RunConfig& config, int tasks);
 Metrics FullEvaluation(const Run& run, RunLog& log, const Generator& generator, std::int64_t step);
 
 // The training tasks of a step, and the held-out ones.
-std::vector<TaskId> TrainTasks(const RunConfig& config, std::int64_t step);
+std::vector<TaskId> TrainTasks(const RunConfig& config, std::uint64_t first);
 std::vector<TaskId> TestTasks(const RunConfig& config, int count);
 MakeEnv EnvFactory(const RunConfig& config, const Parts& parts);
 

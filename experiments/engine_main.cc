@@ -43,6 +43,7 @@ int RunEngine(const Parts& parts, const Command& command) {
   if (command.name == "generate") return GenerateCommand(parts, algorithms, command);
   if (command.name == "bench") return BenchCommand(command);
   if (command.name == "model forward") return ModelForwardCommand(command);
+  if (command.name == "algorithm loss") return AlgorithmLossCommand(algorithms, command);
   if (command.name == "list algorithms") return ListAlgorithms(algorithms);
   if (command.name == "show algorithm") return ShowAlgorithm(algorithms, command.arguments.at(0));
   if (command.name == "show config") return ShowConfig(parts, algorithms, command);

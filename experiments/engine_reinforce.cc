@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <chrono>
 #include <iostream>
+#include <iterator>
 
+#include "agents/invariants.h"
 #include "agents/policy_agent.h"
 #include "core/log.h"
 #include "core/progress.h"
@@ -19,6 +21,20 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
+
+struct Tokens {
+  double prompts = 0, completions = 0;
+};
+Tokens CountTokens(const std::vector<Group>& groups) {
+  Tokens tokens;
+  for (const Group& group : groups) {
+    for (const Trajectory& t : group.members) {
+      tokens.completions += t.CompletionTokens();
+      for (const Turn& turn : t.turns) tokens.prompts += static_cast<double>(turn.prompt_ids.size());
+    }
+  }
+  return tokens;
+}
 
 class Loop {
  public:
@@ -48,6 +64,8 @@ class Loop {
       run_.checkpoints.MarkBest(0);
     }
     Trainer trainer(run_.parameters, reference.get(), optimizer, MakeTrainerConfig(run_.config, run_.config.train.mixture));
+    trainer.set_state(state.algorithm);
+    if (state.next_task == 0) state.next_task = static_cast<std::uint64_t>(state.step + 1) * static_cast<std::uint64_t>(run_.config.rollout.prompts);
     ProgressOptions options;
     options.first = state.step;
     Progress bar(run_.config.algorithm.name, run_.config.train.steps, "steps", options);
@@ -87,38 +105,70 @@ class Loop {
     return Finish(log, generator, optimizer, state);
   }
 
+  // The step's groups, once or, where the algorithm refuses some, until there are enough. Every group that was drawn
+  // is in the metrics: a filter must not make the policy look better than it is.
+  struct Drawn {
+    std::vector<Group> groups;  // to learn from
+    Metrics metrics;
+    Tokens tokens;              // of all that were drawn
+  };
+  Drawn Rollout(Generator& generator, std::int64_t step, TrainerState& state) const {
+    const RolloutSettings& settings = run_.config.rollout;
+    PolicyAgent agent(generator, run_.config.prompt_template, settings.sampling);
+    const Rng draws = run_.rng.Fork("rollout").Fork(static_cast<std::uint64_t>(step));
+    const auto wanted = static_cast<std::size_t>(settings.prompts);
+    std::vector<Group> drawn, kept;
+    std::size_t refused = 0;
+    int batches = 0;
+    while (batches == 0 || (refused > 0 && kept.size() < wanted && batches < settings.max_batches)) {
+      const std::size_t first = wanted * static_cast<std::size_t>(batches++);
+      std::vector<Group> groups = CollectGroups({settings.group_size, settings.max_turns, first}, EnvFactory(run_.config, run_.parts), rubric_, agent,
+                                                TrainTasks(run_.config, state.next_task), draws);
+      state.next_task += wanted;
+      drawn.insert(drawn.end(), groups.begin(), groups.end());
+      std::erase_if(groups, IsUnscorable);
+      CheckGroups(groups, settings.group_size);
+      refused += std::erase_if(groups, [&](const Group& group) { return !algorithm_.Keep(group); });
+      kept.insert(kept.end(), std::make_move_iterator(groups.begin()), std::make_move_iterator(groups.end()));
+    }
+    Metrics metrics = DescribeRollout(drawn);
+    BoundUnscorable(drawn, metrics, step);
+    if (refused > 0 && kept.size() < wanted && settings.when_exhausted == "error") {
+      throw ConfigError(fmt::format("step {}: {} rollouts gave {} of {} groups that the algorithm takes (all others are all right or all wrong). Raise "
+                                    "rollout.max_batches, choose easier or harder tasks, or train with what there is: rollout.when_exhausted=train",
+                                    step, batches, kept.size(), wanted));
+    }
+    if (kept.size() > wanted) kept.resize(wanted);
+    metrics["groups_left_out"] = static_cast<double>(drawn.size() - kept.size());
+    metrics["groups_refused"] = static_cast<double>(refused);
+    metrics["rollout_batches"] = batches;
+    return {std::move(kept), std::move(metrics), CountTokens(drawn)};
+  }
+
   // prompt -> rollout -> reward -> advantage -> loss -> step
   Metrics OneStep(RunLog& log, Trainer& trainer, Generator& generator, std::int64_t step, TrainerState& state) {
     const auto start = Clock::now();
-    PolicyAgent agent(generator, run_.config.prompt_template, run_.config.rollout.sampling);
-    std::vector<Group> groups = CollectGroups({run_.config.rollout.group_size, run_.config.rollout.max_turns}, EnvFactory(run_.config, run_.parts), rubric_, agent,
-                                              TrainTasks(run_.config, step), run_.rng.Fork("rollout").Fork(static_cast<std::uint64_t>(step)));
+    auto [groups, metrics, drawn] = Rollout(generator, step, state);
     const double generating = Seconds(start);
-    Metrics metrics = DescribeRollout(groups);
-    LeaveOutUnscorable(groups, metrics, step);
     const auto update = Clock::now();
     const double rate = run_.config.optimizer.RateAt(step, run_.config.train.steps);
     if (!groups.empty()) {
-      for (const auto& [name, value] : trainer.Step(groups, algorithm_, rate).metrics) metrics[name] = value;
+      const StepReport report = trainer.Step(groups, algorithm_, rate);
+      for (const auto& [name, value] : report.metrics) metrics[name] = value;
+      state.algorithm = trainer.state();
       generator.Refresh(run_.parameters);
+      LogSamples(log, groups, report.advantages, step);
     }
-    LogSamples(log, groups, step);
     const double updating = Seconds(update);
-    double tokens = 0, prompts = 0;
-    for (const Group& group : groups) {
-      for (const Trajectory& t : group.members) {
-        tokens += t.CompletionTokens();
-        for (const Turn& turn : t.turns) prompts += static_cast<double>(turn.prompt_ids.size());
-      }
-    }
-    state.num_tokens += tokens + prompts;
+    const Tokens trained = CountTokens(groups);
+    state.num_tokens += drawn.prompts + drawn.completions;
     metrics["num_tokens"] = state.num_tokens;
     metrics["timing_s/gen"] = generating;
     metrics["timing_s/update_actor"] = updating;
-    metrics["perf/gen_throughput"] = tokens / generating;
-    metrics["perf/train_throughput"] = (tokens + prompts) / updating;
-    metrics["perf/total_num_tokens"] = tokens + prompts;
-    metrics["perf/throughput"] = (tokens + prompts) / (generating + updating);
+    metrics["perf/gen_throughput"] = drawn.completions / generating;
+    metrics["perf/train_throughput"] = (trained.prompts + trained.completions) / updating;
+    metrics["perf/total_num_tokens"] = drawn.prompts + drawn.completions;
+    metrics["perf/throughput"] = (drawn.prompts + drawn.completions) / (generating + updating);
     return metrics;
   }
 
@@ -162,37 +212,34 @@ class Loop {
     return m;
   }
 
+  static bool IsUnscorable(const Group& group) {
+    return std::any_of(group.members.begin(), group.members.end(), [](const Trajectory& t) { return t.status == TrajectoryStatus::kUnscorable; });
+  }
+
   // A failure of ours is never a reward: its whole group takes no part, and too many end the run.
-  void LeaveOutUnscorable(std::vector<Group>& groups, Metrics& metrics, std::int64_t step) const {
+  void BoundUnscorable(const std::vector<Group>& drawn, Metrics& metrics, std::int64_t step) const {
     std::string cause;
-    const auto broken = [&](const Group& group) {
+    int broken = 0;
+    for (const Group& group : drawn) {
+      broken += IsUnscorable(group);
       for (const Trajectory& t : group.members) {
-        if (t.status == TrajectoryStatus::kUnscorable) return cause = t.cause, true;
+        if (t.status == TrajectoryStatus::kUnscorable) cause = t.cause;
       }
-      return false;
-    };
-    const auto left_out = std::erase_if(groups, broken);
-    metrics["groups_left_out"] = static_cast<double>(left_out);
-    if (left_out == 0) return;
-    LogWarn(fmt::format("step {}: {} groups were left out because a completion could not be scored; one cause: {}", step, left_out, cause));
+    }
+    if (broken == 0) return;
+    LogWarn(fmt::format("step {}: {} groups were left out because a completion could not be scored; one cause: {}", step, broken, cause));
     if (metrics["unscorable_ratio"] > run_.config.rollout.max_unscorable) {
       throw InternalError(fmt::format("step {}: {:.0f}% of the completions could not be scored (rollout.max_unscorable is {:.0f}%); last cause: {}",
                                       step, 100 * metrics["unscorable_ratio"], 100 * run_.config.rollout.max_unscorable, cause));
     }
   }
 
-  void LogSamples(RunLog& log, const std::vector<Group>& groups, std::int64_t step) const {
-    if (groups.empty()) return;
-    const Batch batch = MakeBatch(groups);
-    const at::Tensor advantages = algorithm_.Advantages(batch);
-    std::int64_t token = 0;
-    int written = 0;
+  void LogSamples(RunLog& log, const std::vector<Group>& groups, const std::vector<double>& advantages, std::int64_t step) const {
+    std::size_t written = 0;
     for (const Group& group : groups) {
       for (const Trajectory& t : group.members) {
-        if (written >= run_.config.train.samples_per_step) return;
-        const int length = t.CompletionTokens();
-        log.AddSample(MakeSample(step, t, length > 0 ? advantages[token].item<double>() : 0.0));
-        token += length;
+        if (written >= static_cast<std::size_t>(run_.config.train.samples_per_step)) return;
+        log.AddSample(MakeSample(step, t, advantages[written]));
         ++written;
       }
     }

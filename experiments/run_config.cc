@@ -50,6 +50,8 @@ void RolloutSettings::VisitFields(FieldVisitor& visit) {
   sampling.VisitFields(visit);
   visit("max_turns", max_turns, "turns after which an episode is cut", {1, 1000});
   visit("max_unscorable", max_unscorable, "share of trajectories that may fail to be scored before the run stops", {0.0, 1.0});
+  visit("max_batches", max_batches, "rollouts a step at most, where the algorithm refuses groups (dapo: dynamic sampling)", {1, 10000});
+  visit("when_exhausted", when_exhausted, "when max_batches are not enough: train (with the groups there are), error (as verl)", OneOf{"train", "error"});
 }
 
 void TrainSettings::VisitFields(FieldVisitor& visit) {

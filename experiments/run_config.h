@@ -61,6 +61,8 @@ struct RolloutSettings {
   Sampling sampling;
   int max_turns = 8;
   double max_unscorable = 0.2;
+  int max_batches = 10;
+  std::string when_exhausted = "train";
   void VisitFields(FieldVisitor& visit);
 };
 

@@ -53,6 +53,15 @@ inline std::vector<Group> RandomGroups(std::uint64_t seed, int vocabulary, int p
   return groups;
 }
 
+// A reference policy, a critic and another sampler, each about as far from the old policy as `spread`.
+inline void FillNoise(Batch& batch, std::uint64_t seed, double spread) {
+  Rng rng(seed);
+  for (at::Tensor* field : {&batch.ref_logprobs, &batch.sampler_logprobs, &batch.old_values}) {
+    *field = batch.old_logprobs.clone();
+    for (std::int64_t t = 0; t < field->numel(); ++t) (*field)[t] += spread * rng.Normal();
+  }
+}
+
 // |a - b| / |b|.
 inline double RelativeError(const at::Tensor& a, const at::Tensor& b) {
   return ((a - b).to(at::kDouble).norm() / b.to(at::kDouble).norm()).item<double>();

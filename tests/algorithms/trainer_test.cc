@@ -160,10 +160,22 @@ TEST(Trainer, LanesChangeSpeedAlone) {
   }
 }
 
+TEST(Trainer, ANotFiniteAdvantageStopsTheStepWithTheTrajectoryNamed) {
+  auto groups = batches::RandomGroups(26, kVocabulary, 2, 4);
+  groups[1].members[1].reward = std::numeric_limits<double>::quiet_NaN();
+  groups[1].members[0].id = {Split::kTrain, 5, 77};
+  try {
+    StepOnce(groups, {}, "{kl_coef: 0}");
+    FAIL() << "was trained on";
+  } catch (const InternalError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("train task 77 of seed 5, trajectory 4"));  // the group's mean is not finite
+  }
+}
+
 TEST(Trainer, ANotFiniteGradientLeavesTheWeightsAlone) {
   auto groups = batches::RandomGroups(26, kVocabulary, 2, 4);
-  groups[0].members[1].reward = std::numeric_limits<double>::quiet_NaN();
-  const auto outcome = StepOnce(groups, {}, "{kl_coef: 0}");
+  groups[0].members[1].reward = 3e38;  // an advantage that float32 still holds
+  const auto outcome = StepOnce(groups, {}, "{kl_coef: 0, advantage: mean_only}");
   EXPECT_FALSE(std::isfinite(outcome.metrics.at("grad_norm")));
   EXPECT_EQ(outcome.update.abs().max().item<double>(), 0.0);
 }

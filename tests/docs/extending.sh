@@ -15,7 +15,7 @@ python3 - "$source_dir/docs" <<'PYTHON'
 import sys
 shown = {"extending.md": ["reverse/reverse_env.h", "reverse/main.cc", "reverse/CMakeLists.txt", "reverse/reverse.yaml"],
          "rewards.md": ["parts/calm.h", "parts/brevity.h", "parts/variety.h"],
-         "algorithms.md": ["parts/reinforce.h", "parts/main.cc", "parts/CMakeLists.txt"]}
+         "algorithms.md": ["parts/topr.h", "parts/main.cc", "parts/CMakeLists.txt"]}
 for page, names in shown.items():
     text = open(sys.argv[1] + "/" + page).read()
     for name in names:
@@ -57,7 +57,18 @@ test -s runs/few/checkpoints/latest/model.safetensors
 build parts
 build/parts list rewards | tee ../list.txt
 grep -q '^  brevity ' ../list.txt && grep -q '^  calm ' ../list.txt && grep -q '^  variety ' ../list.txt
-build/parts show reinforce | grep -q 'subtract the mean of the others'
+build/parts show topr | grep -q 'the largest weight of a completion'
+# One right and one wrong completion; the wrong one is half as likely by now, so it counts half: 1/2 * 0.5 * 1/2 tokens.
+cat >../batch.json <<'JSON'
+{"logprobs": [[-1.0], [-1.6931471805599453]], "old_logprobs": [[-1.0], [-1.0]], "rewards": [1, 0], "group": [0, 0]}
+JSON
+build/parts algorithm loss --name topr --input ../batch.json >../loss.json
+python3 - <<'PYTHON'
+import json
+out = json.load(open("../loss.json"))
+assert out["advantages"] == [[0.5], [-0.5]], out
+assert abs(out["grad_logprobs"][0][0] + 0.25) < 1e-12 and abs(out["grad_logprobs"][1][0] - 0.125) < 1e-12, out
+PYTHON
 build/parts train parts.yaml --name few pretrain.steps=20 train.steps=2 rewards.1.limit=40
 python3 - <<'PYTHON'
 import json

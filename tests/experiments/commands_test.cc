@@ -261,7 +261,7 @@ int ExitCode(const std::string& words) {
 }
 
 TEST_F(Commands, ListAndShowReachTheEngine) {
-  EXPECT_THAT(RunEngine({"list algorithms", {}, {}}), HasSubstr("algorithms\n  grpo  "));
+  EXPECT_THAT(RunEngine({"list algorithms", {}, {}}), HasSubstr("\n  grpo  "));
   EXPECT_THAT(RunEngine({"show algorithm", {"grpo"}, {}}), HasSubstr("clip_ratio"));
   EXPECT_THAT(Refused<ConfigError>({"show algorithm", {"gropo"}, {}}), HasSubstr("Did you mean 'grpo'?"));
   const std::string resolved = RunEngine({"show config", {MakeRun() + "/config.yaml", "seed=77"}, {}});
@@ -282,6 +282,27 @@ TEST_F(Commands, ExitCodesTellWhoseMistakeItWas) {
   fs::copy(std::string(COGENT_BINARY_DIR) + "/libcogent.so", Path("alone/libcogent.so"));
   const int status = std::system(("LD_LIBRARY_PATH=" + Path("alone") + " " + Path("alone/cogent") + " list algorithms >/dev/null 2>&1").c_str());
   EXPECT_EQ(WEXITSTATUS(status), kExitMachine);
+}
+
+TEST_F(Commands, AlgorithmLossPrintsWhatTheBatchGives) {
+  const std::string input = Write("batch.json", R"({"logprobs": [[-1, -2], [-0.5]], "rewards": [1, 0], "group": [0, 0]})");
+  const auto run = [&](std::vector<std::string> settings, const std::string& name = "grpo") {
+    return nlohmann::json::parse(RunEngine({"algorithm loss", settings, {{"name", name}, {"input", input}}}));
+  };
+  const auto paper = run({"kl_coef=0", "advantage=mean_only"}), tokens = run({"kl_coef=0", "advantage=mean_only", "average=tokens"});
+  EXPECT_EQ(paper.at("advantages").dump(), "[[0.5,0.5],[-0.5]]");
+  EXPECT_NEAR(paper.at("grad_logprobs")[0][1].get<double>(), -0.5 / 4, 1e-12);
+  EXPECT_NEAR(tokens.at("grad_logprobs")[0][1].get<double>(), -0.5 / 3, 1e-12);
+  EXPECT_NEAR(tokens.at("loss").get<double>(), -0.5 / 3, 1e-12);
+  const auto refused = [&](std::vector<std::string> settings, const std::string& name) {
+    return Refused<ConfigError>({"algorithm loss", settings, {{"name", name}, {"input", input}}});
+  };
+  EXPECT_THAT(refused({}, "grop"), HasSubstr("unknown algorithm 'grop'. Did you mean 'grpo'?"));
+  EXPECT_THAT(refused({"klcoef=0"}, "grpo"), HasSubstr("unknown key 'klcoef'"));
+  EXPECT_THAT(refused({"average=all"}, "grpo"), HasSubstr("average"));
+  EXPECT_THAT(refused({"kl_coef"}, "grpo"), HasSubstr("write key=value"));
+  EXPECT_THAT(refused({"dual_clip=0.5"}, "grpo"), HasSubstr("'dual_clip' must be above 1"));
+  EXPECT_THAT(Refused<DataError>({"algorithm loss", {}, {{"name", "grpo"}, {"input", Path("none.json")}}}), HasSubstr("none.json"));
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #include "brevity.h"
 #include "calm.h"
 #include "experiments/engine.h"
-#include "reinforce.h"
+#include "topr.h"
 #include "variety.h"
 
 int main(int argc, char** argv) {
@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
   parts.rewards.Add<Calm>("calm", "pays for completions without exclamation marks");
   parts.rewards.Add<Variety>("variety", "pays for completions that differ");
   parts.add_algorithms = [](cogent::AlgorithmRegistry& algorithms) {
-    algorithms.Add<Reinforce>("reinforce", "policy gradient, the other completions as baseline");
+    algorithms.Add<Topr>("topr", "tapered off-policy REINFORCE");
   };
   return cogent::RunCli(argc, argv, parts);
 }

@@ -1,0 +1,78 @@
+// Dynamic sampling in a run: groups that teach nothing are drawn again, and a resumed run draws the same.
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/runs/program.h"
+
+namespace cogent {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::HasSubstr;
+
+class SamplingTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    fs::remove_all(Root());
+    fs::create_directories(Root());
+  }
+  static void TearDownTestSuite() { fs::remove_all(Root()); }
+  static std::string Root() { return testing::TempDir() + "/cogent_sampling_test." + std::to_string(getpid()); }
+  static std::string Dir(const std::string& output) { return Root() + "/" + output + "/tiny"; }
+  static runs::Outcome Go(const std::string& output, std::vector<std::string> more) {
+    runs::Write(Root() + "/" + output + ".yaml", runs::TinyRun(Root() + "/" + output));
+    // A problem in four has both right and wrong answers of this untrained policy: several rollouts a step.
+    more.insert(more.begin(), {"train", Root() + "/" + output + ".yaml", "--quiet", "algorithm={name: dapo}", "train.steps=3"});
+    return runs::Program(more, Root() + "/output.txt").Wait();
+  }
+  static std::vector<json> Metrics(const std::string& output) {
+    std::istringstream text(runs::Read(Dir(output) + "/metrics.jsonl"));
+    std::vector<json> lines;
+    for (std::string line; std::getline(text, line);) lines.push_back(json::parse(line));
+    return lines;
+  }
+};
+
+TEST_F(SamplingTest, DrawsUntilTheStepIsFullAndResumesWithTheSameDraws) {
+  const std::vector<std::string> settings = {"rollout.max_batches=6", "checkpoint.every=1"};
+  const auto whole = Go("whole", settings);
+  ASSERT_EQ(whole.code, 0) << whole.text;
+  const auto lines = Metrics("whole");
+  ASSERT_EQ(lines.size(), 3u);
+  double batches = 0;
+  for (const json& line : lines) {
+    EXPECT_LE(line.at("rollout_batches").get<double>(), 6);
+    EXPECT_GE(line.at("groups_left_out").get<double>(), line.at("groups_refused").get<double>());
+    batches += line.at("rollout_batches").get<double>();
+  }
+  EXPECT_GT(batches, 3) << "no group was refused: the test shows nothing";
+  const json state = json::parse(runs::Read(Dir("whole") + "/checkpoints/latest/trainer_state.json"));
+  EXPECT_EQ(state.at("next_task").get<double>(), 4 + 4 * batches);  // four prompts a rollout, from the fourth task on
+
+  auto shorter = settings;
+  shorter.push_back("train.steps=1");
+  ASSERT_EQ(Go("resumed", shorter).code, 0);
+  auto resumed = settings;
+  resumed.push_back("--resume");
+  const auto end = Go("resumed", resumed);
+  ASSERT_EQ(end.code, 0) << end.text;
+  const auto again = Metrics("resumed");
+  ASSERT_EQ(again.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    for (const char* name : {"loss", "reward", "rollout_batches", "groups_refused", "grad_norm"}) EXPECT_EQ(again[i].value(name, -1.0), lines[i].value(name, -1.0)) << i << " " << name;
+  }
+  EXPECT_TRUE(runs::Read(Dir("resumed") + "/checkpoints/latest/model.safetensors") == runs::Read(Dir("whole") + "/checkpoints/latest/model.safetensors"));
+}
+
+TEST_F(SamplingTest, SaysWhatToDoWhenThereAreTooFewGroups) {
+  // Groups of the whole step cannot come from one rollout, unless all four happen to be mixed.
+  const auto outcome = Go("exhausted", {"rollout.max_batches=1", "rollout.when_exhausted=error"});
+  EXPECT_EQ(outcome.code, 2) << outcome.text;
+  EXPECT_THAT(outcome.text, HasSubstr("of 4 groups that the algorithm takes"));
+  EXPECT_THAT(outcome.text, HasSubstr("rollout.max_batches"));
+}
+
+}  // namespace
+}  // namespace cogent
