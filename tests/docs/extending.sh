@@ -57,7 +57,7 @@ test -s runs/few/checkpoints/latest/model.safetensors
 build parts
 build/parts list rewards | tee ../list.txt
 grep -q '^  brevity ' ../list.txt && grep -q '^  calm ' ../list.txt && grep -q '^  variety ' ../list.txt
-build/parts show topr | grep -q 'the largest weight of a completion'
+build/parts show topr | grep 'the largest weight of a completion' >/dev/null
 # One right and one wrong completion; the wrong one is half as likely by now, so it counts half: 1/2 * 0.5 * 1/2 tokens.
 cat >../batch.json <<'JSON'
 {"logprobs": [[-1.0], [-1.6931471805599453]], "old_logprobs": [[-1.0], [-1.0]], "rewards": [1, 0], "group": [0, 0]}
