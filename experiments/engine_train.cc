@@ -109,7 +109,13 @@ int DryRun(const Parts& parts, const LoadedConfig& loaded) {
 
 LoadedConfig LoadChecked(const Parts& parts, const AlgorithmRegistry& algorithms, const std::string& path, const std::vector<std::string>& overrides) {
   return LoadRunConfig(path, overrides, parts, [&](Choice& algorithm, Problems& problems) {
-    if (algorithms.Make(algorithm, problems)) algorithm.settings = algorithms.Resolve(algorithm);
+    const auto made = algorithms.Make(algorithm, problems);
+    if (!made) return;
+    if (made->NeedsCritic()) {
+      problems.Add(algorithm.location, "algorithm '" + algorithm.name + "' learns from a critic, and runs train none yet: choose another algorithm "
+                   "(cogent list). Its numbers can be had from 'cogent algorithm loss --name " + algorithm.name + "'.");
+    }
+    algorithm.settings = algorithms.Resolve(algorithm);
   });
 }
 
