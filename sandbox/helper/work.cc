@@ -1,0 +1,141 @@
+// A worker: from a fresh process of the spawner to the interpreter that serves runs.
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <stdexcept>
+
+#include "sandbox/helper/helper.h"
+#include "sandbox/python_text.h"
+
+namespace cogent::helper {
+namespace {
+
+// The caller reads this where it waits for the worker to be ready.
+void Report(const std::string& text) {
+  const wire::ReplyHead head{wire::kWireVersion, wire::ReplyKind::kFailed, 0, 0, 0, text.size()};
+  (void)!send(wire::kControlDescriptor, &head, sizeof head, MSG_NOSIGNAL);
+  (void)!send(wire::kControlDescriptor, text.data(), text.size(), MSG_NOSIGNAL);
+}
+
+void PlaceSettings(const wire::ZygoteConfig& config, const std::string& filter, const std::string& single) {
+  const int fd = memfd_create("settings", 0);
+  std::string bytes(reinterpret_cast<const char*>(&config), sizeof config);
+  bytes += filter + single;
+  if (fd < 0 || write(fd, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) {
+    throw std::runtime_error(Reason("the worker's settings"));
+  }
+  if (fd == wire::kConfigDescriptor) return;
+  dup2(fd, wire::kConfigDescriptor);
+  close(fd);
+}
+
+[[noreturn]] void BecomeInterpreter(const std::string& python) {
+  const std::string driver = PythonText("driver") + PythonText("values") + PythonText("candidate") + PythonText("judge") + "\nmain()\n";
+  const char* const argv[] = {python.c_str(), "-B", "-s", "-c", driver.c_str(), nullptr};
+  // Written out, not inherited: the caller's environment stays with the caller.
+  const char* const environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC", "HOME=/tmp", "TMPDIR=/tmp",
+                                     "PYTHONHASHSEED=0", "PYTHONUTF8=1", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1",
+                                     "MKL_NUM_THREADS=1", "COGENT_ZYGOTE=/cogent/libcogent_zygote.so", nullptr};
+  const int null = open("/dev/null", O_RDWR);
+  for (const int fd : {0, 1, 2}) dup2(null, fd);
+  if (null > 2) close(null);
+  execve(python.c_str(), const_cast<char* const*>(argv), const_cast<char* const*>(environment));
+  throw std::runtime_error(Reason("starting " + python));
+}
+
+std::string ReadBytes(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw std::runtime_error(Reason(path));
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+wire::ZygoteConfig ConfigOf(const WorkerOrder& order, const Group& group) {
+  wire::ZygoteConfig config{};
+  config.version = wire::kWireVersion;
+  config.without = order.without;
+  config.namespaces = 1;
+  config.group_version = static_cast<std::uint32_t>(group.version);
+  config.memory_procs = group.memory_procs, config.pids_procs = group.pids_procs;
+  config.memory_limit = group.memory_limit, config.swap_limit = group.swap_limit;
+  config.memory_peak = group.memory_peak, config.memory_events = group.memory_events;
+  config.pids_limit = group.pids_limit, config.pids_events = group.pids_events;
+  return config;
+}
+
+void WorkOrThrow(const WorkerOrder& order, const Group& group) {
+  const std::string zygote = ReadBytes(order.zygote);
+  const auto interpreter = AskInterpreter(order.python);
+  if (!interpreter) throw std::runtime_error(std::string(order.python) + " is no Python of 3.10 or newer");
+  wire::ZygoteConfig config = ConfigOf(order, group);
+  const std::string filter = CompileFilter(false, true), single = CompileFilter(true, true);
+  config.filter_bytes = static_cast<std::uint32_t>(filter.size());
+  config.single_filter_bytes = static_cast<std::uint32_t>(single.size());
+  BecomeNobody();
+  EnterNamespaces(order.without);
+  const pid_t zygote_process = fork();  // first of the worker's pid namespace
+  if (zygote_process < 0) throw std::runtime_error(Reason("forking the zygote"));
+  if (zygote_process > 0) {
+    close(wire::kControlDescriptor);
+    while (waitpid(zygote_process, nullptr, 0) < 0 && errno == EINTR) continue;
+    return;
+  }
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  MakeRoot(interpreter->prefix, zygote);
+  config.has_proc = FreshProcWorks() ? 1 : 0;
+  PlaceSettings(config, filter, single);
+  KeepNamespaceCapabilities();
+  BecomeInterpreter(interpreter->path);
+}
+
+}  // namespace
+
+int Work(const WorkerOrder& order, const Group& group) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  try {
+    WorkOrThrow(order, group);
+    return 0;
+  } catch (const std::exception& error) {
+    Report(error.what());
+    return 1;
+  }
+}
+
+std::optional<Interpreter> AskInterpreter(const std::string& python) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return std::nullopt;
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], 1);
+    const char* question = "import os,sys;print(os.path.realpath(sys.executable));print(os.path.realpath(sys.base_prefix));print('%d.%d.%d'%sys.version_info[:3]);sys.exit(sys.version_info<(3,10))";
+    const char* const argv[] = {python.c_str(), "-I", "-S", "-c", question, nullptr};
+    const char* const environment[] = {"PATH=/usr/bin:/bin", nullptr};
+    execve(python.c_str(), const_cast<char* const*>(argv), const_cast<char* const*>(environment));
+    _exit(127);
+  }
+  close(ends[1]);
+  std::string text;
+  char buffer[512];
+  for (ssize_t got; (got = read(ends[0], buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(got));
+  close(ends[0]);
+  int status = 1;
+  if (child < 0 || waitpid(child, &status, 0) != child || status != 0) return std::nullopt;
+  Interpreter found;
+  std::istringstream lines(text);
+  std::getline(lines, found.path);
+  std::getline(lines, found.prefix);
+  std::getline(lines, found.version);
+  return found;
+}
+
+}  // namespace cogent::helper
