@@ -116,18 +116,6 @@ void EnterNamespaces(std::uint32_t without) {
   if (sethostname("sandbox", 7) != 0) Fail("naming the host of the uts namespace");
 }
 
-bool MakeRoot(const std::string& python_prefix, const std::string& zygote) {
-  if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) Fail("private mounts");
-  if (mount("root", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=4m,nr_inodes=512,mode=0755") != 0) Fail("tmpfs of the root");
-  MakeFolder(std::string("/tmp") + kOld);
-  if (syscall(SYS_pivot_root, "/tmp", (std::string("/tmp") + kOld).c_str()) != 0) Fail("pivot_root");
-  if (chdir("/") != 0) Fail("/");
-  FillRoot(python_prefix, zygote);
-  if (umount2(kOld, MNT_DETACH) != 0 || rmdir(kOld) != 0) Fail("leaving the old root");
-  if (mount(nullptr, "/", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, nullptr) != 0) Fail("a read-only root");
-  return true;
-}
-
 // Tried in a child: a new pid namespace's proc, in a mount namespace of its own.
 bool FreshProcWorks() {
   const pid_t child = fork();
@@ -142,6 +130,25 @@ bool FreshProcWorks() {
   int status = 1;
   waitpid(child, &status, 0);
   return status == 0;
+}
+
+bool MakeRoot(const std::string& python_prefix, const std::string& zygote) {
+  if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) Fail("private mounts");
+  if (mount("root", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=4m,nr_inodes=512,mode=0755") != 0) Fail("tmpfs of the root");
+  MakeFolder(std::string("/tmp") + kOld);
+  if (syscall(SYS_pivot_root, "/tmp", (std::string("/tmp") + kOld).c_str()) != 0) Fail("pivot_root");
+  if (chdir("/") != 0) Fail("/");
+  FillRoot(python_prefix, zygote);
+  // The kernel gives a new proc only to who sees one already, whole: the old root's, which allows this
+  // one, which allows those of the runs. They lie on top of it; where they cannot, it goes.
+  bool proc = mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0;
+  if (umount2(kOld, MNT_DETACH) != 0 || rmdir(kOld) != 0) Fail("leaving the old root");
+  if (proc && !FreshProcWorks()) {
+    if (umount2("/proc", MNT_DETACH) != 0) Fail("leaving /proc");
+    proc = false;
+  }
+  if (mount(nullptr, "/", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, nullptr) != 0) Fail("a read-only root");
+  return proc;
 }
 
 void KeepNamespaceCapabilities() {

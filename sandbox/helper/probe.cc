@@ -119,7 +119,7 @@ int Probe(const std::string& python, const std::string& zygote) {
   });
   const std::string proc = Try([&] {
     InChildOfNamespaces([] {
-      if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 || !FreshProcWorks()) throw std::runtime_error(Reason("mounting it"));
+      if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 || !FreshProcWorks()) throw std::runtime_error("it cannot be mounted");
     });
   });
   Print(proc.empty() ? "ok" : "note", "-", "/proc of its own", proc.empty() ? "works" : proc + ": runs have no /proc",

@@ -91,8 +91,7 @@ void WorkOrThrow(const WorkerOrder& order, const Group& group) {
     return;
   }
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  MakeRoot(interpreter->prefix, zygote);
-  config.has_proc = FreshProcWorks() ? 1 : 0;
+  config.has_proc = MakeRoot(interpreter->prefix, zygote) ? 1 : 0;
   PlaceSettings(config, filter, single);
   KeepNamespaceCapabilities();
   BecomeInterpreter(interpreter->path);
