@@ -38,3 +38,7 @@ target_link_options(cogent_zygote PRIVATE -nodefaultlibs -fno-sanitize=all)
 target_link_libraries(cogent_zygote PRIVATE c gcc)
 set_target_properties(cogent_zygote PROPERTIES LINKER_LANGUAGE CXX)
 add_dependencies(cogent_sandbox_program cogent_zygote)
+
+install(TARGETS cogent_sandbox_program RUNTIME DESTINATION ${CMAKE_INSTALL_LIBDIR}/cogent)
+install(TARGETS cogent_zygote LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/cogent)
+add_dependencies(cogent cogent_sandbox_program)

@@ -93,6 +93,10 @@ void AddArguments(Rules& rules, bool single_process) {
   constexpr std::uint64_t kNewNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
   if (single_process) {
     rules.Add(SCMP_ACT_ALLOW, "clone", low(0, kNewNamespaces | CLONE_THREAD, CLONE_THREAD));
+    // What the kernel says at its own limit of processes.
+    rules.Add(SCMP_ACT_ERRNO(EAGAIN), "clone", low(0, kNewNamespaces | CLONE_THREAD, 0));
+    rules.Add(SCMP_ACT_ERRNO(EAGAIN), "fork");
+    rules.Add(SCMP_ACT_ERRNO(EAGAIN), "vfork");
   } else {
     rules.Add(SCMP_ACT_ALLOW, "clone", low(0, kNewNamespaces, 0));
   }
