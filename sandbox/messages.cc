@@ -42,9 +42,11 @@ std::string Seconds(double seconds) {
   return text;
 }
 
-// Verdict and reason of a run that was set up and ended.
+// Verdict and reason of a run that was set up and ended. A source that does not compile is the program's
+// error, whatever the compiler ran into.
 std::pair<RunVerdict, std::string> Judge(const wire::OutcomeHead& head, const Limits& limits) {
   using enum RunVerdict;
+  if (head.building != 0) return {kRuntimeError, "it does not compile"};
   switch (head.ended_by) {
     case wire::EndedBy::kWall: return {kTimeLimit, "still running after " + Seconds(limits.wall_seconds)};
     case wire::EndedBy::kCpu: return {kTimeLimit, "more than " + Seconds(limits.cpu_seconds) + " of CPU time"};

@@ -110,7 +110,15 @@ class Sandbox::Impl {
     if (failed != 0) throw MachineError(helper + " cannot be started: " + std::strerror(failed) + "; build it: ninja cogent_sandbox_program");
   }
 
+  // Whoever ended the spawner ended its workers with it; a new one sweeps up what they left.
+  void KeepSpawner() {
+    if (waitpid(spawner_, nullptr, WNOHANG) != spawner_) return;
+    close(orders_);
+    StartSpawner();
+  }
+
   void StartWorker() {
+    KeepSpawner();
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw SandboxError("the sandbox: socketpair failed");
     wire::WorkerOrder order{wire::kWireVersion, options_.level == SandboxLevel::kReduced, options_.without, options_.control_group, {}, {}};

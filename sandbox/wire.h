@@ -11,7 +11,7 @@
 
 namespace cogent::wire {
 
-inline constexpr std::uint32_t kWireVersion = 0xC09E0001;
+inline constexpr std::uint32_t kWireVersion = 0xC09E0002;
 inline constexpr std::uint32_t kMaxPrograms = 2;  // a candidate and its judge
 inline constexpr std::uint64_t kMaxRequestBytes = 256ull << 20;
 
@@ -69,7 +69,7 @@ enum class EndedBy : std::uint32_t { kItself, kWall, kCpu, kOutput, kPartner };
 struct OutcomeHead {
   EndedBy ended_by;
   std::int32_t wait_status;       // of the main process; meaningful unless fault_bytes > 0
-  std::uint32_t command;          // which of the commands that status is of
+  std::uint32_t building;         // 1: it ended before its last command began
   std::uint32_t out_cut, err_cut; // 1: there was more
   std::uint32_t whole_run_peak;   // 1: peak_bytes is of all processes together
   std::uint64_t memory_kills;     // processes that the control group's limit ended

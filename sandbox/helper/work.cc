@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -40,13 +41,14 @@ void PlaceSettings(const wire::ZygoteConfig& config, const std::string& filter, 
   close(fd);
 }
 
-[[noreturn]] void BecomeInterpreter(const std::string& python) {
+[[noreturn]] void BecomeInterpreter(const std::string& python, const std::string& zygote) {
+  const std::string place = "COGENT_ZYGOTE=" + zygote;
   const std::string driver = PythonText("driver") + PythonText("values") + PythonText("candidate") + PythonText("judge") + "\nmain()\n";
   const char* const argv[] = {python.c_str(), "-B", "-s", "-c", driver.c_str(), nullptr};
   // Written out, not inherited: the caller's environment stays with the caller.
   const char* const environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC", "HOME=/tmp", "TMPDIR=/tmp",
                                      "PYTHONHASHSEED=0", "PYTHONUTF8=1", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1",
-                                     "MKL_NUM_THREADS=1", "COGENT_ZYGOTE=/cogent/libcogent_zygote.so", nullptr};
+                                     "MKL_NUM_THREADS=1", place.c_str(), nullptr};
   const int null = open("/dev/null", O_RDWR);
   for (const int fd : {0, 1, 2}) dup2(null, fd);
   if (null > 2) close(null);
@@ -83,6 +85,7 @@ void WorkOrThrow(const WorkerOrder& order, const Group& group) {
   config.single_filter_bytes = static_cast<std::uint32_t>(single.size());
   BecomeNobody();
   EnterNamespaces(order.without);
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);  // a change of user or capabilities forgets it
   const pid_t zygote_process = fork();  // first of the worker's pid namespace
   if (zygote_process < 0) throw std::runtime_error(Reason("forking the zygote"));
   if (zygote_process > 0) {
@@ -90,17 +93,18 @@ void WorkOrThrow(const WorkerOrder& order, const Group& group) {
     while (waitpid(zygote_process, nullptr, 0) < 0 && errno == EINTR) continue;
     return;
   }
-  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  config.has_proc = MakeRoot(interpreter->prefix, zygote) ? 1 : 0;
+  const bool own_root = (order.without & wire::kRoot) == 0;
+  if (own_root) config.has_proc = MakeRoot(interpreter->prefix, zygote) ? 1 : 0;
+  // In tests of what that layer is for: one place to write for all runs.
+  if ((order.without & wire::kMounts) != 0 && mount("tmpfs", "/tmp", "tmpfs", 0, nullptr) != 0) throw std::runtime_error(Reason("/tmp"));
   PlaceSettings(config, filter, single);
   KeepNamespaceCapabilities();
-  BecomeInterpreter(interpreter->path);
+  BecomeInterpreter(interpreter->path, own_root ? "/cogent/libcogent_zygote.so" : order.zygote);
 }
 
 }  // namespace
 
 int Work(const WorkerOrder& order, const Group& group) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   try {
     WorkOrThrow(order, group);
     return 0;
@@ -134,6 +138,7 @@ std::optional<Interpreter> AskInterpreter(const std::string& python) {
   std::getline(lines, found.path);
   std::getline(lines, found.prefix);
   std::getline(lines, found.version);
+  if (found.version.empty()) return std::nullopt;
   return found;
 }
 

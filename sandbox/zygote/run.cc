@@ -54,7 +54,7 @@ void WriteFiles(const Program& program, int report) {
     if (!PlainName(at, head.name_bytes)) Fault(report, "a file of the program has a name with folders in it");
     memcpy(name, at, head.name_bytes);
     at += head.name_bytes;
-    const int fd = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644);
+    const int fd = open(name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd < 0) Fault(report, "a file of the program cannot be made");
     for (std::uint64_t done = 0; done < head.bytes;) {
       const ssize_t wrote = write(fd, at + done, head.bytes - done);
@@ -184,12 +184,13 @@ char** WordsOf(const Program& program, std::uint32_t index) {
   }
 }
 
-void EnterProgram(const Program& program, const Descriptors& fds, bool single, const wire::Limits& limits) {
+void EnterProgram(const Program& program, const Descriptors& fds, bool single, bool last) {
   setsid();
   umask(022);
   ResetSignals();
-  if (program.head.mode != wire::kJudge) JoinGroup(fds.report);
-  SetLimits(limits, fds.report);
+  // The group's limits are the program's; building has its own, and a judge is no program.
+  if (last && program.head.mode != wire::kJudge) JoinGroup(fds.report);
+  SetLimits(last ? program.head.limits : program.head.build_limits, fds.report);
   PlaceDescriptors(fds, fds.report);
   prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
   LoadFilter(single, fds.report);
@@ -209,31 +210,44 @@ void EnterProgram(const Program& program, const Descriptors& fds, bool single, c
 
 double Seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec); }
 
-// Ends everybody else in the namespace and takes their CPU time into this process's account. Without a
-// namespace the run is one process.
-void EndAll(pid_t main) {
-  if (GetSettings().config.namespaces == 0) {
-    if (main > 0) kill(main, SIGKILL);
-    while (waitpid(-1, nullptr, 0) > 0) continue;
-    return;
-  }
+// Of the processes that ended, with those that they had waited for.
+struct Used {
+  double cpu_seconds = 0;
+  std::uint64_t largest_bytes = 0;
+};
+
+pid_t Reap(int* status, int options, Used& used) {
+  rusage usage{};
+  const pid_t pid = wait4(-1, status, options, &usage);
+  if (pid <= 0) return pid;
+  used.cpu_seconds += Seconds(usage.ru_utime) + Seconds(usage.ru_stime);
+  const std::uint64_t bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+  if (bytes > used.largest_bytes) used.largest_bytes = bytes;
+  return pid;
+}
+
+// Ends everybody else in the namespace and takes their CPU time into the account. Without a namespace the
+// run is one process.
+void EndAll(pid_t main, Used& used) {
+  const bool alone = GetSettings().config.namespaces == 0;
   for (int round = 0; round < 1000; ++round) {
-    kill(-1, SIGKILL);
+    if (!alone) kill(-1, SIGKILL);
+    if (alone && main > 0) kill(main, SIGKILL);
     bool any = false;
-    while (waitpid(-1, nullptr, 0) > 0) any = true;
+    while (Reap(nullptr, 0, used) > 0) any = true;
     if (!any && errno == ECHILD) return;
   }
 }
 
 // Waits for `main`; true when it ended by itself, false when the zygote said to end the run.
-bool WaitFor(pid_t main, int* status) {
+bool WaitFor(pid_t main, int* status, Used& used) {
   sigset_t watched;
   sigemptyset(&watched);
   sigaddset(&watched, SIGCHLD);
   sigaddset(&watched, SIGUSR1);
   while (true) {
     int ended;
-    for (pid_t pid; (pid = waitpid(-1, &ended, WNOHANG)) > 0;) {
+    for (pid_t pid; (pid = Reap(&ended, WNOHANG, used)) > 0;) {
       if (pid == main) {
         *status = ended;
         return true;
@@ -251,15 +265,21 @@ bool SingleProcess() { return GetSettings().config.group_version == 0 || !Has(wi
 void RunCommands(const Program& program, const Descriptors& fds) {
   const std::uint32_t commands = program.head.mode == wire::kCommand ? program.head.commands : 1;
   InitReport report{};
+  Used used;
   pid_t child = -1;
   for (std::uint32_t i = 0; i < commands; ++i) {
     const bool last = i + 1 == commands;
     // Building runs no code of the program, and a compiler is several processes.
     const bool single = SingleProcess() && last && program.head.mode != wire::kJudge;
+    if (last && commands > 1) {
+      used = {};
+      report.command = kBuilt;
+      (void)!write(fds.report, &report, sizeof report);
+    }
     child = fork();
     if (child < 0) Fault(fds.report, "forking the program");
     if (child == 0) {
-      EnterProgram(program, fds, single, last ? program.head.limits : program.head.build_limits);
+      EnterProgram(program, fds, single, last);
       if (program.head.mode == wire::kCommand) Execute(WordsOf(program, i), fds.report);
       close(fds.report);
       return;
@@ -268,15 +288,13 @@ void RunCommands(const Program& program, const Descriptors& fds) {
     if (last) CloseAllBut(fds.report, 3);
     report.command = i;
     report.wait_status = SIGKILL;
-    const bool by_itself = WaitFor(child, &report.wait_status);
-    if (by_itself && GetSettings().config.namespaces == 0) child = -1;
+    const bool by_itself = WaitFor(child, &report.wait_status, used);
+    if (by_itself) child = -1;
     if (!by_itself || last || report.wait_status != 0) break;
   }
-  EndAll(child);
-  rusage used{};
-  getrusage(RUSAGE_CHILDREN, &used);
-  report.cpu_seconds = Seconds(used.ru_utime) + Seconds(used.ru_stime);
-  report.largest_process_bytes = static_cast<std::uint64_t>(used.ru_maxrss) * 1024;
+  EndAll(child, used);
+  report.cpu_seconds = used.cpu_seconds;
+  report.largest_process_bytes = used.largest_bytes;
   (void)!write(fds.report, &report, sizeof report);
   _exit(0);
 }

@@ -169,7 +169,8 @@ struct Run {
   std::uint64_t input_done = 0;
   Stream out, err;
   double started = 0, told = 0;  // told: when init was asked to end the run; 0 = not
-  bool alive = false;
+  double allowed = 0;  // seconds from `started`
+  bool alive = false, reported = false, building = false;
   wire::OutcomeHead outcome{};
   InitReport init_report{};
 };
@@ -214,6 +215,24 @@ void Feed(Run& run) {
   if (run.input_done == run.program.head.stdin_bytes && run.program.head.keep_stdin_open == 0) CloseIt(run.input);
 }
 
+// A report of init, if one is there.
+void Hear(Run& run) {
+  InitReport report;
+  while (run.report >= 0) {
+    const ssize_t got = read(run.report, &report, sizeof report);
+    if (got == 0) CloseIt(run.report);
+    if (got != static_cast<ssize_t>(sizeof report)) return;
+    if (report.command == kBuilt) {
+      run.started = Now();
+      run.allowed = run.program.head.limits.wall_seconds;
+      run.building = false;
+    } else {
+      run.init_report = report;
+      run.reported = true;
+    }
+  }
+}
+
 // init is dead, and with it all of the run.
 void Finish(Run& run) {
   Collect(run, run.out);
@@ -226,10 +245,10 @@ void Finish(Run& run) {
   rusage used{};
   int status = 0;
   while (wait4(run.init, &status, 0, &used) < 0 && errno == EINTR) continue;
-  const ssize_t got = read(run.report, &run.init_report, sizeof run.init_report);
+  Hear(run);
   CloseIt(run.report);
   CloseIt(run.pidfd);
-  if (got != static_cast<ssize_t>(sizeof run.init_report)) {
+  if (!run.reported) {
     // Killed after the grace, or by the control group: no report, so the kernel's own account of init.
     run.init_report = {};
     run.init_report.wait_status = SIGKILL;
@@ -238,7 +257,7 @@ void Finish(Run& run) {
     run.init_report.largest_process_bytes = static_cast<std::uint64_t>(used.ru_maxrss) * 1024;
   }
   run.outcome.wait_status = run.init_report.wait_status;
-  run.outcome.command = run.init_report.command;
+  run.outcome.building = run.building;
   run.outcome.cpu_seconds = run.init_report.cpu_seconds;
   run.outcome.peak_bytes = run.init_report.largest_process_bytes;
 }
@@ -271,8 +290,10 @@ int Start(Run& run, int channel, const Region& request) {
   run.init = static_cast<pid_t>(pid);
   run.pidfd = pidfd;
   run.input = in[1], run.out.fd = out[0], run.err.fd = err[0], run.report = report[0];
-  for (const int fd : {run.input, run.out.fd, run.err.fd}) fcntl(fd, F_SETFL, O_NONBLOCK);
+  for (const int fd : {run.input, run.out.fd, run.err.fd, run.report}) fcntl(fd, F_SETFL, O_NONBLOCK);
   run.alive = true;
+  run.building = run.program.head.mode == wire::kCommand && run.program.head.commands > 1;
+  run.allowed = (run.building ? run.program.head.build_limits : run.program.head.limits).wall_seconds;
   return -1;
 }
 
@@ -286,7 +307,7 @@ double Due(Run& run) {
     if (left <= 0) kill(run.init, SIGKILL);
     return left <= 0 ? 1.0 : left;
   }
-  const double left = run.started + run.program.head.limits.wall_seconds - now;
+  const double left = run.started + run.allowed - now;
   if (!Has(wire::kClock)) return 1.0;
   if (left <= 0) {
     End(run, wire::EndedBy::kWall);
@@ -297,8 +318,8 @@ double Due(Run& run) {
 
 void Watch(Run* runs, std::uint32_t count) {
   while (true) {
-    pollfd fds[2 * 4 + 1];
-    int* sources[2 * 4 + 1];
+    pollfd fds[2 * 5 + 1];
+    int* sources[2 * 5 + 1];
     nfds_t used = 0;
     double wait = 3600;
     bool any = false;
@@ -308,7 +329,7 @@ void Watch(Run* runs, std::uint32_t count) {
       any = true;
       const double due = Due(run);
       if (due < wait) wait = due;
-      for (int* fd : {&run.pidfd, &run.out.fd, &run.err.fd}) {
+      for (int* fd : {&run.pidfd, &run.out.fd, &run.err.fd, &run.report}) {
         if (*fd >= 0) sources[used] = fd, fds[used++] = {*fd, POLLIN, 0};
       }
       const bool feeding = run.input >= 0 && run.input_done < run.program.head.stdin_bytes;
@@ -329,6 +350,7 @@ void Watch(Run* runs, std::uint32_t count) {
         if (sources[k] == &run.out.fd) Collect(run, run.out);
         if (sources[k] == &run.err.fd) Collect(run, run.err);
         if (sources[k] == &run.input) Feed(run);
+        if (sources[k] == &run.report) Hear(run);
         if (sources[k] == &run.pidfd) dead = true;
       }
       if (dead) {
@@ -476,6 +498,7 @@ extern "C" __attribute__((visibility("default"))) int cogent_serve() {
   using namespace cogent::zygote;
   // Nobody may read this process's memory or descriptors through /proc, of the same user or not.
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   ReadSettings();
   const wire::ReplyHead ready{wire::kWireVersion, wire::ReplyKind::kReady, 0, settings.config.group_version, 0, 0};
   WriteExactly(&ready, sizeof ready);

@@ -31,7 +31,8 @@ struct Program {
   const char* end = nullptr;
 };
 
-// What init reports through its pipe.
+// What init reports through its pipe: once when a program was built and begins to run, once at the end.
+inline constexpr std::uint32_t kBuilt = ~0u;  // as InitReport::command
 struct InitReport {
   std::int32_t wait_status;
   std::uint32_t command;
