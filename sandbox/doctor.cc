@@ -39,7 +39,8 @@ std::vector<SandboxFinding> ProbeSandbox(const std::string& python) {
 
 bool LevelIsThere(const std::vector<SandboxFinding>& findings, SandboxLevel level) {
   for (const SandboxFinding& finding : findings) {
-    if (finding.state == "missing" && (level == SandboxLevel::kFull || finding.needed == "reduced")) return false;
+    const bool wanted = finding.needed == "both" || finding.needed == (level == SandboxLevel::kFull ? "full" : "reduced");
+    if (finding.state == "missing" && wanted) return false;
   }
   return !findings.empty();
 }

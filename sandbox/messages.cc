@@ -85,8 +85,8 @@ std::string EncodeProgram(const Program& program, const Limits& limits, wire::Mo
   const Language& language = FindLanguage(program.language);
   std::string body;
   wire::ProgramHead head{};
-  AppendFile(body, mode == wire::kJudge ? "tests.json" : language.file, program.source);
-  head.files = static_cast<std::uint32_t>(1 + program.files.size());
+  if (!program.source.empty() || mode != wire::kJudge) AppendFile(body, language.file, program.source);
+  head.files = static_cast<std::uint32_t>((body.empty() ? 0 : 1) + program.files.size());
   for (const auto& [name, text] : program.files) AppendFile(body, name, text);
   head.mode = language.commands.empty() ? mode : wire::kCommand;
   if (head.mode == wire::kCommand) head.commands = static_cast<std::uint32_t>(language.commands.size());

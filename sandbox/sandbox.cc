@@ -348,7 +348,7 @@ std::future<JudgedResult> Sandbox::SubmitJudged(Program candidate, Tests tests, 
   judge_limits.wall_seconds += 0.2;  // a candidate over its limit is found so first
   auto job = std::make_unique<Job>();
   job->request = EncodeRequest(0, {EncodeProgram(candidate, limits, wire::kCandidate),
-                                   EncodeProgram({.source = std::move(tests.json)}, judge_limits, wire::kJudge)});
+                                   EncodeProgram({.input = std::move(tests.json)}, judge_limits, wire::kJudge)});
   job->patience_seconds = judge_limits.wall_seconds + kSlackSeconds;
   job->done = [promise, limits, judge_limits, level = level()](std::vector<Outcome> outcomes, const std::string& fault) {
     JudgedResult result;

@@ -116,7 +116,7 @@ class Sandbox {
 // What this machine grants, one line a primitive, and which level follows.
 struct SandboxFinding {
   std::string state;   // ok, note, missing
-  std::string needed;  // the weakest level that cannot do without: "full", "reduced", "-"
+  std::string needed;  // by which level: "full", "reduced", "both", "-"
   std::string name, value, remedy;
 };
 std::vector<SandboxFinding> ProbeSandbox(const std::string& python = {});

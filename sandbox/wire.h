@@ -35,7 +35,7 @@ struct Limits {
 enum Mode : std::uint32_t {
   kScript = 0,     // program.py as the main program
   kCandidate = 1,  // program.py, whose functions then answer calls on the channel
-  kJudge = 2,      // tests.json, which calls on the channel
+  kJudge = 2,      // the tests in its input, which call on the channel
   kCommand = 3,    // the commands in argv: each a list of words, run in order
 };
 
@@ -124,10 +124,10 @@ struct ZygoteConfig {
   std::uint32_t filter_bytes;         // for runs of many processes
   std::uint32_t single_filter_bytes;  // for runs of one
   std::uint32_t group_version;        // 0 none, 1, 2
-  std::uint32_t box_id;               // user and group that the run sees itself as
   // Files of the control group, open; -1 where there is none.
   std::int32_t memory_procs, pids_procs, memory_limit, swap_limit, memory_peak, memory_events;
   std::int32_t pids_limit, pids_events;
+  char folder[128];                   // runs write below it: /tmp, or without namespaces one of the worker's own
 };
 
 }  // namespace cogent::wire

@@ -47,11 +47,12 @@ void EnterNamespaces(std::uint32_t without);
 bool MakeRoot(const std::string& python_prefix, const std::string& zygote);
 bool FreshProcWorks();
 void KeepNamespaceCapabilities();         // over an execve: SYS_ADMIN and SETPCAP
-// Landlock: reads below the system folders, writes below `folder`. Returns the version of the kernel's.
-int RestrictByLandlock(const std::string& python_prefix, const std::string& folder);
-int LandlockVersion();
+// Reads below the system folders and the interpreter's, of `zygote`; writes below `folder`; nothing else.
+void RestrictByLandlock(const std::string& python_prefix, const std::string& folder, const std::string& zygote);
+int LandlockVersion();                    // 0: none
 
 // ---- the three programs ----
+void SweepFolders();  // of reduced workers whose spawner was killed
 int Spawn();
 int WorkFrom(int descriptor);  // what the spawner wrote for this worker
 int Work(const WorkerOrder& order, const Group& group);

@@ -97,19 +97,19 @@ void ProbeGroup() {
 
 int Probe(const std::string& python, const std::string& zygote) {
   const auto interpreter = AskInterpreter(python);
-  Print(interpreter ? "ok" : "missing", "reduced", "Python", interpreter ? interpreter->version + ", " + interpreter->path : python + " cannot be run, or is older than 3.10",
+  Print(interpreter ? "ok" : "missing", "both", "Python", interpreter ? interpreter->version + ", " + interpreter->path : python + " cannot be run, or is older than 3.10",
         interpreter ? "" : "install python3 of 3.10 or newer, or name one with `python:`");
-  Line("reduced", "system-call filter", "a kernel with CONFIG_SECCOMP_FILTER", [] {
+  Line("both", "system-call filter", "a kernel with CONFIG_SECCOMP_FILTER", [] {
     const std::string filter = CompileFilter(true, true);
     sock_fprog program{static_cast<unsigned short>(filter.size() / 8), reinterpret_cast<sock_filter*>(const_cast<char*>(filter.data()))};
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) throw std::runtime_error(Reason("seccomp"));
     if (unshare(CLONE_NEWUSER) == 0 || errno != EPERM) throw std::runtime_error("loaded, but it does not deny");
   });
-  Line("reduced", "close_range", "Linux 5.11 or newer", [] {
+  Line("both", "close_range", "Linux 5.11 or newer", [] {
     if (syscall(SYS_close_range, 900, ~0u, CLOSE_RANGE_CLOEXEC) != 0) throw std::runtime_error(Reason("close_range"));
   });
-  Line("reduced", "process descriptors", "Linux 5.3 or newer", [] {
+  Line("both", "process descriptors", "Linux 5.3 or newer", [] {
     if (syscall(SYS_pidfd_open, getpid(), 0) < 0) throw std::runtime_error(Reason("pidfd_open"));
   });
   Line("full", "user, pid, net, ipc, uts, cgroup namespaces", UserNamespaceRemedy(), [] { InChildOfNamespaces([] {}); });

@@ -67,6 +67,7 @@ class Spawner {
 
   int Run() {
     SweepGroups();
+    SweepFolders();
     Listen();
     context_.run();
     return 0;
@@ -134,8 +135,12 @@ class Spawner {
   // A group can be removed when the last process in it is gone, which may be a moment later.
   void CleanUp() {
     leftover_.remove_if([](const Group& group) { return RemoveGroup(group); });
-    if (leftover_.empty() || (ending_ && --patience_ < 0)) {
-      if (ending_ && workers_.empty()) context_.stop();
+    if (ending_ && --patience_ == kKillAt) {
+      for (const auto& worker : workers_) kill(worker->handle.id(), SIGKILL);
+    }
+    const bool done = leftover_.empty() && (!ending_ || workers_.empty());
+    if (done || patience_ < 0) {
+      if (ending_) context_.stop();
       return;
     }
     retry_.expires_after(std::chrono::milliseconds(5));
@@ -144,9 +149,10 @@ class Spawner {
     });
   }
 
+  // The caller's end of each worker's socket is closed, too, which ends the worker; a signal is for what
+  // does not hear that.
   void EndAll() {
     ending_ = true;
-    for (const auto& worker : workers_) kill(worker->handle.id(), SIGKILL);
     CleanUp();
   }
 
@@ -156,7 +162,8 @@ class Spawner {
   std::list<std::unique_ptr<Worker>> workers_;
   std::list<Group> leftover_;
   int count_ = 0;
-  int patience_ = 400;
+  static constexpr int kPatience = 400, kKillAt = 340;  // looks, 5 ms apart
+  int patience_ = kPatience;
   bool ending_ = false;
 };
 

@@ -10,7 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -41,12 +42,13 @@ void PlaceSettings(const wire::ZygoteConfig& config, const std::string& filter, 
   close(fd);
 }
 
-[[noreturn]] void BecomeInterpreter(const std::string& python, const std::string& zygote) {
+[[noreturn]] void BecomeInterpreter(const std::string& python, const std::string& zygote, const std::string& folder) {
+  const std::string home = "HOME=" + folder, temporary = "TMPDIR=" + folder;
   const std::string place = "COGENT_ZYGOTE=" + zygote;
   const std::string driver = PythonText("driver") + PythonText("values") + PythonText("candidate") + PythonText("judge") + "\nmain()\n";
   const char* const argv[] = {python.c_str(), "-B", "-s", "-c", driver.c_str(), nullptr};
   // Written out, not inherited: the caller's environment stays with the caller.
-  const char* const environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC", "HOME=/tmp", "TMPDIR=/tmp",
+  const char* const environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC", home.c_str(), temporary.c_str(),
                                      "PYTHONHASHSEED=0", "PYTHONUTF8=1", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1",
                                      "MKL_NUM_THREADS=1", place.c_str(), nullptr};
   const int null = open("/dev/null", O_RDWR);
@@ -56,17 +58,20 @@ void PlaceSettings(const wire::ZygoteConfig& config, const std::string& filter, 
   throw std::runtime_error(Reason("starting " + python));
 }
 
+constexpr char kFolderPrefix[] = "/tmp/cogent-sandbox-";  // then the spawner's process
+
 std::string ReadBytes(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw std::runtime_error(Reason(path));
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-wire::ZygoteConfig ConfigOf(const WorkerOrder& order, const Group& group) {
+wire::ZygoteConfig ConfigOf(const WorkerOrder& order, const Group& group, const std::string& folder) {
   wire::ZygoteConfig config{};
   config.version = wire::kWireVersion;
   config.without = order.without;
-  config.namespaces = 1;
+  config.namespaces = order.reduced == 0;
+  folder.copy(config.folder, sizeof config.folder - 1);
   config.group_version = static_cast<std::uint32_t>(group.version);
   config.memory_procs = group.memory_procs, config.pids_procs = group.pids_procs;
   config.memory_limit = group.memory_limit, config.swap_limit = group.swap_limit;
@@ -75,11 +80,35 @@ wire::ZygoteConfig ConfigOf(const WorkerOrder& order, const Group& group) {
   return config;
 }
 
+// Without namespaces: Landlock around the interpreter and all runs. The folder goes when the worker does.
+void WorkReduced(const WorkerOrder& order, const Interpreter& interpreter) {
+  BecomeNobody();
+  std::string folder = kFolderPrefix + std::to_string(getppid()) + "-XXXXXX";
+  if (mkdtemp(folder.data()) == nullptr) throw std::runtime_error(Reason("a folder for the runs in /tmp"));
+  const pid_t zygote = fork();
+  if (zygote < 0) throw std::runtime_error(Reason("forking the zygote"));
+  if (zygote > 0) {
+    close(wire::kControlDescriptor);
+    while (waitpid(zygote, nullptr, 0) < 0 && errno == EINTR) continue;
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+    return;
+  }
+  wire::ZygoteConfig config = ConfigOf(order, {}, folder);
+  const std::string filter = CompileFilter(false, false), single = CompileFilter(true, false);
+  config.filter_bytes = static_cast<std::uint32_t>(filter.size());
+  config.single_filter_bytes = static_cast<std::uint32_t>(single.size());
+  PlaceSettings(config, filter, single);
+  RestrictByLandlock(interpreter.prefix, folder, order.zygote);
+  BecomeInterpreter(interpreter.path, order.zygote, folder);
+}
+
 void WorkOrThrow(const WorkerOrder& order, const Group& group) {
   const std::string zygote = ReadBytes(order.zygote);
   const auto interpreter = AskInterpreter(order.python);
   if (!interpreter) throw std::runtime_error(std::string(order.python) + " is no Python of 3.10 or newer");
-  wire::ZygoteConfig config = ConfigOf(order, group);
+  if (order.reduced != 0) return WorkReduced(order, *interpreter);
+  wire::ZygoteConfig config = ConfigOf(order, group, "/tmp");
   const std::string filter = CompileFilter(false, true), single = CompileFilter(true, true);
   config.filter_bytes = static_cast<std::uint32_t>(filter.size());
   config.single_filter_bytes = static_cast<std::uint32_t>(single.size());
@@ -99,7 +128,7 @@ void WorkOrThrow(const WorkerOrder& order, const Group& group) {
   if ((order.without & wire::kMounts) != 0 && mount("tmpfs", "/tmp", "tmpfs", 0, nullptr) != 0) throw std::runtime_error(Reason("/tmp"));
   PlaceSettings(config, filter, single);
   KeepNamespaceCapabilities();
-  BecomeInterpreter(interpreter->path, own_root ? "/cogent/libcogent_zygote.so" : order.zygote);
+  BecomeInterpreter(interpreter->path, own_root ? "/cogent/libcogent_zygote.so" : order.zygote, "/tmp");
 }
 
 }  // namespace
@@ -111,6 +140,16 @@ int Work(const WorkerOrder& order, const Group& group) {
   } catch (const std::exception& error) {
     Report(error.what());
     return 1;
+  }
+}
+
+void SweepFolders() {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/tmp", error)) {
+    const std::string path = entry.path().string();
+    if (path.rfind(kFolderPrefix, 0) != 0) continue;
+    const pid_t owner = std::atoi(path.c_str() + sizeof kFolderPrefix - 1);
+    if (owner > 0 && kill(owner, 0) != 0 && errno == ESRCH) std::filesystem::remove_all(entry.path(), error);
   }
 }
 

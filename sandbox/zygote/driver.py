@@ -2,7 +2,7 @@
 # fork becomes the program. Nothing here is secret or trusted: it runs in the program's own process.
 import atexit, builtins, ctypes, gc, io, os, random, struct, sys, threading, types
 
-FOLDER = "/tmp/run"
+FOLDER = os.environ["HOME"] + "/run"
 
 
 def warm():

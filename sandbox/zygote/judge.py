@@ -81,8 +81,7 @@ def judge():
     report = os.dup(1)  # what tests print must not be taken for the report
     os.dup2(2, 1)
     sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8", "backslashreplace", line_buffering=True)
-    with open(FOLDER + "/tests.json", "rb") as file:
-        task = json.load(file)
+    task = json.loads(sys.stdin.buffer.read())  # never a file: at a weaker level the candidate could see it
     result = {"passed": 0, "total": 0, "broken": "", "failure": ""}
     candidate = Candidate(3)
     try:

@@ -1,8 +1,10 @@
 // Init and the program's process: from a fresh clone of the zygote to the program.
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
@@ -23,8 +25,6 @@
 namespace cogent::zygote {
 namespace {
 
-constexpr char kBox[] = "/tmp";
-constexpr char kWorkFolder[] = "/tmp/run";
 constexpr std::uint64_t kInodes = 4096;
 
 [[noreturn]] void Fault(int report, const char* what) {
@@ -70,17 +70,43 @@ void MountBox(const wire::Limits& limits, int report) {
   char options[128];
   snprintf(options, sizeof options, "size=%llu,nr_inodes=%llu,mode=0755",
            static_cast<unsigned long long>(limits.storage_bytes), static_cast<unsigned long long>(kInodes));
-  if (mount("tmpfs", kBox, "tmpfs", MS_NOSUID | MS_NODEV, options) != 0) Fault(report, "tmpfs of the run");
+  if (mount("tmpfs", GetSettings().config.folder, "tmpfs", MS_NOSUID | MS_NODEV, options) != 0) Fault(report, "tmpfs of the run");
   if (GetSettings().config.has_proc != 0 && Has(wire::kPids) &&
       mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "subset=pid") != 0) {
     Fault(report, "/proc of the run");
   }
 }
 
+// Removes what is in the folder `fd`, following no link. `fd` is closed.
+void Empty(int fd) {
+  DIR* folder = fdopendir(fd);
+  if (folder == nullptr) return (void)close(fd);
+  while (const dirent* entry = readdir(folder)) {
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    if (unlinkat(fd, entry->d_name, 0) == 0) continue;
+    fchmodat(fd, entry->d_name, 0700, AT_SYMLINK_NOFOLLOW);
+    const int inner = openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (inner >= 0) Empty(inner);
+    unlinkat(fd, entry->d_name, AT_REMOVEDIR);
+  }
+  closedir(folder);
+}
+
+// A tmpfs goes with its namespace; without namespaces the files are the host's and go here.
+void RemoveFiles() {
+  if (GetSettings().config.namespaces != 0) return;
+  const int folder = open(GetSettings().config.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder >= 0) Empty(folder);
+}
+
 // ---- privileges -----------------------------------------------------------------------------------
 
 void DropPrivileges(int report) {
   if (!Has(wire::kPrivileges)) return;
+  if (GetSettings().config.namespaces == 0) {  // nothing to drop, as an ordinary user
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) Fault(report, "no new privileges");
+    return;
+  }
   for (int capability = 0; capability <= 63; ++capability) {
     if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 && errno != EINVAL) Fault(report, "dropping capabilities");
   }
@@ -89,6 +115,16 @@ void DropPrivileges(int report) {
   __user_cap_data_struct none[2] = {};
   if (syscall(SYS_capset, &header, none) != 0) Fault(report, "dropping capabilities");
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) Fault(report, "no new privileges");
+}
+
+// Without a pid namespace: signals reach nobody outside of the program, as the worker is of its user.
+void ScopeSignals(int report) {
+  if (GetSettings().config.namespaces != 0) return;
+  // Of Landlock's version 6, by numbers, since a system's headers may be older than its kernel.
+  const struct { std::uint64_t files, network, scoped; } attributes{0, 0, 1 | 2};
+  const long ruleset = syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
+  if (ruleset < 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) != 0) Fault(report, "Landlock's scope of signals");
+  close(static_cast<int>(ruleset));
 }
 
 void LoadFilter(bool single, int report) {
@@ -191,6 +227,7 @@ void EnterProgram(const Program& program, const Descriptors& fds, bool single, b
   // The group's limits are the program's; building has its own, and a judge is no program.
   if (last && program.head.mode != wire::kJudge) JoinGroup(fds.report);
   SetLimits(last ? program.head.limits : program.head.build_limits, fds.report);
+  ScopeSignals(fds.report);
   PlaceDescriptors(fds, fds.report);
   prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
   LoadFilter(single, fds.report);
@@ -293,6 +330,7 @@ void RunCommands(const Program& program, const Descriptors& fds) {
     if (!by_itself || last || report.wait_status != 0) break;
   }
   EndAll(child, used);
+  RemoveFiles();
   report.cpu_seconds = used.cpu_seconds;
   report.largest_process_bytes = used.largest_bytes;
   (void)!write(fds.report, &report, sizeof report);
@@ -308,8 +346,9 @@ int RunInit(const Program& given, const Descriptors& fds, const void* request, s
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (GetSettings().config.namespaces != 0 && Has(wire::kMounts)) MountBox(given.head.limits, fds.report);
   umask(022);
-  if (mkdir(kWorkFolder, 0755) != 0 && errno != EEXIST) Fault(fds.report, "the run's folder");
-  if (chdir(kWorkFolder) != 0) Fault(fds.report, "the run's folder");
+  if (chdir(GetSettings().config.folder) != 0 || (mkdir("run", 0755) != 0 && errno != EEXIST) || chdir("run") != 0) {
+    Fault(fds.report, "the run's folder");
+  }
   WriteFiles(given, fds.report);
   // From here on the request is gone: the judge's tests must not be in the candidate's memory. Only the
   // commands are needed again.

@@ -226,7 +226,7 @@ void Hear(Run& run) {
       run.started = Now();
       run.allowed = run.program.head.limits.wall_seconds;
       run.building = false;
-    } else {
+    } else if (run.init_report.fault_bytes == 0) {  // a fault stands, whatever is said after it
       run.init_report = report;
       run.reported = true;
     }

@@ -29,7 +29,9 @@ namespace fs = std::filesystem;
 
 std::string ReadText(const fs::path& path) {
   std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << file.rdbuf();  // a process may end while its file is read
+  return text.str();
 }
 
 void Replace(std::string& text, const std::string& what, const std::string& by) {

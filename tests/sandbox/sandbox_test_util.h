@@ -33,7 +33,9 @@ inline RunResult RunWithout(std::uint32_t layers, const std::string& source, con
 
 inline std::string ReadAll(const std::string& path) {
   std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << file.rdbuf();  // a process may end while its file is read
+  return text.str();
 }
 
 // Process ids whose parent chain reaches `root`.
