@@ -145,7 +145,6 @@ CommandSpec Verify(const std::string& name, const std::string& summary, const st
           {}, std::move(options), std::move(examples)};
 }
 
-std::vector<CommandSpec> VerifyCommands() {
 CommandSpec RunInSandbox() {
   return {"sandbox run",
           "run a program that nobody has read, isolated and limited",
@@ -163,7 +162,7 @@ CommandSpec RunInSandbox() {
            {"sandbox run program.py --stdin input.txt --time-limit 500ms --json", "for a script"}}};
 }
 
-std::vector<CommandSpec> MakeTable() {
+std::vector<CommandSpec> VerifyCommands() {
   return {
       Verify("format", "layout and answer of stored completions",
              "In: {\"id\", \"completion\"}. Out: {\"id\", \"format_ok\", \"answer\"}; the answer is null where there is none.", {},
