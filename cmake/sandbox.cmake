@@ -15,7 +15,6 @@ file(GLOB helper_sources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/sandbo
 file(GLOB zygote_sources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/sandbox ${PROJECT_SOURCE_DIR}/sandbox/zygote/*.cc ${PROJECT_SOURCE_DIR}/sandbox/zygote/*.h)
 cogent_check_includes(${PROJECT_SOURCE_DIR} sandbox "${helper_sources};${zygote_sources}" "core" "")
 
-find_package(Boost 1.81 REQUIRED COMPONENTS filesystem)
 pkg_check_modules(seccomp REQUIRED IMPORTED_TARGET libseccomp)
 
 list(FILTER helper_sources INCLUDE REGEX "\\.cc$")

@@ -157,6 +157,7 @@ CommandSpec RunInSandbox() {
            {.name = "processes", .kind = kCount, .placeholder = "N", .help = "with threads (default 16)"},
            {.name = "output-limit", .kind = kText, .placeholder = "SIZE", .help = "of standard output, and of standard error (default 64KiB)"},
            {.name = "language", .kind = kText, .placeholder = "NAME", .help = "python or c++, whatever the file is called"},
+           {.name = "level", .kind = kText, .placeholder = "LEVEL", .help = "full (default) or reduced: weaker isolation, see docs/sandbox.md"},
            {.name = "json", .help = "one JSON object on standard output instead"}},
           {{"sandbox run program.py", ""},
            {"sandbox run program.py --stdin input.txt --time-limit 500ms --json", "for a script"}}};
@@ -164,6 +165,12 @@ CommandSpec RunInSandbox() {
 
 std::vector<CommandSpec> VerifyCommands() {
   return {
+      Verify("code", "programs in stored completions against their tests, in the sandbox",
+             "In: {\"id\", \"completion\", \"problem\"}, the problem an object in the layout of HumanEval, MBPP or contests. Out:\n"
+             "{\"id\", \"score\", \"verdict\", \"passed\", \"total\", \"cpu_seconds\", \"reason\"}; the verdict is a run's, or no_code.",
+             {{.name = "share", .help = "pay the share of tests that pass, not all or nothing"},
+              {.name = "level", .kind = kText, .placeholder = "LEVEL", .help = "full (default) or reduced: weaker isolation, see docs/sandbox.md"}},
+             {{"verify code -i completions.jsonl -o verdicts.jsonl", ""}}),
       Verify("format", "layout and answer of stored completions",
              "In: {\"id\", \"completion\"}. Out: {\"id\", \"format_ok\", \"answer\"}; the answer is null where there is none.", {},
              {{"verify format -i completions.jsonl -o verdicts.jsonl", ""},

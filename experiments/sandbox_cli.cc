@@ -77,7 +77,9 @@ int SandboxRun(const Command& command) {
   const Limits limits = LimitsOf(command);
   SandboxOptions options;
   options.workers = 1;
-  if (command.Get("level") == "reduced") options.level = SandboxLevel::kReduced;
+  const std::string level = command.Get("level", "full");
+  if (level != "full" && level != "reduced") throw ConfigError("--level '" + level + "' is none. Known: full, reduced");
+  if (level == "reduced") options.level = SandboxLevel::kReduced;
   Sandbox sandbox(options);
   const RunResult result = sandbox.Run(std::move(program), limits);
   if (command.Has("json")) {

@@ -61,8 +61,9 @@ void ReadHumanEval(const Json& json, CodeProblem& problem, const std::string& wh
   problem.functions.entry_point = Text(json, {"entry_point"}, where);
   problem.functions.text = Text(json, {"test"}, where);
   if (problem.functions.text.find("unittest.TestCase") != std::string::npos) problem.functions.style = TestStyle::kUnittest;
-  // The prompt may define helpers that the tests use; with an empty body it is a program.
-  problem.functions.setup = problem.prompt + "    pass\n";
+  // The prompt is the beginning of a program and may define helpers that the tests use; an empty body ends it.
+  const bool begins_program = problem.prompt.find("def " + problem.functions.entry_point + "(") != std::string::npos;
+  if (begins_program) problem.functions.setup = problem.prompt + "    pass\n";
   const std::string solution = Text(json, {"canonical_solution"}, where, false);
   if (!solution.empty()) problem.reference = problem.prompt + solution;
 }

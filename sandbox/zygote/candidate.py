@@ -20,20 +20,9 @@ def answer(module):
         parts = [mark]
         try:
             value = getattr(module, name)(*args, **kwargs)
-            parts.append(b"R" + b"L" + struct.pack("<I", 2))
-            encode(value, parts)
-            parts.append(changes(args))
+            parts.append(b"R")
+            encode([value], parts)
         except BaseException as error:
             parts = [mark, b"X"]
             encode([type(error).__name__, str(error)[:2000]], parts)
         send(CHANNEL, b"".join(parts))
-
-
-def changes(args):
-    """The arguments as they are after the call; None where they cannot be sent."""
-    parts = []
-    try:
-        encode(list(args), parts)
-    except Unsendable:
-        return b"N"
-    return b"".join(parts)

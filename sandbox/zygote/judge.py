@@ -37,7 +37,7 @@ class Candidate:
             if reply[:16] != mark:
                 raise ValueError("the candidate answered what nobody asked")
             value, end = decode(reply, 17)
-            if end != len(reply) or reply[16] not in b"RX" or type(value) is not list or len(value) != 2:
+            if end != len(reply) or reply[16] not in b"RX" or type(value) is not list or len(value) != (1 if reply[16] == 82 else 2):
                 raise ValueError("the candidate's answer is malformed")
         except (OSError, ValueError, IndexError, struct.error, KeyError, RecursionError) as error:
             self.over = str(error) or type(error).__name__
@@ -45,8 +45,7 @@ class Candidate:
         if reply[16] == 88:
             name, text = (str(part) for part in value)
             raise as_error(name, text)
-        take_changes(args, value[1])
-        return value[0]
+        return value[0]  # arguments are copies there: a change of them cannot reach the tests
 
     def function(self, name):
         def stand_in(*args, **kwargs):
@@ -60,20 +59,6 @@ def as_error(name, text):
         return ERRORS[name](text)
     except (KeyError, TypeError):
         return CandidateError(name + ": " + text)
-
-
-def take_changes(args, changed):
-    """Arguments that were changed in place by the candidate are changed in place here, too."""
-    if type(changed) is not list or len(changed) != len(args):
-        return
-    for mine, other in zip(args, changed):
-        if type(mine) is not type(other) or mine == other:
-            continue
-        if type(mine) is list:
-            mine[:] = other
-        elif type(mine) in (dict, set):
-            mine.clear()
-            mine.update(other)
 
 
 def judge():

@@ -94,7 +94,7 @@ def receive(fd):
             return None
         data += piece
     (size,) = struct.unpack("<I", data)
-    if size > 2 * LIMIT + 4096:  # a value and the arguments behind it
+    if size > LIMIT + 4096:
         raise ValueError("a message of %d bytes" % size)
     data = bytearray()
     while len(data) < size:

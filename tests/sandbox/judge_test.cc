@@ -36,8 +36,9 @@ TEST(Judge, ExceptionsOfBuiltInTypesArriveAsThemselves) {
   EXPECT_EQ(result.candidate.verdict, RunVerdict::kOk) << result.failure;
 }
 
-TEST(Judge, ChangesOfArgumentsInPlaceAreSeen) {
-  EXPECT_EQ(Asserts("def f(x): x.sort()", "v = [3, 1, 2]\n    candidate(v)\n    assert v == [1, 2, 3]").candidate.verdict, RunVerdict::kOk);
+TEST(Judge, ACandidateCannotChangeWhatTheTestsCompareWith) {
+  const std::string source = "def f(x):\n    x.clear()\n    return []";
+  EXPECT_EQ(Asserts(source, "v = [3, 1, 2]\n    assert candidate(v) == sorted(v)").candidate.verdict, RunVerdict::kWrongAnswer);
 }
 
 TEST(Judge, TheCandidateHoldsNoneOfTheTests) {
