@@ -235,7 +235,7 @@ std::string ProcessCheck(const std::string& type, const Json& check, const Evide
   if (type == "no_process_named") {
     const std::string name = check["comm"];
     const auto& names = evidence.after.names;
-    return std::find(names.begin(), names.end(), "\t" + name) == names.end() && std::find(names.begin(), names.end(), name) == names.end() ? "" : "process " + name + " is still there";
+    return std::find(names.begin(), names.end(), name) == names.end() ? "" : "process " + name + " is still there";
   }
   return evidence.after.processes == evidence.before.processes ? "" : "processes before: " + std::to_string(evidence.before.processes) + ", after: " + std::to_string(evidence.after.processes);
 }

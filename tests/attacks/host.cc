@@ -86,18 +86,31 @@ std::vector<Seen> AllProcesses() {
   return all;
 }
 
+std::string NameOf(const Seen& one) { return one.status.substr(6, one.status.find('\n') - 6); }
+
+std::set<int> WithAllBelow(const std::vector<Seen>& all, std::set<int> found) {
+  for (std::size_t before = ~std::size_t{0}; before != found.size();) {
+    before = found.size();
+    for (const Seen& one : all) {
+      if (found.count(one.parent) > 0) found.insert(one.pid);
+    }
+  }
+  return found;
+}
+
 int CountLines(const fs::path& path) {
   const std::string text = ReadText(path);
   return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
 }
 
-int CountGroups() {
+int CountGroups(int spawner) {
+  const std::string prefix = "cogent-sandbox-" + std::to_string(spawner) + "-";
   int count = 0;
   std::error_code error;
   for (fs::recursive_directory_iterator it("/sys/fs/cgroup", fs::directory_options::skip_permission_denied, error), end; it != end; it.increment(error)) {
     if (error) break;
     if (it.depth() > 4) it.disable_recursion_pending();
-    if (it->path().filename().string().rfind("cogent-sandbox-" , 0) == 0) ++count;
+    if (it->path().filename().string().rfind(prefix, 0) == 0) ++count;
   }
   return count;
 }
@@ -248,20 +261,19 @@ Sight Look(int spawner) {
     for (std::string word; numbers >> word;) ++depth;
     return depth > 1;
   };
-  std::set<int> below = {spawner};
-  for (std::size_t grown = 0; grown != below.size();) {
-    grown = below.size();
-    for (const Seen& one : all) {
-      if (below.count(one.parent) > 0) below.insert(one.pid);
-    }
-  }
+  const std::set<int> below = WithAllBelow(all, {spawner});
+  std::set<int> others;  // sandboxes of other programs on this machine
   for (const Seen& one : all) {
-    if (one.pid != spawner && (below.count(one.pid) > 0 || nested(one.status))) {
+    if (NameOf(one) == "cogent-sandbox" && below.count(one.pid) == 0) others.insert(one.pid);
+  }
+  others = WithAllBelow(all, others);
+  for (const Seen& one : all) {
+    if (one.pid != spawner && (below.count(one.pid) > 0 || (nested(one.status) && others.count(one.pid) == 0))) {
       // Threads count against the same table.
       sight.processes += std::max(1, std::atoi(StatusLine(one.status, "Threads").c_str()));
       sight.run_memory += Kib(one.status, "RssAnon") + Kib(one.status, "RssShmem");
     }
-    sight.names.push_back(one.status.substr(6, one.status.find('\n') - 6));
+    sight.names.push_back(NameOf(one));
   }
   sight.disk = UsedDisk("/");
   struct stat root {}, other {};
@@ -272,7 +284,7 @@ Sight Look(int spawner) {
   sight.own_memory = Kib("\n" + ReadText("/proc/self/status"), "VmRSS");
   for ([[maybe_unused]] const auto& entry : fs::directory_iterator("/proc/self/fd")) ++sight.descriptors;
   sight.mounts = CountLines("/proc/self/mounts");
-  sight.groups = CountGroups();
+  sight.groups = CountGroups(spawner);
   return sight;
 }
 
