@@ -23,7 +23,7 @@ endif()
 export(TARGETS ${COGENT_LIBRARIES} NAMESPACE Cogent:: FILE ${PROJECT_BINARY_DIR}/CogentTargets.cmake)
 install(TARGETS ${COGENT_LIBRARIES} EXPORT CogentTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT CogentTargets NAMESPACE Cogent:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Cogent)
-foreach(folder core verifiers envs agents policies algorithms experiments)
+foreach(folder core sandbox verifiers envs agents policies algorithms experiments)
   install(DIRECTORY ${folder}/ DESTINATION ${headers}/${folder} FILES_MATCHING PATTERN "*.h"
           PATTERN "configs" EXCLUDE)
 endforeach()

@@ -1,5 +1,6 @@
 // The environments this library ships.
 #include "envs/arithmetic.h"
+#include "envs/code.h"
 #include "envs/env.h"
 #include "envs/signs.h"
 
@@ -8,6 +9,7 @@ namespace cogent {
 EnvRegistry BuiltinEnvs() {
   EnvRegistry envs("environment");
   RegisterArithmetic(envs);
+  RegisterCode(envs);
   RegisterSigns(envs);
   return envs;
 }

@@ -145,8 +145,32 @@ CommandSpec Verify(const std::string& name, const std::string& summary, const st
           {}, std::move(options), std::move(examples)};
 }
 
+CommandSpec RunInSandbox() {
+  return {"sandbox run",
+          "run a program that nobody has read, isolated and limited",
+          "Prints what it printed, and the verdict on standard error. Exit code 0 when the verdict is ok, else 1.\n"
+          "Times are written 500ms, 2s, 1min; sizes 64KiB, 256MiB, 1GiB.",
+          {{"FILE", "a Python program, or C++ by its .cc, .cpp, .cxx", true, false, {}}},
+          {{.name = "stdin", .kind = kPath, .placeholder = "F", .help = "its standard input (default: empty)"},
+           {.name = "time-limit", .kind = kText, .placeholder = "TIME", .help = "of the clock on the wall and of CPU time (default 2s)"},
+           {.name = "memory-limit", .kind = kText, .placeholder = "SIZE", .help = "of all its processes (default 256MiB)"},
+           {.name = "processes", .kind = kCount, .placeholder = "N", .help = "with threads (default 16)"},
+           {.name = "output-limit", .kind = kText, .placeholder = "SIZE", .help = "of standard output, and of standard error (default 64KiB)"},
+           {.name = "language", .kind = kText, .placeholder = "NAME", .help = "python or c++, whatever the file is called"},
+           {.name = "level", .kind = kText, .placeholder = "LEVEL", .help = "full (default) or reduced: weaker isolation, see docs/sandbox.md"},
+           {.name = "json", .help = "one JSON object on standard output instead"}},
+          {{"sandbox run program.py", ""},
+           {"sandbox run program.py --stdin input.txt --time-limit 500ms --json", "for a script"}}};
+}
+
 std::vector<CommandSpec> VerifyCommands() {
   return {
+      Verify("code", "programs in stored completions against their tests, in the sandbox",
+             "In: {\"id\", \"completion\", \"problem\"}, the problem an object in the layout of HumanEval, MBPP or contests. Out:\n"
+             "{\"id\", \"score\", \"verdict\", \"passed\", \"total\", \"cpu_seconds\", \"reason\"}; the verdict is a run's, or no_code.",
+             {{.name = "share", .help = "pay the share of tests that pass, not all or nothing"},
+              {.name = "level", .kind = kText, .placeholder = "LEVEL", .help = "full (default) or reduced: weaker isolation, see docs/sandbox.md"}},
+             {{"verify code -i completions.jsonl -o verdicts.jsonl", ""}}),
       Verify("format", "layout and answer of stored completions",
              "In: {\"id\", \"completion\"}. Out: {\"id\", \"format_ok\", \"answer\"}; the answer is null where there is none.", {},
              {{"verify format -i completions.jsonl -o verdicts.jsonl", ""},
@@ -197,6 +221,9 @@ std::vector<CommandSpec> MakeTable() {
       {"bench", "measure generation and training on this machine",
        "What follows is passed to the benchmark as it is.",
        {{"WORD", "passed on", false, true, {}}}, {}, {{"bench", "everything"}}, true},
+      RunInSandbox(),
+      {"sandbox doctor", "which isolation this machine grants, by trying it", "Exit code 3 when the level `full` cannot be had.", {}, {},
+       {{"sandbox doctor", "each primitive, and what to do about those that are missing"}}},
       {"doctor", "what this machine has and what it lacks", "", {}, {}, {{"doctor", "for a report of a fault"}}},
       {"completion", "print a completion script for a shell", "",
        {{"SHELL", "bash, zsh or fish", true, false, {"bash", "zsh", "fish"}}}, {},

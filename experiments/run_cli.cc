@@ -21,6 +21,7 @@
 #include "experiments/load_engine.h"
 #include "experiments/report.h"
 #include "experiments/verify.h"
+#include "experiments/sandbox_cli.h"
 #include "policies/model_config.h"
 
 namespace cogent {
@@ -153,6 +154,8 @@ int Dispatch(const Session& session, const Command& command) {
     std::cout << FindingsText(findings);
     return AllThere(findings) ? kExitDone : kExitMachine;
   }
+  if (command.name == "sandbox run") return SandboxRun(command);
+  if (command.name == "sandbox doctor") return SandboxDoctor();
   if (command.name == "completion") {
     std::cout << CompletionScript(command.arguments[0], session.program);
     return kExitDone;

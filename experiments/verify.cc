@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "experiments/verify_audit.h"
 #include "experiments/verify_lines.h"
+#include "verifiers/code.h"
 #include "verifiers/extract.h"
 #include "verifiers/format.h"
 #include "verifiers/language.h"
@@ -59,8 +60,30 @@ LineVerifier MathVerifier(const Command& command) {
   }};
 }
 
+LineVerifier CodeVerifier(const Command& command) {
+  CodeSettings settings;
+  settings.level = command.Get("level", "full");
+  if (settings.level != "full" && settings.level != "reduced") {
+    throw ConfigError("--level '" + settings.level + "' is none. Known: full, reduced");
+  }
+  settings.score = command.Has("share") ? "share" : "all";
+  const std::shared_ptr<Sandbox> sandbox = OpenSandbox(settings);
+  return {[sandbox, scoring = settings.Scoring()](const LineObject& line) -> LineResult {
+            const auto json = line.FindJson("problem");
+            if (!json) throw DataError("'problem' is missing: the object with the prompt and the tests");
+            const CodeProblem problem = ReadCodeProblem(*json, "'problem'");
+            const CodeScore score = ScoreCode(*sandbox, {{&problem, line.Text("completion")}}, scoring).front();
+            if (score.broken) throw SandboxError(score.reason);
+            return {{"score", score.score}, {"verdict", std::string(score.has_code ? Name(score.verdict) : "no_code")},
+                    {"passed", std::int64_t{score.passed}}, {"total", std::int64_t{score.total}},
+                    {"cpu_seconds", score.cpu_seconds}, {"reason", score.reason}};
+          },
+          1};
+}
+
 using MakeVerifier = LineVerifier (*)(const Command&);
 const std::map<std::string, MakeVerifier> kMakers = {
+    {"verify code", CodeVerifier},
     {"verify format", FormatVerifier},
     {"verify language", LanguageVerifier},
     {"verify math", MathVerifier},

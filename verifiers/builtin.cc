@@ -1,4 +1,5 @@
 // The rewards this library ships.
+#include "verifiers/code.h"
 #include "verifiers/format.h"
 #include "verifiers/language.h"
 #include "verifiers/length.h"
@@ -15,6 +16,7 @@ RewardRegistry BuiltinRewards() {
   RegisterLengthRewards(rewards);
   RegisterMathRewards(rewards);
   RegisterRepetitionReward(rewards);
+  RegisterCodeReward(rewards);
   return rewards;
 }
 

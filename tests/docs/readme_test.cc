@@ -117,7 +117,7 @@ TEST(Readme, NamesOnlyFilesAndFoldersThatExist) {
 
 TEST(Readme, NamesEverySourceFile) {
   const std::set<std::string> paths = NamedPaths();
-  for (const char* folder : {"core", "verifiers", "envs", "agents", "policies", "algorithms", "experiments"}) {
+  for (const char* folder : {"core", "sandbox", "verifiers", "envs", "agents", "policies", "algorithms", "experiments"}) {
     for (const std::string& file : FilesBelow(folder)) {
       const std::string end = fs::path(file).extension();
       if (end != ".cc" && end != ".h" && end != ".cu" && end != ".yaml") continue;
