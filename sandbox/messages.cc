@@ -49,7 +49,6 @@ std::pair<RunVerdict, std::string> Judge(const wire::OutcomeHead& head, const Li
   if (head.building != 0) return {kRuntimeError, "it does not compile"};
   switch (head.ended_by) {
     case wire::EndedBy::kWall: return {kTimeLimit, "still running after " + Seconds(limits.wall_seconds)};
-    case wire::EndedBy::kCpu: return {kTimeLimit, "more than " + Seconds(limits.cpu_seconds) + " of CPU time"};
     case wire::EndedBy::kOutput: return {kOutputLimit, "more than " + std::to_string(limits.output_bytes) + " bytes of output"};
     default: break;
   }

@@ -65,9 +65,9 @@ struct RunResult {
   std::string ToJson() const;
 };
 
-// How a function is tested: see sandbox/judge.h for the usual way to make one.
+// What the judge's process reads (zygote/judge.py); made by sandbox/judge.h, whose functions are the ones to call.
 struct Tests {
-  std::string json;  // what zygote/judge.py reads
+  std::string json;
 };
 struct JudgedResult {
   RunResult candidate;         // its verdict is that of the whole: kOk only when every test passed

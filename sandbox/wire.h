@@ -11,7 +11,7 @@
 
 namespace cogent::wire {
 
-inline constexpr std::uint32_t kWireVersion = 0xC09E0002;
+inline constexpr std::uint32_t kWireVersion = 0xC09E0003;
 inline constexpr std::uint32_t kMaxPrograms = 2;  // a candidate and its judge
 inline constexpr std::uint64_t kMaxRequestBytes = 256ull << 20;
 
@@ -46,7 +46,6 @@ struct ProgramHead {
   std::uint32_t commands;         // how many follow (kCommand): word count, then length and bytes of each word
   std::uint64_t stdin_bytes;      // these follow the commands
   std::uint64_t total_bytes;      // all that follows this head
-  std::int64_t seed;              // of the program's `random`
   Limits limits;
   Limits build_limits;            // of every command but the last
 };
@@ -64,7 +63,7 @@ struct RequestHead {
   std::uint64_t total_bytes;  // all that follows this head
 };
 
-enum class EndedBy : std::uint32_t { kItself, kWall, kCpu, kOutput, kPartner };
+enum class EndedBy : std::uint32_t { kItself, kWall, kOutput, kPartner };
 
 struct OutcomeHead {
   EndedBy ended_by;

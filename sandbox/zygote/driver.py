@@ -74,7 +74,7 @@ def main():
     gc.freeze()
     mode = zygote.cogent_serve()
     # From here on this is a run.
-    random.seed(int(os.environ.get("PYTHONHASHSEED", "0")))
+    random.seed(0)
     if mode == 0:
         finish(load("__main__")[1])
     elif mode == 1:

@@ -20,6 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <initializer_list>
+
 #include "sandbox/zygote/zygote.h"
 
 namespace cogent::zygote {
@@ -107,8 +109,9 @@ void DropPrivileges(int report) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) Fault(report, "no new privileges");
     return;
   }
-  for (int capability = 0; capability <= 63; ++capability) {
-    if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 && errno != EINVAL) Fault(report, "dropping capabilities");
+  // The others were dropped once, by the zygote.
+  for (const int capability : {CAP_SYS_ADMIN, CAP_SETPCAP}) {
+    if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) Fault(report, "dropping capabilities");
   }
   if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) Fault(report, "clearing ambient capabilities");
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};

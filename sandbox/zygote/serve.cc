@@ -1,6 +1,7 @@
 // The zygote's loop: one request at a time, of one program or of a candidate and its judge.
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
@@ -262,8 +263,7 @@ void Finish(Run& run) {
   run.outcome.peak_bytes = run.init_report.largest_process_bytes;
 }
 
-// Forks the worker without a thread of its own noticing. Returns the mode in the program's process, -1
-// in the zygote.
+// Clones init of a run. Returns the mode in the program's process, -1 in the zygote.
 int Start(Run& run, int channel, const Region& request) {
   int in[2], out[2], err[2], report[2];
   if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0 || pipe2(report, O_CLOEXEC) != 0) {
@@ -500,6 +500,10 @@ extern "C" __attribute__((visibility("default"))) int cogent_serve() {
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   ReadSettings();
+  for (int capability = 0; settings.config.namespaces != 0 && capability <= 63; ++capability) {
+    if (capability == CAP_SYS_ADMIN || capability == CAP_SETPCAP) continue;  // init's, which drops them
+    if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 && errno != EINVAL) GiveUp("dropping capabilities");
+  }
   const wire::ReplyHead ready{wire::kWireVersion, wire::ReplyKind::kReady, 0, settings.config.group_version, 0, 0};
   WriteExactly(&ready, sizeof ready);
   Region request, output;

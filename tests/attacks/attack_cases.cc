@@ -5,19 +5,16 @@
 //   --user       change to user 65534 first (as root): the sandbox as an ordinary user has it
 //   --no-group   without a control group
 //   --reduced    at the level `reduced`
+#include <grp.h>
 #include <pty.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cstring>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
-#include <map>
-
-#include <grp.h>
-#include <sys/prctl.h>
 
 #include "tests/attacks/checks.h"
 

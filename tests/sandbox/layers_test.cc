@@ -74,6 +74,11 @@ TEST(SandboxLayer, DroppedPrivilegesStopMounts) {
   ExpectStoppedBy(kPrivileges, kFilter, Call("libc.mount(b'none', b'/tmp/run', b'tmpfs', 0, None) == 0"));
 }
 
+TEST(SandboxLayer, NoCapabilityIsLeftInAnySet) {
+  const RunResult result = RunPython("print([l.split()[1].strip('0') for l in open('/proc/self/status') if l.startswith('Cap')])");
+  EXPECT_EQ(result.out, "['', '', '', '', '']\n") << result.ToJson();
+}
+
 TEST(SandboxLayer, OwnRootHidesTheHostsFiles) {
   const std::string own = ReadAll("/etc/passwd").substr(0, 40);
   ExpectStoppedBy(kRoot, 0, "print('worked' if open('/etc/passwd').read().startswith('''" + own + "''') else 'stopped')");
