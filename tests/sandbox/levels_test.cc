@@ -27,10 +27,10 @@ std::set<std::string> Fallen(const std::string& options, const std::string& ids)
 }
 
 const char* const kOfEachClass =
-    "busy-threads cgroup-escape control-graded-right-answer control-tempfile control-threads exotic-sockets fd-exhaustion "
-    "forge-early-reply forge-on-descriptors leftover-files memory-bytes memory-many-processes mount-attempt native-segfault "
+    "cgroup-escape control-graded-right-answer control-tempfile control-threads exotic-sockets fd-exhaustion "
+    "forge-early-reply forge-on-descriptors leftover-files memory-bytes mount-attempt native-segfault "
     "poisoned-interpreter privilege-self-report read-canary read-process-list setuid-plant signal-host-process stdout-one-gigabyte "
-    "symlink-swap-race syscall-io-uring tcp-loopback thread-bomb kill-everything stopped-self inode-exhaustion";
+    "syscall-io-uring tcp-loopback kill-everything stopped-self inode-exhaustion";
 
 TEST(SandboxLevels, WithoutAControlGroupOnlyWhatNeedsASecondProcessIsOtherwise) {
   EXPECT_EQ(Fallen("--no-group", kOfEachClass), std::set<std::string>{"stopped-self"});
