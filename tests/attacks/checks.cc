@@ -310,6 +310,19 @@ std::string Unchanged(const Sight& before, const Sight& after) {
   return before.groups == after.groups ? "" : differs("control groups", before.groups, after.groups);
 }
 
+// The machine once what ran before has ended: the same three times in a row, or as it is after three seconds.
+Sight LookWhenQuiet(int spawner) {
+  const auto start = Clock::now();
+  Sight last = Look(spawner);
+  for (int same = 0; same < 2 && SecondsSince(start) < 3.0;) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    const Sight now = Look(spawner);
+    same = Unchanged(last, now).empty() ? same + 1 : 0;
+    last = now;
+  }
+  return last;
+}
+
 // The moment after a verdict, until the machine looks as before; at most three seconds.
 void WaitForQuiet(int spawner, Evidence& evidence) {
   const auto start = Clock::now();
@@ -349,7 +362,7 @@ std::string RunCase(Harness& harness, const Case& one) {
   const bool port = std::count(needs.begin(), needs.end(), "free_port") > 0;
   if (const std::string bad = HarmlessRun(harness); !bad.empty()) return "before the case: " + bad;
   Evidence evidence;
-  evidence.before = evidence.most = Look(spawner);
+  evidence.before = evidence.most = LookWhenQuiet(spawner);
   evidence.leftovers_before = Leftovers();
   {
     const Watcher watcher(spawner, host, port, evidence);
