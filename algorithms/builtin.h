@@ -2,6 +2,7 @@
 #pragma once
 
 #include "algorithms/algorithm.h"
+#include "algorithms/objective.h"
 
 namespace cogent {
 
@@ -15,5 +16,8 @@ void RegisterRloo(AlgorithmRegistry& algorithms);
 void RegisterReinforcePp(AlgorithmRegistry& algorithms);
 void RegisterReinforcePpBaseline(AlgorithmRegistry& algorithms);
 void RegisterPpo(AlgorithmRegistry& algorithms);
+
+void RegisterSft(ObjectiveRegistry& objectives);
+void RegisterDpo(ObjectiveRegistry& objectives);
 
 }  // namespace cogent

@@ -77,8 +77,7 @@ Trainer::Trainer(ParameterSet& parameters, const ParameterSet* reference, AdamW&
 }
 
 // Calls run(lane, piece number) for all pieces; lane k takes the pieces k, k + lanes, ...
-template <typename Run>
-void Trainer::OnLanes(std::size_t count, const Run& run) {
+void Trainer::OnLanes(std::size_t count, const std::function<void(std::size_t, std::size_t)>& run) {
   std::vector<std::exception_ptr> errors(gradients_.size());
   const auto work = [&](std::size_t lane) {
     try {

@@ -1,7 +1,9 @@
-// One optimizer step from a batch of groups, and one from plain documents: the last hops of the data path.
+// One optimizer step from a batch of groups, from labelled examples, or from plain documents: the last hops of the
+// data path.
 //
-//   Trainer trainer(parameters, reference, algorithm, config);
-//   StepReport report = trainer.Step(groups, rate);      // advantages -> loss -> gradients -> step
+//   Trainer trainer(parameters, reference, optimizer, config);
+//   StepReport report = trainer.Step(groups, algorithm, rate);   // advantages -> loss -> gradients -> step
+//   StepReport other = trainer.Learn(examples, objective, rate); // loss -> gradients -> step
 //
 // The step is cut into micro-batches of whole prompts' groups; a prompt stands in its micro-batch once,
 // and its completions see it. Micro-batches are dealt to lanes, a thread each, by their number; every
@@ -10,6 +12,7 @@
 // Thread rule: one call at a time.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -17,6 +20,7 @@
 #include <vector>
 
 #include "algorithms/algorithm.h"
+#include "algorithms/objective.h"
 #include "algorithms/optimizer.h"
 #include "policies/deepseek_v3.h"
 
@@ -48,11 +52,14 @@ struct Document {
 
 class Trainer {
  public:
-  // `reference` may be null when the algorithm needs none. All must outlive the trainer.
+  // `reference` may be null when algorithm or objective needs none. All must outlive the trainer.
   Trainer(ParameterSet& parameters, const ParameterSet* reference, AdamW& optimizer, const TrainerConfig& config);
 
   // epochs * minibatches optimizer steps, all at this learning rate. REQUIRES at least one trajectory.
   StepReport Step(const std::vector<Group>& groups, const Algorithm& algorithm, double learning_rate);
+  // One optimizer step on these examples, and the same loss without learning. REQUIRES at least one target.
+  StepReport Learn(const std::vector<Example>& examples, const Objective& objective, double learning_rate);
+  StepReport Measure(const std::vector<Example>& examples, const Objective& objective);
   // Next-token loss, mean over all targets; `prediction_weight` times the multi-token-prediction loss on top.
   StepReport Pretrain(const std::vector<Document>& documents, double learning_rate, double prediction_weight);
 
@@ -62,8 +69,8 @@ class Trainer {
 
  private:
   struct Piece;
-  template <typename Run>
-  void OnLanes(std::size_t count, const Run& run);
+  void OnLanes(std::size_t count, const std::function<void(std::size_t lane, std::size_t piece)>& run);
+  StepReport Pass(const std::vector<Example>& examples, const Objective& objective, const double* learning_rate);
   double Apply(double learning_rate, const at::Tensor& load, StepReport& report);
   int RowsAPiece(std::size_t rows) const;
   std::vector<Piece> Cut(const std::vector<const Trajectory*>& trajectories, std::size_t first, std::size_t last) const;
