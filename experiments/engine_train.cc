@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "experiments/engine_base.h"
 #include "experiments/engine_reinforce.h"
+#include "experiments/engine_supervised.h"
 
 namespace cogent {
 namespace {
@@ -66,15 +67,18 @@ void WarnIfChanged(const Run& run) {
                  "that file: cogent train " + path + " --resume");
 }
 
-// One run, from its configuration to report.html: base model, then training by rewards.
-int Train(Run& run, const AlgorithmRegistry& algorithms, const std::string& resume) {
+// One run, from its configuration to report.html: base model, then training by rewards or on data.
+int Train(Run& run, const Methods& methods, const std::string& resume) {
   Problems problems;
-  const auto algorithm = algorithms.Make(run.config.algorithm, problems);
+  const bool supervised = run.config.data.has_value(), resuming = !resume.empty();
+  const auto algorithm = supervised ? nullptr : methods.algorithms.Make(run.config.algorithm, problems);
+  const auto objective = supervised ? methods.objectives.Make(run.config.algorithm, problems) : nullptr;
   const Rubric rubric = Rubric::Make(run.config.rewards, run.parts.rewards, problems);
   problems.ThrowIfAny();
-  const bool resuming = !resume.empty();
   const std::int64_t from = resuming ? ResumeStep(run, resume) : -1;
-  if (from < 0 && !run.checkpoints.HasBase()) FirstWeights(run);  // a checkpoint that cannot be used ends the run before it is made
+  // A checkpoint or an example that cannot be used ends the run before it is made.
+  if (from < 0 && !run.checkpoints.HasBase()) FirstWeights(run);
+  const ExampleSet examples = supervised ? LoadExamples(run, objective->Kind()) : ExampleSet();
   RunLog log = resuming ? RunLog::Resume(run.config.Directory(), from)
                         : RunLog::Create(run.config.Directory(), run.resolved, Environment(run.config));
   run.checkpoints.RemoveUnfinished();
@@ -83,7 +87,28 @@ int Train(Run& run, const AlgorithmRegistry& algorithms, const std::string& resu
     const int stopped = MakeBase(run, resuming);
     if (stopped != kExitDone) return stopped;
   }
-  return Reinforce(run, *algorithm, rubric, log, from);
+  return supervised ? Supervise(run, *objective, examples, log, from) : Reinforce(run, *algorithm, rubric, log, from);
+}
+
+// Whether the run has what its algorithm learns from.
+void CheckSource(const Methods& methods, const RunConfig& config) {
+  Problems problems;
+  const std::string& name = config.algorithm.name;
+  if (methods.objectives.Has(name) && !config.data) {
+    problems.Add(config.algorithm.location, fmt::format("algorithm '{}' learns from labelled examples: give `data: {{paths: [FILE.jsonl]}}`", name));
+  }
+  if (methods.algorithms.Has(name) && config.data) {
+    problems.Add(config.algorithm.location, fmt::format("algorithm '{}' learns from rewards and reads no `data`; leave the section out, or name one of: {}", name,
+                                                        fmt::join(methods.objectives.Names(), ", ")));
+  }
+  if (methods.algorithms.Has(name) && methods.algorithms.Make(config.algorithm, problems)->NeedsCritic()) {
+    problems.Add(config.algorithm.location, "algorithm '" + name + "' learns from a critic, and runs train none yet: choose another algorithm "
+                 "(cogent list). Its numbers can be had from 'cogent algorithm loss --name " + name + "'.");
+  }
+  if (config.data && (config.train.epochs > 1 || config.train.minibatches > 1)) {
+    problems.Add(config.algorithm.location, "train.epochs and train.minibatches are of rollouts; passes over examples are data.epochs, examples a step data.examples");
+  }
+  problems.ThrowIfAny();
 }
 
 int DryRun(const Parts& parts, const LoadedConfig& loaded) {
@@ -99,31 +124,26 @@ int DryRun(const Parts& parts, const LoadedConfig& loaded) {
   std::cout << fmt::format("# parameters: {} in all, {} active a token\n", ShortNumber(size), ShortNumber(count.active));
   std::cout << fmt::format("# memory: about {:.0f} MB (weights, gradients and moments {:.0f}, decoding {:.0f}, activations {:.0f})\n",
                            (size * 4 * (4 + lanes) + cache + rows) / 1e6, size * 4 * (4 + lanes) / 1e6, cache / 1e6, rows / 1e6);
-  std::cout << fmt::format("# tokens a step: at most {} completion tokens ({} prompts x {} completions x {} tokens)\n",
-                           static_cast<std::int64_t>(c.rollout.prompts) * c.rollout.group_size * c.rollout.sampling.max_new_tokens, c.rollout.prompts,
-                           c.rollout.group_size, c.rollout.sampling.max_new_tokens);
+  if (c.data) std::cout << fmt::format("# examples a step: {}\n", c.data->examples);
+  else std::cout << fmt::format("# tokens a step: at most {} completion tokens ({} prompts x {} completions x {} tokens)\n",
+                                static_cast<std::int64_t>(c.rollout.prompts) * c.rollout.group_size * c.rollout.sampling.max_new_tokens, c.rollout.prompts,
+                                c.rollout.group_size, c.rollout.sampling.max_new_tokens);
   return kExitDone;
 }
 
 }  // namespace
 
-LoadedConfig LoadChecked(const Parts& parts, const AlgorithmRegistry& algorithms, const std::string& path, const std::vector<std::string>& overrides) {
-  return LoadRunConfig(path, overrides, parts, [&](Choice& algorithm, Problems& problems) {
-    const auto made = algorithms.Make(algorithm, problems);
-    if (!made) return;
-    if (made->NeedsCritic()) {
-      problems.Add(algorithm.location, "algorithm '" + algorithm.name + "' learns from a critic, and runs train none yet: choose another algorithm "
-                   "(cogent list). Its numbers can be had from 'cogent algorithm loss --name " + algorithm.name + "'.");
-    }
-    algorithm.settings = algorithms.Resolve(algorithm);
-  });
+LoadedConfig LoadChecked(const Parts& parts, const Methods& methods, const std::string& path, const std::vector<std::string>& overrides) {
+  LoadedConfig loaded = LoadRunConfig(path, overrides, parts, [&](Choice& algorithm, Problems& problems) { methods.Check(algorithm, problems); });
+  CheckSource(methods, loaded.config);
+  return loaded;
 }
 
-int TrainCommand(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command) {
+int TrainCommand(const Parts& parts, const Methods& methods, const Command& command) {
   KeepMemory();
   std::vector<std::string> overrides(command.arguments.begin() + 1, command.arguments.end());
   if (command.Has("name")) overrides.push_back("name=" + command.Get("name"));
-  LoadedConfig loaded = LoadChecked(parts, algorithms, command.arguments.at(0), overrides);
+  LoadedConfig loaded = LoadChecked(parts, methods, command.arguments.at(0), overrides);
   if (command.Has("dry-run")) return DryRun(parts, loaded);
   const std::string dir = loaded.config.Directory();
   if (!command.Has("resume") && std::filesystem::exists(dir) && !std::filesystem::is_empty(dir)) {
@@ -131,7 +151,7 @@ int TrainCommand(const Parts& parts, const AlgorithmRegistry& algorithms, const 
   }
   CatchStopSignals();
   Run run = MakeRun(parts, std::move(loaded), command.Has("quiet"));
-  return Train(run, algorithms, command.Get("resume"));
+  return Train(run, methods, command.Get("resume"));
 }
 
 }  // namespace cogent

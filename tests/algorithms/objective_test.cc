@@ -204,12 +204,10 @@ INSTANTIATE_TEST_SUITE_P(Shipped, EveryObjective, testing::ValuesIn(BuiltinObjec
 
 TEST(Sft, TokensThatAreNoTargetsAreReadAndNotLearned) {
   const auto objective = MakeObjective("sft");
-  std::vector<Example> one = {{{{{3, 4, 5, 6, 7, 8}, {4, 5}}}, 0.0}};
-  std::vector<Example> same = one, other = one;
-  same[0].sequences[0].targets = {4, 5};
-  other[0].sequences[0].targets = {1, 4, 5};
-  const Outcome a = LearnOnce(one, *objective, {}), b = LearnOnce(other, *objective, {});
-  EXPECT_GT(batches::RelativeError(a.update, b.update), 1e-2);
+  std::vector<Example> one(1), other(1);
+  one[0].sequences = {{{3, 4, 5, 6, 7, 8}, {4, 5}}};
+  other[0].sequences = {{{3, 4, 5, 6, 7, 8}, {1, 4, 5}}};
+  EXPECT_GT(batches::RelativeError(LearnOnce(one, *objective, {}).update, LearnOnce(other, *objective, {}).update), 1e-2);
   ParameterSet weights = tiny::Weights(tiny::Config(kVocabulary), 11);
   AdamW optimizer(weights, {});
   Trainer trainer(weights, nullptr, optimizer, {});
