@@ -13,9 +13,6 @@
 // Thread rule: main thread.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "experiments/engine.h"
 #include "experiments/run_config.h"
 
@@ -23,14 +20,5 @@ namespace cogent {
 
 // kExitDone when every run is finished, kExitFailed when some failed, kExitStopped.
 int AblateCommand(const Parts& parts, const CheckAlgorithm& check_algorithm, const Command& command);
-
-struct RunOutcome {
-  std::string run;  // "grpo/seed-1"
-  int exit_code = 0;
-  double seconds = 0.0;
-  std::string error;  // empty when it was done or stopped
-};
-// In the order in which runs ended; nothing when the directory has no outcomes.jsonl.
-std::vector<RunOutcome> ReadOutcomes(const std::string& ablation_dir);
 
 }  // namespace cogent

@@ -86,6 +86,7 @@ std::vector<ArmSettings> ReadArms(const Node& node, Problems& problems) {
     if (!IsPlainName(name)) {
       problems.Add(node.key_locations[i], "arm " + Quoted(name) + ": a name is a folder, so letters, digits and . _ + - = , only, and at most " + std::to_string(kLongestName));
     }
+    if (name.rfind("base-", 0) == 0) problems.Add(node.key_locations[i], "arm '" + name + "': shared base models are called so; choose another name");
     if (settings.kind != Node::Kind::kMap && settings.kind != Node::Kind::kNull) {
       problems.Add(settings.location, "arm '" + name + "' must be settings, as in {algorithm.kl_coef: 0.1}; {} is the file as it stands");
       continue;

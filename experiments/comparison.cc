@@ -104,42 +104,21 @@ std::vector<std::string> HeldOutTasks(const Choice& choice, std::uint64_t seed, 
   return tasks;
 }
 
-struct EvaluationOf {
-  std::map<std::string, std::string> flat;
-  Choice env;
-  std::vector<std::string> tasks;
-};
-
-EvaluationOf EvaluationConfig(const RunRecords& records, std::uint64_t seed, const Parts& parts) {
-  Problems ignored;  // keys of another version
-  EvaluationOf out{FlatConfig(records.config), ReadConfig<RunConfig>(ParseYaml(records.config, records.dir + "/config.yaml"), ignored).env, {}};
-  out.tasks = HeldOutTasks(out.env, seed, parts);
-  return out;
+// The settings of the environment that differ, as "env.digits is 3 and 4".
+std::string DifferingSettings(const std::map<std::string, std::string>& one, const std::map<std::string, std::string>& other) {
+  std::string text;
+  for (const auto& [key, value] : one) {
+    if (key.rfind("env.", 0) != 0) continue;
+    const auto same = other.find(key);
+    const std::string there = same == other.end() ? "absent" : same->second;
+    if (there != value) text += fmt::format("{}{} is {} and {}", text.empty() ? "" : ", ", key, value, there);
+  }
+  return text;
 }
 
-void CheckComparable(const std::string& first_dir, const EvaluationOf& first, const std::string& dir, const EvaluationOf& other, std::uint64_t seed) {
-  const auto text = [](const EvaluationOf& of, const std::string& key) { return of.flat.count(key) ? of.flat.at(key) : std::string("absent"); };
-  if (first.env.name != other.env.name) {
-    throw ConfigError(fmt::format("{} and {} cannot be compared: their environments are '{}' and '{}', and a score in one says nothing of the other",
-                                  first_dir, dir, first.env.name, other.env.name));
-  }
-  for (const char* key : {"eval.tasks", "eval.final_tasks", "eval.samples"}) {
-    if (text(first, key) == text(other, key)) continue;
-    throw ConfigError(fmt::format("{} and {} cannot be compared: they were evaluated on different tasks ({} is {} and {}). `cogent eval` measures "
-                                  "both in the same way", first_dir, dir, key, text(first, key), text(other, key)));
-  }
-  std::string differing;
-  for (const auto& [key, value] : first.flat) {
-    if (key.rfind("env.", 0) == 0 && text(other, key) != value) differing += fmt::format("{}{} is {} and {}", differing.empty() ? "" : ", ", key, value, text(other, key));
-  }
-  if (differing.empty()) return;
-  if (first.tasks.empty() || other.tasks.empty()) {
-    throw ConfigError(fmt::format("{} and {} cannot be compared: the settings of their environment differ ({}), and this program does not know '{}', so that it "
-                                  "cannot tell whether the tasks are the same", first_dir, dir, differing, first.env.name));
-  }
-  if (first.tasks == other.tasks) return;
-  throw ConfigError(fmt::format("{} and {} cannot be compared: they were evaluated on different tasks ({}); with seed {} the first asks {} and the second {}",
-                                first_dir, dir, differing, seed, Quoted(Shortened(first.tasks.front(), 80)), Quoted(Shortened(other.tasks.front(), 80))));
+Choice EnvOf(const std::string& config) {
+  Problems ignored;  // keys of another version
+  return ReadConfig<RunConfig>(ParseYaml(config, "config.yaml"), ignored).env;
 }
 
 // ---- arms ----
@@ -286,6 +265,29 @@ void CheckAgainst(const Comparison& c) {
 
 }  // namespace
 
+std::string WhyNotComparable(const std::string& config, const std::string& other, std::uint64_t seed, const Parts& parts) {
+  const Choice env = EnvOf(config), other_env = EnvOf(other);
+  if (env.name != other_env.name) {
+    return fmt::format("their environments are '{}' and '{}', and a score in one says nothing of the other", env.name, other_env.name);
+  }
+  const std::map<std::string, std::string> flat = FlatConfig(config), other_flat = FlatConfig(other);
+  for (const char* key : {"eval.tasks", "eval.final_tasks", "eval.samples"}) {
+    const auto text = [&](const auto& of) { return of.count(key) ? of.at(key) : std::string("absent"); };
+    if (text(flat) == text(other_flat)) continue;
+    return fmt::format("they were evaluated on different tasks ({} is {} and {}); `cogent eval` measures both in the same way", key, text(flat), text(other_flat));
+  }
+  const std::string differing = DifferingSettings(flat, other_flat);
+  if (differing.empty()) return {};
+  const auto tasks = HeldOutTasks(env, seed, parts), other_tasks = HeldOutTasks(other_env, seed, parts);
+  if (tasks.empty() || other_tasks.empty()) {
+    return fmt::format("the settings of their environment differ ({}), and this program does not know '{}', so that it cannot tell whether the tasks are the same",
+                       differing, env.name);
+  }
+  if (tasks == other_tasks) return {};
+  return fmt::format("they were evaluated on different tasks ({}); with seed {} the first asks {} and the second {}", differing, seed,
+                     Quoted(Shortened(tasks.front(), 80)), Quoted(Shortened(other_tasks.front(), 80)));
+}
+
 std::vector<CurvePoint> CurveOf(const RunRecords& records, const std::string& metric) {
   std::string name;
   const std::vector<StepMetrics>* lines = FindEvaluation(records, metric, name);
@@ -320,9 +322,6 @@ Comparison CompareRuns(const std::vector<std::string>& paths, const CompareOptio
   Grouping grouping;
   std::vector<std::size_t> arm_of;
   std::map<std::pair<std::size_t, std::uint64_t>, std::string> taken;
-  std::optional<EvaluationOf> first;
-  std::uint64_t first_seed = 0;
-  std::string first_dir;
   std::set<std::size_t> checked;
   const FoundRuns all = FindRuns(paths);
   if (c.against.empty()) c.against = all.against;
@@ -337,8 +336,11 @@ Comparison CompareRuns(const std::vector<std::string>& paths, const CompareOptio
     const std::size_t arm = grouping.ArmOf(ArmConfig(run.records, run.seed), found);
     const auto [before, fresh] = taken.emplace(std::pair{arm, run.seed}, found.dir);
     if (!fresh) throw ConfigError(fmt::format("{} and {} are runs of one arm with the same seed ({}): the same configuration twice is no second observation. Leave one out", before->second, found.dir, run.seed));
-    if (!first) first = EvaluationConfig(run.records, first_seed = run.seed, parts), first_dir = found.dir;
-    if (checked.insert(arm).second) CheckComparable(first_dir, *first, found.dir, EvaluationConfig(run.records, first_seed, parts), first_seed);
+    if (!c.runs.empty() && checked.insert(arm).second) {
+      const ComparedRun& first = c.runs.front();
+      const std::string why = WhyNotComparable(first.records.config, run.records.config, first.seed, parts);
+      if (!why.empty()) throw ConfigError(first.dir + " and " + run.dir + " cannot be compared: " + why);
+    }
     run.curve = CurveOf(run.records, options.metric);
     arm_of.push_back(arm);
     c.runs.push_back(std::move(run));

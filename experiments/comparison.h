@@ -76,6 +76,10 @@ struct Comparison {
 
 Comparison CompareRuns(const std::vector<std::string>& paths, const CompareOptions& options, const Parts& parts);
 
+// Why scores of runs with these two configurations (config.yaml, resolved) say nothing of each other: another
+// environment, other evaluation tasks. Empty when they may be compared. `seed` is one that tasks are drawn with.
+std::string WhyNotComparable(const std::string& config, const std::string& other, std::uint64_t seed, const Parts& parts);
+
 // The evaluations of a run by `metric`, named as in CompareOptions; whole steps alone.
 std::vector<CurvePoint> CurveOf(const RunRecords& records, const std::string& metric);
 

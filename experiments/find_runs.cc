@@ -9,8 +9,7 @@
 #include <set>
 
 #include "core/error.h"
-#include "experiments/ablate.h"
-#include "experiments/ablation.h"
+#include "experiments/ablation_plan.h"
 
 namespace cogent {
 namespace {

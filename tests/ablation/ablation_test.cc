@@ -143,6 +143,7 @@ TEST_F(AblationFile, MistakesOfTheSectionAreTold) {
       {"ablate: {seeds: [1], arms: {a: 3}}\n", "arm 'a' must be settings"},
       {"ablate: {seeds: [1], arms: {a/b: {}}}\n", "a name is a folder"},
       {"ablate: {seeds: [1], arms: {..: {}}}\n", "a name is a folder"},
+      {"ablate: {seeds: [1], arms: {base-1: {}}}\n", "shared base models are called so"},
       {"ablate: {seeds: [1], grid: {rollout.prompts: 3}}\n", "must be a list of values"},
       {"ablate: {seeds: [1], grid: {rollout.prompts: [3, 3]}}\n", "is given twice"},
       {"ablate: {seeds: [1], arms: {a: {}}, aganst: a}\n", "Did you mean 'against'?"},

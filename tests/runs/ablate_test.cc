@@ -4,8 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "experiments/ablate.h"
-#include "experiments/ablation.h"
+#include "experiments/ablation_plan.h"
 #include "experiments/engine_train.h"
 #include "experiments/metrics.h"
 #include "tests/runs/program.h"
@@ -162,6 +161,15 @@ TEST_F(AblateTest, ADryRunPrintsThePlanAndMakesNothing) {
   EXPECT_THAT(plan.text, AllOf(HasSubstr("4 arms x 2 seeds = 8 runs, and 2 shared base models"), HasSubstr("kl,group_size=4: 2 new"),
                                HasSubstr("at most 12.3k completion tokens"), HasSubstr("not known before a run has finished")));
   EXPECT_FALSE(fs::exists(Dir()));
+}
+
+TEST_F(AblateTest, ArmsThatCannotBeComparedAreToldOfBeforehandAndRunAllTheSame) {
+  const std::string file = File("{seeds: [1], share_base: false, arms: {three: {train.steps: 1}, four: {train.steps: 1, env.digits: 4}}}");
+  EXPECT_THAT(Go(file, {"--dry-run"}).text, HasSubstr("note: arms three and four cannot be compared: they were evaluated on different tasks (env.digits is 3 and 4)"));
+  const Outcome outcome = Go(file);
+  EXPECT_EQ(outcome.code, 0) << outcome.text;
+  EXPECT_THAT(outcome.text, HasSubstr("no report: "));
+  EXPECT_TRUE(fs::exists(Dir() + "/arms/four/seed-1/summary.json"));
 }
 
 TEST_F(AblateTest, AnAlgorithmsSettingThatDoesNotExistIsRefusedBeforeAnythingRuns) {
