@@ -141,7 +141,7 @@ std::vector<ArmScores> EqualArms(int arms, int seeds, const Rng& rng, bool accur
   return out;
 }
 
-// The share of ablations without any true difference in which one is called real, times the experiments.
+// In how many ablations without any true difference one is called real.
 int FalseAlarms(int arms, int seeds, bool accuracies, int experiments) {
   int alarms = 0;
   for (int e = 0; e < experiments; ++e) {
@@ -153,12 +153,11 @@ int FalseAlarms(int arms, int seeds, bool accuracies, int experiments) {
 }
 
 TEST(FalseAlarm, IsRaisedInAtMostFivePercentOfAblationsWithoutADifference) {
-  constexpr int kExperiments = 1000;
-  constexpr double kMost = 0.05 * kExperiments + 3 * 6.9;  // three standard deviations of the count above 5%
-  EXPECT_LE(FalseAlarms(2, 5, false, kExperiments), kMost);
-  EXPECT_LE(FalseAlarms(2, 3, true, kExperiments), kMost);
-  EXPECT_LE(FalseAlarms(4, 5, true, kExperiments), kMost);
-  EXPECT_LE(FalseAlarms(6, 5, false, kExperiments / 2), kMost);
+  const auto most = [](int experiments) { return 0.05 * experiments + 3 * std::sqrt(0.0475 * experiments); };  // three deviations of the count
+  EXPECT_LE(FalseAlarms(2, 5, false, 1000), most(1000));
+  EXPECT_LE(FalseAlarms(2, 3, true, 1000), most(1000));
+  EXPECT_LE(FalseAlarms(4, 5, true, 500), most(500));
+  EXPECT_LE(FalseAlarms(6, 5, false, 200), most(200));
 }
 
 TEST(FalseAlarm, IsNotAvoidedByNeverFindingAnything) {
