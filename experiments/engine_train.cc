@@ -108,15 +108,7 @@ int DryRun(const Parts& parts, const LoadedConfig& loaded) {
 }  // namespace
 
 LoadedConfig LoadChecked(const Parts& parts, const AlgorithmRegistry& algorithms, const std::string& path, const std::vector<std::string>& overrides) {
-  return LoadRunConfig(path, overrides, parts, [&](Choice& algorithm, Problems& problems) {
-    const auto made = algorithms.Make(algorithm, problems);
-    if (!made) return;
-    if (made->NeedsCritic()) {
-      problems.Add(algorithm.location, "algorithm '" + algorithm.name + "' learns from a critic, and runs train none yet: choose another algorithm "
-                   "(cogent list). Its numbers can be had from 'cogent algorithm loss --name " + algorithm.name + "'.");
-    }
-    algorithm.settings = algorithms.Resolve(algorithm);
-  });
+  return LoadRunConfig(path, overrides, parts, [&](Choice& algorithm, Problems& problems) { CheckTrainable(algorithms, algorithm, problems); });
 }
 
 int TrainCommand(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command) {

@@ -13,4 +13,8 @@ int TrainCommand(const Parts& parts, const AlgorithmRegistry& algorithms, const 
 LoadedConfig LoadChecked(const Parts& parts, const AlgorithmRegistry& algorithms, const std::string& path,
                          const std::vector<std::string>& overrides);
 
+// Whether a run can train by this algorithm with these settings, which are then written out with their defaults; what
+// is wrong goes to `problems`.
+void CheckTrainable(const AlgorithmRegistry& algorithms, Choice& algorithm, Problems& problems);
+
 }  // namespace cogent
