@@ -191,7 +191,10 @@ TEST_F(AblateTest, ASecondOneOfTheSameNameIsRefusedWhileTheFirstRuns) {
 }
 
 TEST(ShippedAblations, Load) {
-  const CheckAlgorithm check = [](Choice& algorithm, Problems& problems) { BuiltinAlgorithms().Make(algorithm, problems); };
+  const CheckAlgorithm check = [](Choice& algorithm, Problems& problems) {
+    const auto made = BuiltinAlgorithms().Make(algorithm, problems);
+    return made && made->NeedsCritic();
+  };
   int count = 0;
   for (const auto& entry : fs::directory_iterator(std::string(COGENT_SOURCE_DIR) + "/experiments/configs")) {
     if (!entry.path().filename().string().starts_with("ablate_")) continue;
