@@ -2,7 +2,7 @@
 //
 //   Trainer trainer(parameters, reference, optimizer, config);
 //   StepReport report = trainer.Step(groups, algorithm, rate);   // advantages -> loss -> gradients -> step
-//   StepReport early = trainer.StepCritic(groups, algorithm, critic_rate);   // with a critic that shall know more first
+//   StepReport early = trainer.StepCritic(groups, algorithm, critic_rate);   // the critic alone
 //
 // The step is cut into micro-batches of whole prompts' groups; a prompt stands in its micro-batch once,
 // and its completions see it. Micro-batches are dealt to lanes, a thread each, by their number; every

@@ -76,12 +76,13 @@ TEST_F(AlgorithmRun, SaysWhatToDoWhenThereAreTooFewGroups) {
   EXPECT_THAT(outcome.text, HasSubstr("rollout.max_batches"));
 }
 
-TEST_F(AlgorithmRun, EachWithoutACriticTakesStepsFromTheSameBase) {
+TEST_F(AlgorithmRun, EachTakesStepsFromTheSameBase) {
   for (const std::string& name : BuiltinAlgorithms().Names()) {
     Problems problems;
-    if (BuiltinAlgorithms().Make({name, Node::Map(), {"test", 0, 0}}, problems)->NeedsCritic()) continue;
-    const auto outcome = Go(name, {"algorithm={name: " + name + "}", "train.steps=2", "rollout.max_batches=2", "train.epochs=1", "train.minibatches=1", "pretrain.steps=8",
-                                 "rewards=[{name: accuracy}, {name: overlong, max_tokens: 16, cache_tokens: 15}]"});  // rewards that differ
+    std::vector<std::string> settings = {"algorithm={name: " + name + "}", "train.steps=2", "rollout.max_batches=2", "train.epochs=1", "train.minibatches=1", "pretrain.steps=8",
+                                         "rewards=[{name: accuracy}, {name: overlong, max_tokens: 16, cache_tokens: 15}]"};  // rewards that differ
+    if (BuiltinAlgorithms().Make({name, Node::Map(), {"test", 0, 0}}, problems)->NeedsCritic()) settings.push_back("critic.steps_alone=0");
+    const auto outcome = Go(name, settings);
     ASSERT_EQ(outcome.code, 0) << name << "\n" << outcome.text;
     const auto lines = Metrics(name);
     ASSERT_EQ(lines.size(), 2u) << name;
