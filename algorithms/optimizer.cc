@@ -15,7 +15,7 @@ AdamW::AdamW(const ParameterSet& parameters, const OptimizerConfig& config)
 double AdamW::Step(const at::Tensor& grad, double learning_rate) {
   const double norm = grad.norm().item<double>();
   if (!std::isfinite(norm)) return norm;
-  if (norm > config_.max_grad_norm) grad.mul_(config_.max_grad_norm / (norm + 1e-6));
+  if (Clips(norm)) grad.mul_(config_.max_grad_norm / (norm + 1e-6));
   ++steps_;
   const auto part = [&](std::int64_t begin, std::int64_t end, double decay) {
     if (begin == end) return;

@@ -21,6 +21,7 @@ class AdamW {
   // One step with `grad` (float32, the layout of parameters.flat(); scaled in place when its norm is above
   // max_grad_norm). Returns the norm before clipping. A norm that is not finite changes nothing.
   double Step(const at::Tensor& grad, double learning_rate);
+  bool Clips(double norm) const { return norm > config_.max_grad_norm; }
   std::int64_t steps() const { return steps_; }
 
   // optimizer.safetensors: both moments under "exp_avg.NAME" and "exp_avg_sq.NAME", and the step count.

@@ -5,54 +5,19 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <exception>
 #include <numeric>
 #include <thread>
 
+#include "algorithms/trainer_parts.h"
 #include "core/error.h"
 
 namespace cogent {
-
-// A micro-batch: packed rows, and which row predicts which chosen token.
-struct Trainer::Piece {
-  std::size_t first = 0, last = 0;  // trajectories
-  PackedTokens tokens;
-  std::vector<std::int64_t> rows, targets;  // of the chosen tokens, in the order of the batch
-};
-
 namespace {
 
-// Everything of a trajectory behind its first prompt, with a mark on the tokens that the policy chose.
-void AppendContinuation(const Trajectory& t, int parent, int prompt_last_row, PackedTokens& tokens, std::vector<std::int64_t>& rows,
-                        std::vector<std::int64_t>& targets) {
-  Segment segment{static_cast<int>(tokens.ids.size()), 0, parent};
-  int before = prompt_last_row;  // the row that predicts the next token
-  for (std::size_t turn = 0; turn < t.turns.size(); ++turn) {
-    if (turn > 0) {
-      for (const auto id : t.turns[turn].prompt_ids) before = static_cast<int>(tokens.ids.size()), tokens.ids.push_back(id);
-    }
-    for (const auto id : t.turns[turn].completion_ids) {
-      rows.push_back(before);
-      targets.push_back(id);
-      before = static_cast<int>(tokens.ids.size());
-      tokens.ids.push_back(id);
-    }
-  }
-  // The last token predicts nothing that is learned from; it needs no row.
-  if (static_cast<int>(tokens.ids.size()) > segment.begin) tokens.ids.pop_back();
-  segment.end = static_cast<int>(tokens.ids.size());
-  if (segment.size() > 0) tokens.segments.push_back(segment);
-}
-
-// The rollout's experts of the rows from `first` on, which are `t`'s rows from `skip` on; the router chooses where `t` has none.
-void AppendExperts(const Trajectory& t, std::size_t first, std::size_t skip, std::size_t per_row, PackedTokens& tokens) {
-  std::vector<std::int32_t> all;
-  for (const Turn& turn : t.turns) all.insert(all.end(), turn.experts.begin(), turn.experts.end());
-  const std::size_t begin = skip * per_row, count = (tokens.ids.size() - first) * per_row;
-  if (begin + count > all.size()) tokens.experts.insert(tokens.experts.end(), count, -1);
-  else tokens.experts.insert(tokens.experts.end(), all.begin() + static_cast<std::ptrdiff_t>(begin), all.begin() + static_cast<std::ptrdiff_t>(begin + count));
-}
+using Clock = std::chrono::steady_clock;
 
 // No number that is not finite may reach the weights: the first trajectory that has one is named.
 void CheckFinite(const at::Tensor& per_token, const Batch& batch, const std::vector<const Trajectory*>& trajectories, const std::string& what) {
@@ -69,16 +34,74 @@ void AddInto(std::map<std::string, double>& sums, const std::map<std::string, do
   for (const auto& [name, value] : more) sums[name] += value;
 }
 
+void DescribeTargets(const Batch& batch, StepReport& report) {
+  auto& m = report.metrics;
+  if (batch.importance.defined() && batch.importance.numel() > 0) {
+    m["sampling/importance_sampling_ratio/min"] = batch.importance.min().item<double>();
+    m["sampling/importance_sampling_ratio/mean"] = batch.importance.mean().item<double>();
+    m["sampling/importance_sampling_ratio/max"] = batch.importance.max().item<double>();
+  }
+  const at::Tensor means = batch.PerTrajectory(batch.advantages) / batch.lengths.clamp_min(1);  // [B]
+  for (std::int64_t i = 0; i < batch.size(); ++i) report.advantages.push_back(means[i].item<double>());
+  const std::int64_t tokens = batch.advantages.numel();
+  m["advantages/std"] = tokens > 1 ? batch.advantages.std().item<double>() : 0.0;
+  if (tokens > 0) {
+    m["advantages/mean"] = batch.advantages.mean().item<double>();
+    m["advantages/min"] = batch.advantages.min().item<double>();
+    m["advantages/max"] = batch.advantages.max().item<double>();
+  }
+  if (!batch.returns.defined() || tokens == 0) return;
+  const at::Tensor returns = batch.returns.to(at::kDouble), values = batch.old_values.to(at::kDouble);
+  m["critic/values/mean"] = values.mean().item<double>();
+  m["critic/returns/mean"] = returns.mean().item<double>();
+  const double variance = tokens > 1 ? returns.var().item<double>() : 0.0;
+  if (variance > 0) m["losses/explained_variance"] = 1.0 - (returns - values).var().item<double>() / variance;
+}
+
+double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
+
+// One optimizer step with the sum of the lanes' gradients, which are 0 again after it. Its norm and whether it was
+// clipped go into the metrics under `prefix`.
+void TakeStep(const ParameterSet& parameters, AdamW& optimizer, std::vector<at::Tensor>& gradients, double learning_rate, const at::Tensor& load,
+              double bias_speed, const std::string& prefix, StepReport& report) {
+  for (std::size_t lane = 1; lane < gradients.size(); ++lane) gradients[0].add_(gradients[lane]);
+  const double norm = optimizer.Step(gradients[0], learning_rate);
+  for (at::Tensor& gradient : gradients) gradient.zero_();
+  UpdateBiases(parameters.biases(), load, bias_speed);
+  report.metrics[prefix + "grad_norm"] = norm;
+  report.metrics[prefix + "grad_clipped"] += optimizer.Clips(norm);
+  report.metrics[prefix + "learning_rate"] = learning_rate;
+}
+
+void DescribeExperts(const at::Tensor& biases, const at::Tensor& load, StepReport& report) {
+  if (biases.size(0) == 0) return;
+  const at::Tensor total = load.sum(-1, true);                                             // [L, 1]
+  const at::Tensor share = load.to(at::kDouble) / total.clamp_min(1).to(at::kDouble);      // [L, E]
+  const double experts = static_cast<double>(share.size(1));
+  report.metrics["moe/max_violation"] = (share.amax(-1) * experts - 1.0).max().item<double>();
+  report.metrics["moe/bias_max"] = biases.abs().max().item<double>();
+  report.metrics["moe/dead_experts"] = (load.eq(0).logical_and(total.gt(0))).sum().item<double>();
+  for (std::int64_t l = 0; l < share.size(0); ++l) {
+    if (total[l].item<std::int64_t>() == 0) continue;  // the prediction module rests while rewards train
+    const std::string layer = "moe/expert_load/" + std::to_string(l) + "/";
+    for (std::int64_t e = 0; e < share.size(1); ++e) report.metrics[layer + std::to_string(e)] = share[l][e].item<double>();
+    report.metrics[layer + "max"] = share[l].max().item<double>() * experts;
+    report.metrics[layer + "min"] = share[l].min().item<double>() * experts;
+  }
+}
+
 }  // namespace
 
-Trainer::Trainer(ParameterSet& parameters, const ParameterSet* reference, AdamW& optimizer, const TrainerConfig& config)
-    : parameters_(&parameters), reference_(reference), optimizer_(&optimizer), config_(config) {
-  for (int lane = 0; lane < config.lanes; ++lane) gradients_.push_back(at::zeros_like(parameters.flat()));
+Trainer::Trainer(ParameterSet& parameters, const ParameterSet* reference, AdamW& optimizer, const TrainerConfig& config, Critic* critic)
+    : parameters_(&parameters), reference_(reference), optimizer_(&optimizer), config_(config), critic_(critic) {
+  for (int lane = 0; lane < config.lanes; ++lane) {
+    gradients_.push_back(at::zeros_like(parameters.flat()));
+    if (critic != nullptr) critic_gradients_.push_back(at::zeros_like(critic->parameters.flat()));
+  }
 }
 
 // Calls run(lane, piece number) for all pieces; lane k takes the pieces k, k + lanes, ...
-template <typename Run>
-void Trainer::OnLanes(std::size_t count, const Run& run) {
+void Trainer::OnLanes(std::size_t count, const std::function<void(std::size_t, std::size_t)>& run) {
   std::vector<std::exception_ptr> errors(gradients_.size());
   const auto work = [&](std::size_t lane) {
     try {
@@ -97,242 +120,211 @@ void Trainer::OnLanes(std::size_t count, const Run& run) {
   }
 }
 
-double Trainer::Apply(double learning_rate, const at::Tensor& load, StepReport& report) {
-  for (std::size_t lane = 1; lane < gradients_.size(); ++lane) gradients_[0].add_(gradients_[lane]);
-  const double norm = optimizer_->Step(gradients_[0], learning_rate);
-  for (at::Tensor& gradient : gradients_) gradient.zero_();
-  const at::Tensor& biases = parameters_->biases();
-  if (biases.size(0) > 0) {
-    UpdateBiases(biases, load, config_.bias_speed);
-    const at::Tensor share = load.to(at::kDouble) / load.sum(-1, true).clamp_min(1).to(at::kDouble);  // [L, E]
-    report.metrics["moe/max_violation"] = (share.amax(-1) * static_cast<double>(share.size(1)) - 1.0).max().item<double>();
-    report.metrics["moe/bias_max"] = biases.abs().max().item<double>();
-    for (std::int64_t l = 0; l < share.size(0); ++l) {
-      if (share[l].sum().item<double>() == 0) continue;  // the prediction module rests while rewards train
-      for (std::int64_t e = 0; e < share.size(1); ++e) {
-        report.metrics["moe/expert_load/" + std::to_string(l) + "/" + std::to_string(e)] = share[l][e].item<double>();
-      }
-    }
-  }
-  report.metrics["grad_norm"] = norm;
-  report.metrics["learning_rate"] = learning_rate;
-  return norm;
+void Trainer::Apply(double learning_rate, const at::Tensor& load, StepReport& report) {
+  TakeStep(*parameters_, *optimizer_, gradients_, learning_rate, load, config_.bias_speed, "", report);
+  DescribeExperts(parameters_->biases(), load, report);
 }
 
-// As many rows as asked for, or fewer, so that every lane has work.
-int Trainer::RowsAPiece(std::size_t rows) const {
-  const std::size_t lanes = gradients_.size(), most = static_cast<std::size_t>(config_.micro_batch_tokens);
-  const std::size_t rounds = std::max<std::size_t>(1, (rows + lanes * most - 1) / (lanes * most));
-  return static_cast<int>(std::max<std::size_t>(1, (rows + lanes * rounds - 1) / (lanes * rounds)));
-}
-
-std::vector<Trainer::Piece> Trainer::Cut(const std::vector<const Trajectory*>& trajectories, std::size_t first, std::size_t last) const {
-  std::vector<Piece> pieces;
-  std::size_t rows = 0;
-  for (std::size_t i = first; i < last; ++i) rows += static_cast<std::size_t>(trajectories[i]->CompletionTokens());
-  const int room = RowsAPiece(rows);
-  const std::size_t experts_per_row = config_.replay_experts ? static_cast<std::size_t>(parameters_->config().MixtureLayers() * parameters_->config().num_experts_per_tok) : 0;
-  int parent = -1, prompt_last_row = -1;
-  const std::vector<std::int32_t>* prompt = nullptr;
-  for (std::size_t i = first; i < last; ++i) {
-    const Trajectory& t = *trajectories[i];
-    if (pieces.empty() || static_cast<int>(pieces.back().tokens.ids.size()) >= room) {
-      pieces.push_back({i, i, {}, {}, {}});
-      prompt = nullptr;
-    }
-    Piece& piece = pieces.back();
-    const auto& own = t.turns.front().prompt_ids;
-    const std::size_t first_row = piece.tokens.ids.size();
-    std::size_t known = own.size();  // rows of this trajectory that stand in the piece already
-    if (prompt == nullptr || *prompt != own) {
-      prompt = &own;
-      known = 0;
-      parent = static_cast<int>(piece.tokens.segments.size());
-      const int begin = static_cast<int>(piece.tokens.ids.size());
-      piece.tokens.ids.insert(piece.tokens.ids.end(), own.begin(), own.end());
-      prompt_last_row = static_cast<int>(piece.tokens.ids.size()) - 1;
-      piece.tokens.segments.push_back({begin, prompt_last_row + 1, -1});
-    }
-    AppendContinuation(t, parent, prompt_last_row, piece.tokens, piece.rows, piece.targets);
-    if (experts_per_row > 0) AppendExperts(t, first_row, known, experts_per_row, piece.tokens);
-    piece.last = i + 1;
-  }
-  return pieces;
-}
-
-at::Tensor Trainer::LogprobsOf(const ParameterSet& parameters, const std::vector<const Trajectory*>& trajectories) {
-  auto pieces = Cut(trajectories, 0, trajectories.size());
-  if (&parameters != parameters_) {
-    for (Piece& piece : pieces) piece.tokens.experts.clear();  // the rollout's experts are the policy's
-  }
-  std::vector<at::Tensor> logprobs(pieces.size());
+// What a network says of every chosen token, [M].
+at::Tensor Trainer::AskAll(const ParameterSet& parameters, const std::vector<const Trajectory*>& trajectories,
+                           const std::function<at::Tensor(const DeepseekV3& model, const at::Tensor& hidden, const Piece& piece)>& read) {
+  const auto pieces = Cut(trajectories, 0, trajectories.size(), &parameters == parameters_);
+  std::vector<at::Tensor> answers(pieces.size());
   OnLanes(pieces.size(), [&](std::size_t, std::size_t i) {
     c10::NoGradGuard no_grad;
     const DeepseekV3 model(parameters.config(), parameters.Leaves(), parameters.biases());
-    const Piece& piece = pieces[i];
-    logprobs[i] = model.Logprobs(model.Forward(piece.tokens, {.products = config_.products}).hidden, piece.rows, piece.targets, config_.temperature).logprobs;
+    answers[i] = read(model, model.Forward(pieces[i].tokens, {.products = config_.products}).hidden, pieces[i]);
   });
-  return at::cat(logprobs);
+  return at::cat(answers);
 }
 
-StepReport Trainer::Step(const std::vector<Group>& groups, const Algorithm& algorithm, double learning_rate) {
-  std::vector<const Trajectory*> trajectories;
+at::Tensor Trainer::LogprobsOf(const ParameterSet& parameters, const std::vector<const Trajectory*>& trajectories) {
+  return AskAll(parameters, trajectories, [&](const DeepseekV3& model, const at::Tensor& hidden, const Piece& piece) {
+    return model.Logprobs(hidden, piece.rows, piece.targets, config_.temperature).logprobs;
+  });
+}
+
+at::Tensor Trainer::ValuesOf(const std::vector<const Trajectory*>& trajectories) {
+  return AskAll(critic_->parameters, trajectories, [](const DeepseekV3& model, const at::Tensor& hidden, const Piece& piece) { return model.Values(hidden, piece.rows); });
+}
+
+// What an optimizer step may not change any more: log-probabilities and values of before, advantages, returns.
+Trainer::Lesson Trainer::Prepare(const std::vector<Group>& groups, const Algorithm& algorithm, StepReport& report) {
+  Lesson lesson;
   for (const Group& group : groups) {
-    for (const Trajectory& t : group.members) trajectories.push_back(&t);
+    for (const Trajectory& t : group.members) lesson.trajectories.push_back(&t);
   }
-  Batch batch = MakeBatch(groups);
-  StepReport report;
+  lesson.batch = MakeBatch(groups);
+  Batch& batch = lesson.batch;
+  const auto timed = [&](const char* phase, const auto& compute) {
+    const auto start = Clock::now();
+    at::Tensor result = compute();
+    report.metrics[std::string("timing_s/") + phase] = Seconds(start);
+    return result;
+  };
   // The sampler's log-probabilities are float32 at temperature 1. Where the trainer's are not, the ratio needs
   // the trainer's own; of a single update they are those of the pass itself.
   const bool rounded = Supported(config_.products) != Products::kFloat32, once = config_.epochs * config_.minibatches == 1;
   const bool other_engine = algorithm.Importance(batch).defined();
-  if (config_.temperature != 1.0 || (rounded && !once) || other_engine) batch.old_logprobs = LogprobsOf(*parameters_, trajectories);
+  if (config_.temperature != 1.0 || (rounded && !once) || other_engine) {
+    batch.old_logprobs = timed("old_log_prob", [&] { return LogprobsOf(*parameters_, lesson.trajectories); });
+  }
   if (algorithm.NeedsReference()) {
     Check(reference_ != nullptr, "an algorithm that compares with a reference needs one");
-    batch.ref_logprobs = LogprobsOf(*reference_, trajectories);
+    batch.ref_logprobs = timed("ref", [&] { return LogprobsOf(*reference_, lesson.trajectories); });
+  }
+  if (algorithm.NeedsCritic()) {
+    Check(critic_ != nullptr, "an algorithm that learns from a critic needs one");
+    batch.old_values = timed("values", [&] { return ValuesOf(lesson.trajectories); });
+    CheckFinite(batch.old_values, batch, lesson.trajectories, "critic's value");
   }
   batch.state = state_;
+  const auto fixing = Clock::now();
   FixTargets(batch, algorithm);
-  CheckFinite(batch.advantages, batch, trajectories, "advantage");
-  if (batch.importance.defined() && batch.importance.numel() > 0) {
-    report.metrics["sampling/importance_sampling_ratio/min"] = batch.importance.min().item<double>();
-    report.metrics["sampling/importance_sampling_ratio/mean"] = batch.importance.mean().item<double>();
-    report.metrics["sampling/importance_sampling_ratio/max"] = batch.importance.max().item<double>();
-  }
-  const at::Tensor means = batch.PerTrajectory(batch.advantages) / batch.lengths.clamp_min(1);  // [B]
-  for (std::int64_t i = 0; i < batch.size(); ++i) report.advantages.push_back(means[i].item<double>());
-  const double tokens = static_cast<double>(batch.sequence.size(0));
-  report.metrics["advantages/std"] = batch.advantages.numel() > 1 ? batch.advantages.std().item<double>() : 0.0;
+  report.metrics["timing_s/adv"] = Seconds(fixing);
+  CheckFinite(batch.advantages, batch, lesson.trajectories, "advantage");
+  DescribeTargets(batch, report);
+  return lesson;
+}
 
-  std::map<std::string, double> sums;
-  double largest_difference = 0.0, lowest_ratio = 1e30, highest_ratio = 0.0;
-  const std::size_t count = trajectories.size(), parts = static_cast<std::size_t>(config_.minibatches);
-  for (int epoch = 0; epoch < config_.epochs; ++epoch) {
-    for (std::size_t part = 0; part < parts; ++part) {
-      const std::size_t first = count * part / parts, last = count * (part + 1) / parts;
-      const Batch minibatch = OptimizerStep(batch, algorithm, static_cast<std::int64_t>(first), static_cast<std::int64_t>(last));
-      const auto pieces = Cut(trajectories, first, last);
-      struct Result {
-        std::map<std::string, double> sums;
-        double difference = 0.0, low = 1e30, high = 0.0;
-        at::Tensor load;
-      };
-      std::vector<Result> results(pieces.size());
-      OnLanes(pieces.size(), [&](std::size_t lane, std::size_t i) {
-        const Piece& piece = pieces[i];
-        Batch slice = minibatch.Slice(static_cast<std::int64_t>(piece.first - first), static_cast<std::int64_t>(piece.last - first));
-        const DeepseekV3 model(parameters_->config(), parameters_->Leaves(gradients_[lane]), parameters_->biases());
-        const ForwardResult out = model.Forward(piece.tokens, {.balance_alpha = config_.balance_alpha, .products = config_.products});
-        const TokenStats stats = model.Logprobs(out.hidden, piece.rows, piece.targets, config_.temperature, config_.products);
-        CheckFinite(stats.logprobs.detach(), slice, {trajectories.begin() + static_cast<std::ptrdiff_t>(piece.first), trajectories.end()}, "log-probability");
-        const at::Tensor difference = (stats.logprobs.detach() - slice.old_logprobs);
-        if (rounded && once) slice.old_logprobs = stats.logprobs.detach();
-        Loss loss = algorithm.ComputeLoss(slice, stats.logprobs, stats.entropy);
-        at::Tensor total = loss.value;
-        Result& result = results[i];
-        const double as_sum = tokens / static_cast<double>(parts);  // each minibatch has a mean of its own
-        result.sums["loss"] = loss.value.item<double>() * as_sum;
-        for (const auto& [name, part] : loss.parts) result.sums[name] = part.item<double>() * as_sum;
-        if (out.balance_loss.defined()) {
-          const at::Tensor share = out.balance_loss * (static_cast<double>(piece.last - piece.first) / static_cast<double>(last - first));
-          total = total + share;
-          result.sums["aux_loss"] = share.item<double>() * as_sum;
-        }
-        total.backward();
-        for (const auto& [name, sum] : loss.token_sums) result.sums[name] = sum.item<double>();
-        result.sums["entropy"] = stats.entropy.sum().item<double>();
-        result.sums["sampling/sampling_logp_difference/mean"] = difference.abs().sum().item<double>();
-        if (difference.numel() > 0) {
-          result.difference = difference.abs().max().item<double>();
-          result.low = std::exp(difference.min().item<double>());
-          result.high = std::exp(difference.max().item<double>());
-        }
-        result.load = out.load;
-      });
-      at::Tensor load = at::zeros_like(parameters_->biases()).to(at::kLong);
-      for (const Result& result : results) {
-        AddInto(sums, result.sums);
-        load += result.load;
-        // The very first pass still has the weights that sampled: engine against trainer.
-        if (epoch == 0 && part == 0) largest_difference = std::max(largest_difference, result.difference);
-        lowest_ratio = std::min(lowest_ratio, result.low);
-        highest_ratio = std::max(highest_ratio, result.high);
-      }
-      Apply(learning_rate, load, report);
-    }
-  }
-  for (const auto& [name, sum] : sums) report.metrics[name] = sum / (tokens * config_.epochs);
-  report.metrics["sampling/sampling_logp_difference/max"] = largest_difference;
-  report.metrics["ratio/min"] = lowest_ratio;
-  report.metrics["ratio/max"] = highest_ratio;
-  state_ = algorithm.NextState(batch, report.metrics);
+StepReport Trainer::Step(const std::vector<Group>& groups, const Algorithm& algorithm, double learning_rate, double critic_rate) {
+  StepReport report;
+  const Lesson lesson = Prepare(groups, algorithm, report);
+  if (algorithm.NeedsCritic()) UpdateCritic(lesson, algorithm, critic_rate, report);
+  UpdatePolicy(lesson, algorithm, learning_rate, report);
+  state_ = algorithm.NextState(lesson.batch, report.metrics);
   for (const auto& [name, value] : state_) report.metrics[name] = value;
   return report;
 }
 
-StepReport Trainer::Pretrain(const std::vector<Document>& documents, double learning_rate, double prediction_weight) {
-  struct Text {
-    PackedTokens tokens;
-    std::vector<std::int64_t> rows, targets, ahead_rows, ahead_targets;
-    std::size_t documents = 0;
-  };
-  std::vector<Text> pieces;
-  double targets = 0, ahead_targets = 0;
-  std::size_t rows = 0;
-  for (const Document& d : documents) rows += d.ids.size();
-  const int room = RowsAPiece(rows);
-  for (const Document& d : documents) {
-    if (d.ids.size() < 2) continue;
-    if (pieces.empty() || static_cast<int>(pieces.back().tokens.ids.size()) >= room) pieces.emplace_back();
-    Text& p = pieces.back();
-    const int begin = static_cast<int>(p.tokens.ids.size()), size = static_cast<int>(d.ids.size());
-    p.tokens.ids.insert(p.tokens.ids.end(), d.ids.begin(), d.ids.end());
-    p.tokens.segments.push_back({begin, begin + size, -1});
-    ++p.documents;
-    for (int i = std::max(1, d.first_target); i < size; ++i) p.rows.push_back(begin + i - 1), p.targets.push_back(d.ids[i]), ++targets;
-    for (int i = std::max(2, d.first_target); i < size; ++i) p.ahead_rows.push_back(begin + i - 2), p.ahead_targets.push_back(d.ids[i]), ++ahead_targets;
-  }
-  const bool predict = prediction_weight > 0 && parameters_->config().num_nextn_predict_layers > 0;
-  struct Result {
-    double loss = 0, ahead = 0, aux = 0;
-    at::Tensor load;
-  };
-  std::vector<Result> results(pieces.size());
-  OnLanes(pieces.size(), [&](std::size_t lane, std::size_t i) {
-    const Text& p = pieces[i];
-    const ForwardOptions options{.balance_alpha = config_.balance_alpha, .products = config_.products};
-    const DeepseekV3 model(parameters_->config(), parameters_->Leaves(gradients_[lane]), parameters_->biases());
-    const ForwardResult out = model.Forward(p.tokens, options);
-    at::Tensor total = model.Logprobs(out.hidden, p.rows, p.targets, 1.0, config_.products).logprobs.sum() * (-1.0 / targets);
-    results[i].loss = total.item<double>();
-    results[i].load = out.load;
-    const double share = static_cast<double>(p.documents) / static_cast<double>(documents.size());
-    if (out.balance_loss.defined()) {
-      results[i].aux = out.balance_loss.item<double>() * share;
-      total = total + out.balance_loss * share;
-    }
-    if (predict && !p.ahead_rows.empty()) {
-      const ForwardResult ahead = model.Predict(p.tokens, out.hidden, options);
-      const at::Tensor loss = model.Logprobs(ahead.hidden, p.ahead_rows, p.ahead_targets, 1.0, config_.products).logprobs.sum() * (-1.0 / ahead_targets);
-      results[i].ahead = loss.item<double>();
-      results[i].load = out.load + ahead.load;
-      total = total + loss * prediction_weight;
-      if (ahead.balance_loss.defined()) total = total + ahead.balance_loss * share;
-    }
-    total.backward();
-  });
+StepReport Trainer::StepCritic(const std::vector<Group>& groups, const Algorithm& algorithm, double critic_rate) {
   StepReport report;
-  at::Tensor load = at::zeros_like(parameters_->biases()).to(at::kLong);
-  double loss = 0, ahead = 0, aux = 0;
-  for (const Result& result : results) {
-    loss += result.loss, ahead += result.ahead, aux += result.aux;
-    load += result.load;
-  }
-  report.metrics["loss"] = loss;
-  if (predict) report.metrics["mtp_loss"] = ahead;
-  if (config_.balance_alpha > 0) report.metrics["aux_loss"] = aux;
-  Apply(learning_rate, load, report);
+  const Lesson lesson = Prepare(groups, algorithm, report);
+  UpdateCritic(lesson, algorithm, critic_rate, report);
   return report;
+}
+
+template <typename Update>
+void Trainer::EachMinibatch(const Lesson& lesson, const Algorithm& algorithm, bool policy, const Update& update) const {
+  const std::size_t count = lesson.trajectories.size(), parts = static_cast<std::size_t>(config_.minibatches);
+  for (int epoch = 0; epoch < config_.epochs; ++epoch) {
+    for (std::size_t part = 0; part < parts; ++part) {
+      Minibatch minibatch;
+      minibatch.first = count * part / parts, minibatch.last = count * (part + 1) / parts;
+      minibatch.untouched = epoch == 0 && part == 0;
+      minibatch.tokens = static_cast<double>(lesson.batch.sequence.size(0)) / static_cast<double>(parts);
+      minibatch.batch = OptimizerStep(lesson.batch, algorithm, static_cast<std::int64_t>(minibatch.first), static_cast<std::int64_t>(minibatch.last));
+      minibatch.pieces = Cut(lesson.trajectories, minibatch.first, minibatch.last, policy);
+      update(minibatch);
+    }
+  }
+}
+
+// Forward, loss and backward of one micro-batch.
+Trainer::Result Trainer::LearnPolicy(const Lesson& lesson, const Algorithm& algorithm, const Minibatch& step, const Piece& piece, std::size_t lane) const {
+  const bool own_old = Supported(config_.products) != Products::kFloat32 && config_.epochs * config_.minibatches == 1;
+  Batch slice = step.Slice(piece);
+  const DeepseekV3 model(parameters_->config(), parameters_->Leaves(gradients_[lane]), parameters_->biases());
+  const ForwardResult out = model.Forward(piece.tokens, {.balance_alpha = config_.balance_alpha, .products = config_.products});
+  const TokenStats stats = model.Logprobs(out.hidden, piece.rows, piece.targets, config_.temperature, config_.products);
+  CheckFinite(stats.logprobs.detach(), slice, lesson.From(piece), "log-probability");
+  const at::Tensor difference = (stats.logprobs.detach() - slice.old_logprobs);
+  if (own_old) slice.old_logprobs = stats.logprobs.detach();
+  Loss loss = algorithm.ComputeLoss(slice, stats.logprobs, stats.entropy);
+  at::Tensor total = loss.value;
+  Result result;
+  result.sums["loss"] = loss.value.item<double>() * step.tokens;  // each minibatch has a mean of its own
+  for (const auto& [name, part] : loss.parts) result.sums[name] = part.item<double>() * step.tokens;
+  if (out.balance_loss.defined()) {
+    const at::Tensor share = out.balance_loss * (static_cast<double>(piece.last - piece.first) / static_cast<double>(step.last - step.first));
+    total = total + share;
+    result.sums["aux_loss"] = share.item<double>() * step.tokens;
+  }
+  total.backward();
+  for (const auto& [name, sum] : loss.token_sums) result.sums[name] = sum.item<double>();
+  result.sums["entropy"] = stats.entropy.sum().item<double>();
+  result.sums["sampling/sampling_logp_difference/mean"] = difference.abs().sum().item<double>();
+  if (difference.numel() > 0) {
+    result.difference = difference.abs().max().item<double>();
+    result.low = std::exp(difference.min().item<double>());
+    result.high = std::exp(difference.max().item<double>());
+  }
+  result.load = out.load;
+  return result;
+}
+
+void Trainer::UpdatePolicy(const Lesson& lesson, const Algorithm& algorithm, double learning_rate, StepReport& report) {
+  const auto start = Clock::now();
+  std::map<std::string, double> sums;
+  double largest_difference = 0.0, lowest_ratio = 1e30, highest_ratio = 0.0, least_clipped = 1.0, most_clipped = 0.0;
+  at::Tensor all_load = at::zeros_like(parameters_->biases()).to(at::kLong);
+  EachMinibatch(lesson, algorithm, true, [&](const Minibatch& step) {
+    std::vector<Result> results(step.pieces.size());
+    OnLanes(step.pieces.size(), [&](std::size_t lane, std::size_t i) { results[i] = LearnPolicy(lesson, algorithm, step, step.pieces[i], lane); });
+    at::Tensor load = at::zeros_like(all_load);
+    std::map<std::string, double> own;
+    for (const Result& result : results) {
+      AddInto(own, result.sums);
+      load += result.load;
+      // The very first pass still has the weights that sampled: engine against trainer.
+      if (step.untouched) largest_difference = std::max(largest_difference, result.difference);
+      lowest_ratio = std::min(lowest_ratio, result.low);
+      highest_ratio = std::max(highest_ratio, result.high);
+    }
+    AddInto(sums, own);
+    const double tokens = static_cast<double>(std::max<std::int64_t>(1, step.batch.sequence.size(0)));
+    least_clipped = std::min(least_clipped, own["clip_ratio/low_mean"] / tokens);
+    most_clipped = std::max(most_clipped, own["clip_ratio/high_mean"] / tokens);
+    Apply(learning_rate, load, report);
+    all_load += load;
+  });
+  DescribeExperts(parameters_->biases(), all_load, report);
+  Average(sums, lesson, "", report);
+  report.metrics["sampling/sampling_logp_difference/max"] = largest_difference;
+  if (sums.count("clip_ratio/low_mean") > 0) {
+    report.metrics["clip_ratio/low_min"] = least_clipped;
+    report.metrics["clip_ratio/high_max"] = most_clipped;
+  }
+  report.metrics["ratio/min"] = lowest_ratio;
+  report.metrics["ratio/max"] = highest_ratio;
+  report.metrics["timing_s/update_actor"] = Seconds(start);
+}
+
+void Trainer::UpdateCritic(const Lesson& lesson, const Algorithm& algorithm, double learning_rate, StepReport& report) {
+  const auto start = Clock::now();
+  const ParameterSet& parameters = critic_->parameters;
+  std::map<std::string, double> sums;
+  EachMinibatch(lesson, algorithm, false, [&](const Minibatch& step) {
+    std::vector<Result> results(step.pieces.size());
+    OnLanes(step.pieces.size(), [&](std::size_t lane, std::size_t i) {
+      const Piece& piece = step.pieces[i];
+      const Batch slice = step.Slice(piece);
+      const DeepseekV3 model(parameters.config(), parameters.Leaves(critic_gradients_[lane]), parameters.biases());
+      const ForwardResult out = model.Forward(piece.tokens, {.products = config_.products});
+      const at::Tensor values = model.Values(out.hidden, piece.rows);
+      CheckFinite(values.detach(), slice, lesson.From(piece), "critic's value");
+      const Loss loss = algorithm.ComputeValueLoss(slice, values);
+      loss.value.backward();
+      for (const auto& [name, part] : loss.parts) results[i].sums[name] = part.item<double>() * step.tokens;
+      for (const auto& [name, sum] : loss.token_sums) results[i].sums[name] = sum.item<double>();
+      results[i].load = out.load;
+    });
+    at::Tensor load = at::zeros_like(parameters.biases()).to(at::kLong);
+    for (const Result& result : results) {
+      AddInto(sums, result.sums);
+      load += result.load;
+    }
+    TakeStep(parameters, critic_->optimizer, critic_gradients_, learning_rate, load, config_.bias_speed, "critic/", report);
+  });
+  Average(sums, lesson, "critic/", report);
+  report.metrics["timing_s/update_critic"] = Seconds(start);
+}
+
+// Sums over the tokens of all epochs become means; so does the share of clipped steps.
+void Trainer::Average(const std::map<std::string, double>& sums, const Lesson& lesson, const std::string& prefix, StepReport& report) const {
+  const double tokens = static_cast<double>(lesson.batch.sequence.size(0));
+  for (const auto& [name, sum] : sums) report.metrics[name] = sum / (tokens * config_.epochs);
+  report.metrics[prefix + "grad_clipped"] /= config_.epochs * config_.minibatches;
 }
 
 }  // namespace cogent

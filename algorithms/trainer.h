@@ -1,7 +1,8 @@
 // One optimizer step from a batch of groups, and one from plain documents: the last hops of the data path.
 //
-//   Trainer trainer(parameters, reference, algorithm, config);
-//   StepReport report = trainer.Step(groups, rate);      // advantages -> loss -> gradients -> step
+//   Trainer trainer(parameters, reference, optimizer, config);
+//   StepReport report = trainer.Step(groups, algorithm, rate);   // advantages -> loss -> gradients -> step
+//   StepReport early = trainer.StepCritic(groups, algorithm, critic_rate);   // the critic alone
 //
 // The step is cut into micro-batches of whole prompts' groups; a prompt stands in its micro-batch once,
 // and its completions see it. Micro-batches are dealt to lanes, a thread each, by their number; every
@@ -10,6 +11,7 @@
 // Thread rule: one call at a time.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -17,6 +19,7 @@
 #include <vector>
 
 #include "algorithms/algorithm.h"
+#include "algorithms/critic.h"
 #include "algorithms/optimizer.h"
 #include "policies/deepseek_v3.h"
 
@@ -48,11 +51,14 @@ struct Document {
 
 class Trainer {
  public:
-  // `reference` may be null when the algorithm needs none. All must outlive the trainer.
-  Trainer(ParameterSet& parameters, const ParameterSet* reference, AdamW& optimizer, const TrainerConfig& config);
+  // `reference` and `critic` may be null when the algorithm needs none. All must outlive the trainer.
+  Trainer(ParameterSet& parameters, const ParameterSet* reference, AdamW& optimizer, const TrainerConfig& config, Critic* critic = nullptr);
 
-  // epochs * minibatches optimizer steps, all at this learning rate. REQUIRES at least one trajectory.
-  StepReport Step(const std::vector<Group>& groups, const Algorithm& algorithm, double learning_rate);
+  // epochs * minibatches optimizer steps, all at this learning rate, and as many of the critic where the algorithm has
+  // one. Its values are those before the first of them. REQUIRES at least one trajectory.
+  StepReport Step(const std::vector<Group>& groups, const Algorithm& algorithm, double learning_rate, double critic_rate = 0.0);
+  // The same with the critic learning alone: the policy and state() stay. REQUIRES NeedsCritic().
+  StepReport StepCritic(const std::vector<Group>& groups, const Algorithm& algorithm, double critic_rate);
   // Next-token loss, mean over all targets; `prediction_weight` times the multi-token-prediction loss on top.
   StepReport Pretrain(const std::vector<Document>& documents, double learning_rate, double prediction_weight);
 
@@ -62,19 +68,32 @@ class Trainer {
 
  private:
   struct Piece;
-  template <typename Run>
-  void OnLanes(std::size_t count, const Run& run);
-  double Apply(double learning_rate, const at::Tensor& load, StepReport& report);
+  struct Lesson;
+  struct Minibatch;
+  struct Result;
+  void OnLanes(std::size_t count, const std::function<void(std::size_t lane, std::size_t piece)>& run);
+  void Apply(double learning_rate, const at::Tensor& load, StepReport& report);
   int RowsAPiece(std::size_t rows) const;
-  std::vector<Piece> Cut(const std::vector<const Trajectory*>& trajectories, std::size_t first, std::size_t last) const;
+  std::vector<Piece> Cut(const std::vector<const Trajectory*>& trajectories, std::size_t first, std::size_t last, bool policy) const;
+  at::Tensor AskAll(const ParameterSet& parameters, const std::vector<const Trajectory*>& trajectories,
+                    const std::function<at::Tensor(const DeepseekV3& model, const at::Tensor& hidden, const Piece& piece)>& read);
   at::Tensor LogprobsOf(const ParameterSet& parameters, const std::vector<const Trajectory*>& trajectories);
+  at::Tensor ValuesOf(const std::vector<const Trajectory*>& trajectories);
+  Lesson Prepare(const std::vector<Group>& groups, const Algorithm& algorithm, StepReport& report);
+  template <typename Update>
+  void EachMinibatch(const Lesson& lesson, const Algorithm& algorithm, bool policy, const Update& update) const;
+  Result LearnPolicy(const Lesson& lesson, const Algorithm& algorithm, const Minibatch& step, const Piece& piece, std::size_t lane) const;
+  void UpdatePolicy(const Lesson& lesson, const Algorithm& algorithm, double learning_rate, StepReport& report);
+  void UpdateCritic(const Lesson& lesson, const Algorithm& algorithm, double learning_rate, StepReport& report);
+  void Average(const std::map<std::string, double>& sums, const Lesson& lesson, const std::string& prefix, StepReport& report) const;
 
   ParameterSet* parameters_;
   const ParameterSet* reference_;
   AdamW* optimizer_;
   TrainerConfig config_;
   AlgorithmState state_;
-  std::vector<at::Tensor> gradients_;  // one a lane, as parameters.flat()
+  Critic* critic_;
+  std::vector<at::Tensor> gradients_, critic_gradients_;  // one a lane, as flat() of the weights
 };
 
 }  // namespace cogent

@@ -185,6 +185,7 @@ RunConfig BaseConfig(const RunConfig& arm, const CheckAlgorithm& write_out) {
   base.algorithm = {.name = "grpo", .settings = Node::Map(), .location = {}};
   Problems none;
   if (write_out) write_out(base.algorithm, none);
+  base.critic = defaults.critic;
   base.rollout = defaults.rollout;
   base.rollout.sampling.max_new_tokens = 1;  // fits every model; the run of a base completes one task
   base.optimizer = defaults.optimizer;

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "experiments/engine_critic.h"
 
 namespace cogent {
 namespace {
@@ -89,12 +90,13 @@ void Checkpoints::Link(const std::string& name, const std::string& target) {
 }
 
 void Checkpoints::Save(const std::string& phase, const ParameterSet& parameters, const Tokenizer& tokenizer, const AdamW& optimizer,
-                       const TrainerState& state, int keep) {
+                       const TrainerState& state, int keep, const Critic* critic) {
   const std::string temporary = dir_ + "/.writing";
   WriteOrRemove(temporary, [&] {
     parameters.Save(temporary);
     tokenizer.Save(temporary + "/tokenizer.json");
     optimizer.Save(temporary + "/optimizer.safetensors");
+    if (critic != nullptr) SaveCritic(*critic, temporary);
     nlohmann::ordered_json j{{"step", state.step}, {"num_tokens", state.num_tokens}, {"seconds", state.seconds},
                              {"best", state.best}, {"best_step", state.best_step}, {"algorithm", state.algorithm}, {"next_task", state.next_task}, {"before", state.before}, {"after", state.after}};
     WriteFileAtomic(temporary + "/trainer_state.json", j.dump(2) + "\n");

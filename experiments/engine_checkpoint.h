@@ -2,6 +2,7 @@
 //
 //   checkpoints/step-000100/  config.json, generation_config.json, model.safetensors, tokenizer.json,
 //                             optimizer.safetensors, trainer_state.json
+//     critic/                 of an algorithm that has one: config.json, model.safetensors, optimizer.safetensors
 //   checkpoints/base/         the model that training by rewards started from (no optimizer)
 //   checkpoints/latest, best  links
 //
@@ -14,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "algorithms/critic.h"
 #include "algorithms/optimizer.h"
 #include "policies/parameters.h"
 #include "policies/tokenizer.h"
@@ -42,7 +44,7 @@ class Checkpoints {
 
   // `phase` is "step" or "pretrain". Keeps the newest `keep` of the phase and the best step.
   void Save(const std::string& phase, const ParameterSet& parameters, const Tokenizer& tokenizer, const AdamW& optimizer,
-            const TrainerState& state, int keep);
+            const TrainerState& state, int keep, const Critic* critic = nullptr);
   // The last part of Save: the link `latest`, older ones go, and so do later ones (a resume went back before
   // them). Again after a resume, as a kill may have come in between.
   void Settle(const std::string& phase, const TrainerState& state, int keep);

@@ -38,7 +38,7 @@ Settings ReadWords(const Command& command) {
       s.json = true;
     } else if (word.starts_with("model=")) {
       s.name = word.substr(6);
-      s.model = LoadModelConfig(s.name);
+      s.model = LoadPolicyConfig(s.name);
     } else if (word.starts_with("threads=")) {
       s.threads = WholeNumber("threads", word.substr(8), 1, 1024);
     } else {

@@ -107,7 +107,7 @@ void Write(const std::string& path, Tensors& tensors) {
 int ModelForwardCommand(const Command& command) {
   const int greedy = command.Has("greedy") ? WholeNumber("--greedy", command.Get("greedy"), 1, 1 << 24) : 0;
   // The input is read before the weights: a mistake in it costs nothing.
-  const auto sequences = ReadSequences(command.Get("input"), LoadModelConfig(command.Get("model")), greedy);
+  const auto sequences = ReadSequences(command.Get("input"), LoadPolicyConfig(command.Get("model")), greedy);
   const ParameterSet parameters = LoadWeights(command.Get("model"));
   c10::NoGradGuard no_grad;
   const DeepseekV3 model(parameters.config(), parameters.Leaves(), parameters.biases());

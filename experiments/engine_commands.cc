@@ -18,7 +18,7 @@ ParameterSet LoadWeights(const std::string& dir) {
     throw DataError(fmt::format("{}: there is no such directory; a checkpoint is one with config.json and model.safetensors, as in "
                                 "runs/NAME/checkpoints/latest", dir));
   }
-  ParameterSet parameters(LoadModelConfig(dir));
+  ParameterSet parameters(LoadPolicyConfig(dir));
   for (const std::string& note : parameters.Load(dir, Rng(0))) LogWarn(note);
   return parameters;
 }

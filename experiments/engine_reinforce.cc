@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -12,6 +13,7 @@
 #include "agents/policy_agent.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "experiments/engine_critic.h"
 #include "experiments/engine_evaluate.h"
 #include "experiments/report.h"
 #include "experiments/statistics.h"
@@ -21,6 +23,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
+
+// Of this process so far, GB.
+double MostMemory() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) * 1024 / 1e9;
+}
 
 struct Tokens {
   double prompts = 0, completions = 0;
@@ -54,16 +63,16 @@ class Loop {
     } else {
       run_.parameters.Load(run_.checkpoints.BasePath(), Rng(0));
     }
+    if (run_.config.critic) critic_ = from >= 0 ? StoredCritic(run_, from) : FirstCritic(run_);
     Generator generator(run_.parameters, run_.tokenizer, {.threads = Threads(run_.config), .record_experts = run_.config.train.replay_experts});
     if (from < 0) {
       state.before = FullEvaluation(run_, log, generator, 0);
       state.best = state.before["pass@1"];
       state.best_step = 0;
-      log.Sync();
-      run_.checkpoints.Save("step", run_.parameters, run_.tokenizer, optimizer, state, run_.config.checkpoint.keep);
+      Save(log, optimizer, state);
       run_.checkpoints.MarkBest(0);
     }
-    Trainer trainer(run_.parameters, reference.get(), optimizer, MakeTrainerConfig(run_.config, run_.config.train.mixture));
+    Trainer trainer(run_.parameters, reference.get(), optimizer, MakeTrainerConfig(run_.config, run_.config.train.mixture), critic_.get());
     trainer.set_state(state.algorithm);
     if (state.next_task == 0) state.next_task = static_cast<std::uint64_t>(state.step + 1) * static_cast<std::uint64_t>(run_.config.rollout.prompts);
     ProgressOptions options;
@@ -85,6 +94,7 @@ class Loop {
       state.after.clear();
       state.seconds += Seconds(start);
       metrics["timing_s/step"] = metrics["step_time"] = Seconds(start);
+      metrics["perf/max_memory_gb"] = MostMemory();
       log.AddMetrics(step, metrics);
       bar.Advance(1, fmt::format("reward {:.2f}, accuracy {:.2f}, length {:.0f}", metrics["reward"], metrics["rewards/accuracy/mean"], metrics["completions/mean_length"]));
       const bool stop = StopRequested(), last = step == run_.config.train.steps;
@@ -93,8 +103,7 @@ class Loop {
         return Finish(log, generator, optimizer, state);
       }
       if (step % run_.config.checkpoint.every == 0 || improved || stop) {
-        log.Sync();
-        run_.checkpoints.Save("step", run_.parameters, run_.tokenizer, optimizer, state, run_.config.checkpoint.keep);
+        Save(log, optimizer, state);
         if (improved) run_.checkpoints.MarkBest(step);
       }
       if (stop) {
@@ -151,9 +160,8 @@ class Loop {
     auto [groups, metrics, drawn] = Rollout(generator, step, state);
     const double generating = Seconds(start);
     const auto update = Clock::now();
-    const double rate = run_.config.optimizer.RateAt(step, run_.config.train.steps);
     if (!groups.empty()) {
-      const StepReport report = trainer.Step(groups, algorithm_, rate);
+      const StepReport report = Learn(trainer, groups, step);
       for (const auto& [name, value] : report.metrics) metrics[name] = value;
       state.algorithm = trainer.state();
       generator.Refresh(run_.parameters);
@@ -164,7 +172,6 @@ class Loop {
     state.num_tokens += drawn.prompts + drawn.completions;
     metrics["num_tokens"] = state.num_tokens;
     metrics["timing_s/gen"] = generating;
-    metrics["timing_s/update_actor"] = updating;
     metrics["perf/gen_throughput"] = drawn.completions / generating;
     metrics["perf/train_throughput"] = (trained.prompts + trained.completions) / updating;
     metrics["perf/total_num_tokens"] = drawn.prompts + drawn.completions;
@@ -172,8 +179,16 @@ class Loop {
     return metrics;
   }
 
+  // A critic may learn alone at first; the policy's schedule begins when it does.
+  StepReport Learn(Trainer& trainer, const std::vector<Group>& groups, std::int64_t step) const {
+    const std::int64_t steps = run_.config.train.steps, alone = run_.config.critic ? run_.config.critic->steps_alone : 0;
+    const double critic_rate = run_.config.critic ? run_.config.critic->optimizer.RateAt(step, steps) : 0.0;
+    if (step <= alone) return trainer.StepCritic(groups, algorithm_, critic_rate);
+    return trainer.Step(groups, algorithm_, run_.config.optimizer.RateAt(step - alone, steps - alone), critic_rate);
+  }
+
   static Metrics DescribeRollout(const std::vector<Group>& groups) {
-    std::vector<double> rewards, lengths, ended, group_stds;
+    std::vector<double> rewards, lengths, turns, ended, group_stds;
     std::map<std::string, std::vector<double>> scores;
     double truncated = 0, unscorable = 0, flat = 0, all = 0;
     for (const Group& group : groups) {
@@ -181,6 +196,7 @@ class Loop {
       for (const Trajectory& t : group.members) {
         ++all;
         lengths.push_back(t.CompletionTokens());
+        turns.push_back(static_cast<double>(t.turns.size()));
         truncated += t.status == TrajectoryStatus::kTruncated;
         if (t.status == TrajectoryStatus::kDone) ended.push_back(t.CompletionTokens());
         if (t.status == TrajectoryStatus::kUnscorable) {
@@ -197,6 +213,7 @@ class Loop {
     }
     const auto [shortest, longest] = std::minmax_element(lengths.begin(), lengths.end());
     Metrics m{{"completions/mean_length", Mean(lengths)}, {"completions/min_length", *shortest}, {"completions/max_length", *longest},
+              {"num_turns/mean", Mean(turns)}, {"num_turns/max", *std::max_element(turns.begin(), turns.end())},
               {"completions/clipped_ratio", truncated / all}, {"unscorable_ratio", unscorable / all},
               {"frac_reward_zero_std", flat / static_cast<double>(groups.size())}, {"reward_std", Mean(group_stds)}};
     if (!rewards.empty()) m["reward"] = Mean(rewards);
@@ -257,8 +274,7 @@ class Loop {
     if (state.after.empty()) {  // else it was saved, and a kill came before the summary
       state.after = FullEvaluation(run_, log, generator, state.step);
       Improves(state.after, state.step, state);
-      log.Sync();
-      run_.checkpoints.Save("step", run_.parameters, run_.tokenizer, optimizer, state, run_.config.checkpoint.keep);
+      Save(log, optimizer, state);
     }
     run_.checkpoints.MarkBest(state.best_step);
     const Metrics& after = state.after;
@@ -278,9 +294,16 @@ class Loop {
     return kExitDone;
   }
 
+  // Weights, optimizer and, where there is one, critic.
+  void Save(RunLog& log, const AdamW& optimizer, const TrainerState& state) {
+    log.Sync();
+    run_.checkpoints.Save("step", run_.parameters, run_.tokenizer, optimizer, state, run_.config.checkpoint.keep, critic_.get());
+  }
+
   Run& run_;
   const Algorithm& algorithm_;
   const Rubric& rubric_;
+  std::unique_ptr<Critic> critic_;
 };
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "experiments/engine_base.h"
+#include "experiments/engine_critic.h"
 #include "experiments/engine_reinforce.h"
 
 namespace cogent {
@@ -32,8 +33,9 @@ Run MakeRun(const Parts& parts, LoadedConfig loaded, bool quiet) {
   const RunConfig& config = loaded.config;
   Checkpoints checkpoints(config.Directory());
   const std::string source = PolicySource(config, checkpoints);
+  ModelConfig model = source.empty() ? config.policy.model : LoadPolicyConfig(source);
   Tokenizer tokenizer = source.empty() ? MakeTokenizer(config, parts) : Tokenizer::Load(source + "/tokenizer.json");
-  ParameterSet parameters(source.empty() ? FinishModel(config.policy.model, tokenizer) : LoadModelConfig(source));
+  ParameterSet parameters(source.empty() ? FinishModel(model, tokenizer) : model);
   const Rng rng(config.seed);
   return {parts, std::move(loaded.config), std::move(loaded.resolved), quiet, rng, std::move(checkpoints), std::move(tokenizer), std::move(parameters)};
 }
@@ -75,6 +77,7 @@ int Train(Run& run, const AlgorithmRegistry& algorithms, const std::string& resu
   const bool resuming = !resume.empty();
   const std::int64_t from = resuming ? ResumeStep(run, resume) : -1;
   if (from < 0 && !run.checkpoints.HasBase()) FirstWeights(run);  // a checkpoint that cannot be used ends the run before it is made
+  if (from < 0 && run.config.critic && !run.config.critic->checkpoint.empty()) FirstCritic(run);
   RunLog log = resuming ? RunLog::Resume(run.config.Directory(), from)
                         : RunLog::Create(run.config.Directory(), run.resolved, Environment(run.config));
   run.checkpoints.RemoveUnfinished();
@@ -90,13 +93,15 @@ int DryRun(const Parts& parts, const LoadedConfig& loaded) {
   const RunConfig& c = loaded.config;
   std::cout << loaded.resolved;
   const Tokenizer tokenizer = c.policy.checkpoint.empty() ? MakeTokenizer(c, parts) : Tokenizer::Load(c.policy.checkpoint + "/tokenizer.json");
-  const ModelConfig model = c.policy.checkpoint.empty() ? FinishModel(c.policy.model, tokenizer) : LoadModelConfig(c.policy.checkpoint);
+  const ModelConfig model = c.policy.checkpoint.empty() ? FinishModel(c.policy.model, tokenizer) : LoadPolicyConfig(c.policy.checkpoint);
   const ParameterCount count = CountParameters(model);
-  const double size = count.total + count.prediction, lanes = Threads(c);
+  const double critic = c.critic ? CountParameters(c.critic->checkpoint.empty() ? ValueModel(model) : ValueModel(LoadModelConfig(c.critic->checkpoint))).total : 0.0;
+  const double policy = count.total + count.prediction, size = policy + critic, lanes = Threads(c);
   const double longest = std::min<double>(model.max_position_embeddings, 4096);
   const double cache = lanes * 65 * longest * model.CacheWidth() * model.num_hidden_layers * 4;
   const double rows = lanes * c.train.micro_batch_tokens * model.num_hidden_layers * (12.0 * model.hidden_size + 4.0 * model.intermediate_size) * 4;
-  std::cout << fmt::format("# parameters: {} in all, {} active a token\n", ShortNumber(size), ShortNumber(count.active));
+  std::cout << fmt::format("# parameters: {} in all, {} active a token\n", ShortNumber(policy), ShortNumber(count.active));
+  if (c.critic) std::cout << fmt::format("# critic: {} parameters\n", ShortNumber(critic));
   std::cout << fmt::format("# memory: about {:.0f} MB (weights, gradients and moments {:.0f}, decoding {:.0f}, activations {:.0f})\n",
                            (size * 4 * (4 + lanes) + cache + rows) / 1e6, size * 4 * (4 + lanes) / 1e6, cache / 1e6, rows / 1e6);
   std::cout << fmt::format("# tokens a step: at most {} completion tokens ({} prompts x {} completions x {} tokens)\n",
@@ -108,7 +113,7 @@ int DryRun(const Parts& parts, const LoadedConfig& loaded) {
 }  // namespace
 
 LoadedConfig LoadChecked(const Parts& parts, const AlgorithmRegistry& algorithms, const std::string& path, const std::vector<std::string>& overrides) {
-  return LoadRunConfig(path, overrides, parts, [&](Choice& algorithm, Problems& problems) { CheckTrainable(algorithms, algorithm, problems); });
+  return LoadRunConfig(path, overrides, parts, [&](Choice& algorithm, Problems& problems) { return CheckAlgorithmChoice(algorithms, algorithm, problems); });
 }
 
 int TrainCommand(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command) {

@@ -20,8 +20,9 @@ void PrepareEngine(char** argv);
 EngineEntry LoadEngine();
 
 // Checks an algorithm's name and settings and writes out its defaults, as `train` does before it begins.
+// True when it learns from a critic.
 // Exported from libcogent_engine.so as `cogent_check_algorithm`. Throws MachineError as LoadEngine does.
-using AlgorithmCheckEntry = void (*)(const Parts& parts, Choice& algorithm, Problems& problems);
+using AlgorithmCheckEntry = bool (*)(const Parts& parts, Choice& algorithm, Problems& problems);
 AlgorithmCheckEntry LoadAlgorithmCheck();
 
 }  // namespace cogent

@@ -52,11 +52,17 @@ const std::vector<MetricInfo>& MetricTable() {
       {"aux_loss", "1", "sequence-wise balance loss of the experts, with its coefficient"},
       {"mtp_loss", "nats",
        "cross-entropy of the multi-token prediction module, with its coefficient"},
-      {"perplexity", "1", "e to the mean negative log-probability of the next token"},
-      {"losses/value_loss", "1", "squared error of the critic"},
-      {"losses/explained_variance", "1", "1 - Var(returns - values) / Var(returns)"},
-      {"losses/clipfrac", "share", "critic values that clipping changed"},
-      {"losses/*", "1", "a term of the critic's loss"},
+
+      // The critic of an algorithm that has one.
+      {"losses/value_loss", "1", "the critic's loss: half the squared error of its values, clipping and coefficient in it"},
+      {"losses/explained_variance", "1",
+       "1 - Var(returns - values) / Var(returns), values of before the step: 1 = foreseen, 0 = no better than a constant, below 0 = worse"},
+      {"losses/clipfrac", "share", "values whose error clipping changed"},
+      {"critic/values/mean", "1", "mean value of a completion token before the step"},
+      {"critic/returns/mean", "1", "mean of what the critic should have said"},
+      {"critic/grad_norm", "1", "L2 norm of the critic's gradients before clipping"},
+      {"critic/grad_clipped", "share", "optimizer steps of the critic whose gradient was clipped"},
+      {"critic/learning_rate", "1", "of the critic's optimizer at this step"},
 
       // Rewards.
       {"reward", "1", "mean reward of the step's completions, all weighted components together"},
@@ -99,8 +105,8 @@ const std::vector<MetricInfo>& MetricTable() {
       {"clip_ratio/low_mean", "share", "tokens clipped at the lower border (negative advantage)"},
       {"clip_ratio/high_mean", "share", "tokens clipped at the upper border (positive advantage)"},
       {"clip_ratio/region_mean", "share", "tokens clipped at either border"},
-      {"clip_ratio/low_min", "share", "smallest low_mean of a micro-batch"},
-      {"clip_ratio/high_max", "share", "largest high_mean of a micro-batch"},
+      {"clip_ratio/low_min", "share", "smallest low_mean of an optimizer step"},
+      {"clip_ratio/high_max", "share", "largest high_mean of an optimizer step"},
 
       // Does the generator agree with the trainer?
       {"sampling/sampling_logp_difference/mean", "nats",
@@ -120,26 +126,23 @@ const std::vector<MetricInfo>& MetricTable() {
       {"moe/expert_load/*", "share", "share of a layer's routed tokens that went to one expert"},
       {"moe/max_violation", "1", "largest (load - mean load) / mean load of any expert: MaxVio"},
       {"moe/bias_max", "1", "largest |bias| of a router's affinities"},
-      {"moe/dead_experts", "experts", "experts that no token of the step chose"},
+      {"moe/dead_experts", "experts", "experts of all layers that no token of the step chose"},
 
       // Evaluation on held-out tasks; in TensorBoard under `eval/`.
       {"pass@*_low", "share", "lower border of the 95% bootstrap interval of pass@k"},
       {"pass@*_high", "share", "upper border of the 95% bootstrap interval of pass@k"},
       {"pass@*", "share", "chance that one of k completions is right, unbiased, mean over tasks"},
-      {"maj@*", "share", "tasks whose most frequent answer of k is right"},
       {"greedy_accuracy", "share", "tasks right with the most probable token at each place"},
       {"mean_length", "tokens", "mean completion length in the evaluation"},
       {"mean_length_correct", "tokens", "mean length of right completions"},
       {"mean_length_wrong", "tokens", "mean length of wrong completions"},
       {"clipped_ratio", "share", "completions of the evaluation cut by the length limit"},
-      {"format_ratio", "share", "completions of the evaluation with the asked layout"},
       {"tasks", "tasks", "tasks of the evaluation"},
       {"samples_per_task", "completions", "completions a task in the evaluation"},
 
       // Time and speed.
       {"step_time", "s", "the whole step"},
-      {"timing_s/gen", "s", "generation of the completions"},
-      {"timing_s/reward", "s", "verifiers and environments"},
+      {"timing_s/gen", "s", "the rollout: generation of the completions, environments, rewards"},
       {"timing_s/ref", "s", "log-probabilities of the reference policy"},
       {"timing_s/old_log_prob", "s", "log-probabilities of the policy before its update"},
       {"timing_s/values", "s", "values of the critic"},
@@ -147,7 +150,6 @@ const std::vector<MetricInfo>& MetricTable() {
       {"timing_s/update_actor", "s", "forward, backward and optimizer of the policy"},
       {"timing_s/update_critic", "s", "forward, backward and optimizer of the critic"},
       {"timing_s/testing", "s", "evaluation on held-out tasks"},
-      {"timing_s/save_checkpoint", "s", "writing the checkpoint"},
       {"timing_s/step", "s", "the whole step, evaluation and checkpoint included"},
       {"timing_s/*", "s", "one phase of the step"},
       {"perf/total_num_tokens", "tokens", "prompt and completion tokens of this step"},

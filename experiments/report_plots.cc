@@ -59,7 +59,7 @@ std::vector<const std::pair<const std::string, Lines>*> EvalsInOrder(const RunRe
 
 bool IsAccuracy(std::string_view name) {
   if (name.ends_with("_low") || name.ends_with("_high")) return false;
-  return name.starts_with("pass@") || name.starts_with("maj@") || name.ends_with("accuracy");
+  return name.starts_with("pass@") || name.ends_with("accuracy");
 }
 
 std::string EvalLabel(const RunRecords& run, const std::string& metric, const std::string& eval) {

@@ -112,7 +112,7 @@ int Show(const Session& session, const Command& command) {
 int Ablate(const Session& session, const Command& command) {
   PrepareEngine(session.argv);
   const AlgorithmCheckEntry check = LoadAlgorithmCheck();
-  return AblateCommand(*session.parts, [&](Choice& algorithm, Problems& problems) { check(*session.parts, algorithm, problems); }, command);
+  return AblateCommand(*session.parts, [&](Choice& algorithm, Problems& problems) { return check(*session.parts, algorithm, problems); }, command);
 }
 
 int Compare(const Session& session, const Command& command) {

@@ -87,6 +87,19 @@ void CheckpointSettings::VisitFields(FieldVisitor& visit) {
   visit("keep", keep, "newest checkpoints that are kept beside the best one; older ones go", {1, 1 << 20});
 }
 
+void CriticSettings::VisitFields(FieldVisitor& visit) {
+  visit("optimizer", optimizer, "AdamW of the critic; its rates count from the first step, those of the policy from the end of steps_alone");
+  visit("steps_alone", steps_alone, "steps at the beginning in which the critic learns and the policy waits", {0, 1 << 30});
+  visit("checkpoint", checkpoint, "a directory to start from: a language model gives its trunk, and every value begins at 0; a critic or reward model "
+        "gives its values, too; empty = the base model that the policy starts from");
+}
+
+void CriticSettings::Validate(Problems& problems, const Location& where) const {
+  if (!checkpoint.empty() && !std::filesystem::is_directory(checkpoint)) {
+    problems.Add(where, "critic.checkpoint: there is no directory '" + checkpoint + "'");
+  }
+}
+
 void RunConfig::VisitFields(FieldVisitor& visit) {
   visit("name", name, "of the run: its directory is output/name");
   visit("output", output, "where run directories are made");
@@ -99,6 +112,7 @@ void RunConfig::VisitFields(FieldVisitor& visit) {
   visit("policy", policy, "the network that is trained");
   visit("pretrain", pretrain, "makes a base model first, by next-token prediction on the environment's corpus");
   visit("algorithm", algorithm, "the algorithm by name, with its settings; `cogent list algorithms`");
+  visit("critic", critic, "of an algorithm that learns from one (ppo): a network that says what is still to be expected at each token");
   visit("rollout", rollout, "collecting completions");
   visit("optimizer", optimizer, "AdamW");
   visit("train", train, "learning from completions");
@@ -132,6 +146,20 @@ void RunConfig::Validate(Problems& problems, const Location& where) const {
   }
 }
 
+namespace {
+
+// The section `critic` belongs to an algorithm that learns from one, and is there with its defaults when it is not written.
+void SettleCritic(RunConfig& config, const Node& root, Problems& problems) {
+  if (!config.critic) config.critic.emplace();
+  if (config.train.steps > 0 && config.critic->steps_alone >= config.train.steps) {
+    problems.Add(root.PlaceOf(root.Find("critic") ? "critic" : "algorithm"),
+                 fmt::format("critic.steps_alone ({}) leaves none of train.steps ({}) to the policy; critic.steps_alone=0 trains both from the first step",
+                             config.critic->steps_alone, config.train.steps));
+  }
+}
+
+}  // namespace
+
 RunConfig CheckRunConfig(const Node& root, const std::string& what, const Parts& parts, const CheckAlgorithm& check_algorithm,
                          Problems& problems) {
   RunConfig config = ReadConfig<RunConfig>(root, problems, what);
@@ -145,7 +173,14 @@ RunConfig CheckRunConfig(const Node& root, const std::string& what, const Parts&
     }
   }
   Rubric::Make(config.rewards, parts.rewards, problems);
-  if (!config.algorithm.name.empty() && check_algorithm) check_algorithm(config.algorithm, problems);
+  if (config.algorithm.name.empty() || !check_algorithm) return config;
+  const std::size_t mistakes = problems.lines().size();
+  if (check_algorithm(config.algorithm, problems)) {
+    SettleCritic(config, root, problems);
+  } else if (config.critic && problems.lines().size() == mistakes) {
+    problems.Add(root.PlaceOf("critic"), "algorithm '" + config.algorithm.name + "' has no critic; leave the section out, or name an algorithm that learns "
+                 "from one: `algorithm: {name: ppo}`");
+  }
   return config;
 }
 

@@ -95,6 +95,15 @@ struct CheckpointSettings {
   void VisitFields(FieldVisitor& visit);
 };
 
+// The critic of an algorithm that learns from one; written out for these, and a mistake for others.
+struct CriticSettings {
+  OptimizerConfig optimizer{.learning_rate = 5e-4, .warmup_steps = 5, .beta2 = 0.95};
+  int steps_alone = 5;
+  std::string checkpoint;
+  void VisitFields(FieldVisitor& visit);
+  void Validate(Problems& problems, const Location& where) const;
+};
+
 struct RunConfig {
   std::string name = "run";
   std::string output = "runs";
@@ -107,6 +116,7 @@ struct RunConfig {
   PolicyConfig policy;
   std::optional<PretrainConfig> pretrain;
   Choice algorithm;
+  std::optional<CriticSettings> critic;
   RolloutSettings rollout;
   OptimizerConfig optimizer;
   TrainSettings train;
@@ -122,8 +132,9 @@ struct LoadedConfig {
   std::string resolved;  // YAML
 };
 
-// Checks what needs the engine, too (the algorithm and its settings), and may write out its defaults.
-using CheckAlgorithm = std::function<void(Choice& algorithm, Problems& problems)>;
+// Checks what needs the engine, too (the algorithm and its settings), and may write out its defaults. True when the
+// algorithm learns from a critic.
+using CheckAlgorithm = std::function<bool(Choice& algorithm, Problems& problems)>;
 
 // What any source says of a run, checked: every part by name, every rule between values. What is wrong goes to
 // `problems`; `what` names the source in messages. REQUIRES no `extends` and no `ablate` in `root`.

@@ -88,7 +88,7 @@ DeepseekV3::DeepseekV3(const ModelConfig& config, std::vector<at::Tensor> leaves
   };
   embedding_ = maybe("model.embed_tokens.weight");
   norm_ = maybe("model.norm.weight");
-  head_ = config.tie_word_embeddings ? embedding_ : maybe("lm_head.weight");
+  head_ = config.value_head ? maybe("score.weight") : config.tie_word_embeddings ? embedding_ : maybe("lm_head.weight");
   for (int i = 0; i < config.num_hidden_layers; ++i) layers_.push_back(layer(i));
   if (config.num_nextn_predict_layers > 0) {
     const std::string p = "model.layers." + std::to_string(config.num_hidden_layers) + ".";
@@ -190,6 +190,11 @@ TokenStats DeepseekV3::Logprobs(const at::Tensor& hidden, const std::vector<std:
 }
 
 at::Tensor DeepseekV3::Logits(const at::Tensor& hidden) const { return ops::Linear(hidden, head_); }
+
+at::Tensor DeepseekV3::Values(const at::Tensor& hidden, const std::vector<std::int64_t>& rows) const {
+  Check(config_.value_head, "values need a value head");
+  return ops::Linear(hidden, head_).squeeze(1).index_select(0, at::tensor(rows, at::kLong).to(hidden.device()));
+}
 
 at::Tensor BalanceLoss(const at::Tensor& scores, const at::Tensor& experts, const std::vector<Segment>& segments, double alpha) {
   const std::int64_t count = scores.size(1), chosen = experts.size(1);

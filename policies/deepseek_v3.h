@@ -59,6 +59,8 @@ class DeepseekV3 {
   TokenStats Logprobs(const at::Tensor& hidden, const std::vector<std::int64_t>& rows, const std::vector<std::int64_t>& targets,
                       double temperature, Products gradients = Products::kFloat32) const;
   at::Tensor Logits(const at::Tensor& hidden) const;  // [N, V]
+  // With a value head: what each hidden row rows[m] is worth, [M], always in float32.
+  at::Tensor Values(const at::Tensor& hidden, const std::vector<std::int64_t>& rows) const;
 
   const ModelConfig& config() const { return config_; }
 

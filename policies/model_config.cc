@@ -179,6 +179,8 @@ class Layout {
   const ModelConfig& c_;
 };
 
+constexpr const char* kValueArchitecture = "DeepseekV3ForSequenceClassification";
+
 }  // namespace
 
 std::vector<double> RopeConfig::Frequencies(int dim) const {
@@ -321,6 +323,7 @@ ModelConfig ParseModelConfig(const std::string& text, const std::string& name) {
   FirstId(keys, "eos_token_id", c.eos_token_id);
   FirstId(keys, "pad_token_id", c.pad_token_id);
   c.rope = ReadRope(keys, name);
+  if (object.value("architectures", json::array()) == json::array({kValueArchitecture})) c = ValueModel(c);
   Problems problems;
   c.Validate(problems, {name, 0, 0});
   if (!problems.empty()) throw DataError(problems.lines().front());
@@ -337,9 +340,22 @@ ModelConfig LoadModelConfig(const std::string& path) {
   return ParseModelConfig(text.str(), file.string());
 }
 
+ModelConfig ValueModel(ModelConfig config) {
+  config.value_head = true;
+  config.num_nextn_predict_layers = 0;
+  return config;
+}
+
+ModelConfig LoadPolicyConfig(const std::string& path) {
+  ModelConfig config = LoadModelConfig(path);
+  if (!config.value_head) return config;
+  throw DataError(path + ": this is a critic or a reward model (" + kValueArchitecture + "): it gives a text a value and cannot continue one. The policy "
+                         "of a training step lies one directory above its critic/");
+}
+
 std::string ModelConfigJson(const ModelConfig& c) {
   nlohmann::ordered_json j;
-  j["architectures"] = {"DeepseekV3ForCausalLM"};
+  j["architectures"] = {c.value_head ? kValueArchitecture : "DeepseekV3ForCausalLM"};
   j["model_type"] = c.model_type;
   j["vocab_size"] = c.vocab_size;
   j["hidden_size"] = c.hidden_size;
@@ -393,6 +409,11 @@ std::string ModelConfigJson(const ModelConfig& c) {
   j["bos_token_id"] = c.bos_token_id;
   j["eos_token_id"] = c.eos_token_id;
   if (c.pad_token_id >= 0) j["pad_token_id"] = c.pad_token_id;
+  if (c.value_head) {
+    j["num_labels"] = 1;
+    j["id2label"] = {{"0", "value"}};
+    j["label2id"] = {{"value", 0}};
+  }
   j["torch_dtype"] = "float32";
   j["use_cache"] = true;
   return j.dump(2) + "\n";
@@ -403,7 +424,8 @@ std::vector<Leaf> ParameterLayout(const ModelConfig& config) {
   layout.Single("model.embed_tokens.weight", {config.vocab_size, config.hidden_size});
   for (int i = 0; i < config.num_hidden_layers; ++i) layout.Layer(i, config.IsMoe(i));
   layout.Single("model.norm.weight", {config.hidden_size}, false);
-  if (!config.tie_word_embeddings) layout.Single("lm_head.weight", {config.vocab_size, config.hidden_size});
+  if (config.value_head) layout.Single("score.weight", {1, config.hidden_size});
+  else if (!config.tie_word_embeddings) layout.Single("lm_head.weight", {config.vocab_size, config.hidden_size});
   for (int i = 0; i < config.num_nextn_predict_layers; ++i) layout.Prediction(config.num_hidden_layers + i);
   return std::move(layout.leaves);
 }
@@ -459,6 +481,7 @@ std::string DescribeModel(const std::string& path) {
   std::string text;
   const auto line = [&](const std::string& label, const std::string& value) { text += fmt::format("{:<22}{}\n", label, value); };
   line("architecture", c.model_type);
+  if (c.value_head) line("head", "a value: critic or reward model");
   line("parameters", fmt::format("{} in all ({:.0f})", ShortNumber(count.total), count.total));
   line("active a token", fmt::format("{} ({:.0f})", ShortNumber(count.active), count.active));
   if (count.prediction > 0) line("prediction module", fmt::format("{} more, not used in decoding", ShortNumber(count.prediction)));

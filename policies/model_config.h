@@ -71,6 +71,7 @@ struct ModelConfig {
   int bos_token_id = 0;
   int eos_token_id = 1;
   int pad_token_id = -1;  // -1 = none
+  bool value_head = false;  // one number a row in the place of logits: a critic or a reward model; no key of a run
   RopeConfig rope;
 
   void VisitFields(FieldVisitor& visit);
@@ -87,6 +88,10 @@ struct ModelConfig {
 // Reads config.json (or DIR/config.json). DataError names the file and the key that cannot be used.
 ModelConfig LoadModelConfig(const std::string& path);
 ModelConfig ParseModelConfig(const std::string& json, const std::string& name);
+// The same trunk with a value head: "score.weight" [1, hidden_size], as transformers' sequence classification with one label.
+ModelConfig ValueModel(ModelConfig config);
+// LoadModelConfig of a model that writes texts. DataError when it has a value head: that says what a text is worth.
+ModelConfig LoadPolicyConfig(const std::string& path);
 // The config.json that LoadModelConfig and transformers read back.
 std::string ModelConfigJson(const ModelConfig& config);
 

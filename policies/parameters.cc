@@ -15,6 +15,8 @@
 namespace cogent {
 namespace {
 
+constexpr const char* kValueHead = "score.weight";
+
 std::int64_t Count(const std::vector<std::int64_t>& shape) {
   return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
 }
@@ -40,7 +42,7 @@ std::string ShapeText(const at::IntArrayRef shape) { return fmt::format("[{}]", 
 // Tensors that a checkpoint may carry without our having a place for them.
 bool MayBeIgnored(const std::string& name, const ModelConfig& config) {
   if (name.ends_with("rotary_emb.inv_freq")) return true;
-  if (config.tie_word_embeddings && name == "lm_head.weight") return true;
+  if ((config.tie_word_embeddings || config.value_head) && name == "lm_head.weight") return true;
   const std::string layers = "model.layers.";
   if (!name.starts_with(layers)) return false;
   const int layer = std::atoi(name.c_str() + layers.size());
@@ -71,7 +73,7 @@ ParameterSet::ParameterSet(const ModelConfig& config) : config_(config), leaves_
 
 void ParameterSet::Initialize(const Rng& rng) {
   for (auto& [name, view] : Named()) {
-    if (view.dim() < 2) continue;
+    if (view.dim() < 2 || name == kValueHead) continue;  // a critic's first word is 0, not noise
     Rng draws = rng.Fork(name);
     float* values = view.mutable_data_ptr<float>();
     for (std::int64_t i = 0; i < view.numel(); ++i) values[i] = static_cast<float>(draws.Normal() * config_.initializer_range);
@@ -118,6 +120,10 @@ std::vector<std::string> ParameterSet::Load(const std::string& dir, const Rng& r
   for (auto& [name, view] : Named()) {
     known.insert(name);
     const auto found = files.tensors().find(name);
+    if (found == files.tensors().end() && name == kValueHead) {
+      notes.push_back("the checkpoint has no value head; it starts at zero");
+      continue;
+    }
     if (found == files.tensors().end()) {
       (name.starts_with(prediction) ? fresh : wrong).push_back(fmt::format("missing: {} {}", name, ShapeText(view.sizes())));
       continue;
@@ -148,9 +154,11 @@ std::vector<std::string> ParameterSet::Load(const std::string& dir, const Rng& r
 void ParameterSet::Save(const std::string& dir) const {
   std::filesystem::create_directories(dir);
   WriteFileAtomic(dir + "/config.json", ModelConfigJson(config_));
-  nlohmann::ordered_json generation{{"bos_token_id", config_.bos_token_id}, {"eos_token_id", config_.eos_token_id}};
-  if (config_.pad_token_id >= 0) generation["pad_token_id"] = config_.pad_token_id;
-  WriteFileAtomic(dir + "/generation_config.json", generation.dump(2) + "\n");
+  if (!config_.value_head) {
+    nlohmann::ordered_json generation{{"bos_token_id", config_.bos_token_id}, {"eos_token_id", config_.eos_token_id}};
+    if (config_.pad_token_id >= 0) generation["pad_token_id"] = config_.pad_token_id;
+    WriteFileAtomic(dir + "/generation_config.json", generation.dump(2) + "\n");
+  }
   std::map<std::string, TensorView> views;
   const auto named = Named();
   for (const auto& [name, tensor] : named) {

@@ -28,14 +28,14 @@ class ParameterSet {
  public:
   explicit ParameterSet(const ModelConfig& config);  // zeros; norms one
 
-  // Matrices from N(0, initializer_range^2), biases 0, norms 1. A weight depends on its name and the
-  // seed alone.
+  // Matrices from N(0, initializer_range^2), biases 0, norms 1, a value head 0. A weight depends on its name
+  // and the seed alone.
   void Initialize(const Rng& rng);
   // Reads config-shaped weights from a checkpoint directory in any float type. DataError lists missing,
-  // unexpected and misshapen tensors by name. A missing prediction module is initialised and said so
-  // in the returned notes; a redundant lm_head of tied models is dropped.
+  // unexpected and misshapen tensors by name. A missing prediction module or value head is initialised and
+  // said so in the returned notes; a head that the model has no place for is dropped.
   std::vector<std::string> Load(const std::string& dir, const Rng& rng_for_missing);
-  // Writes config.json, generation_config.json and model.safetensors into `dir`.
+  // Writes config.json, model.safetensors and, of a language model, generation_config.json into `dir`.
   void Save(const std::string& dir) const;
 
   const ModelConfig& config() const { return config_; }

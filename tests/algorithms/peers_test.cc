@@ -45,7 +45,7 @@ TEST_P(Peers, GiveTheSameAdvantagesLossAndGradients) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Batches, Peers,
-                         testing::Values("ragged", "tools", "truncated", "equal_rewards", "groups_of_one", "extreme_ratios", "token_rewards"),
+                         testing::Values("ragged", "tools", "truncated", "equal_rewards", "groups_of_one", "extreme_ratios", "silent", "token_rewards"),
                          [](const auto& info) { return info.param; });
 
 TEST(Peers, CoverEveryAlgorithm) {

@@ -51,8 +51,9 @@ def short(value):
     return {k: short(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
-def draw(seed, groups, longest=9, spread=0.3, tools=False, truncated=0.3, token_rewards=False):
-    """`groups` are rewards by group. With `tools`, tokens inside a completion were not chosen by the policy."""
+def draw(seed, groups, longest=9, spread=0.3, tools=False, truncated=0.3, token_rewards=False, silent=()):
+    """`groups` are rewards by group. With `tools`, tokens inside a completion were not chosen by the policy; of the completions
+    in `silent` none was."""
     rng = random.Random(seed)
     rewards = [r for g in groups for r in g]
     rows = [rng.randint(1, longest) for _ in rewards]
@@ -63,6 +64,8 @@ def draw(seed, groups, longest=9, spread=0.3, tools=False, truncated=0.3, token_
              "old_values": table(lambda: rng.gauss(0.3, 0.5))}
     case["values"] = [[v + rng.gauss(0, 0.4) for v in row] for row in case["old_values"]]
     case["mask"] = [[int(t == n - 1 or not tools or rng.random() < 0.6) for t in range(n)] for n in rows]
+    for i in silent:
+        case["mask"][i] = [0] * rows[i]
     case["rewards"] = rewards
     if token_rewards:
         case["rewards"] = [[rng.choice([0.0, 0.0, 0.5, r]) if m else 0.0 for m in row] for r, row in zip(rewards, case["mask"])]
@@ -80,6 +83,7 @@ CASES = {name: short(case) for name, case in {
     "equal_rewards": draw(4, [[1.1] * 4, [0.0] * 4, WORKED]),
     "groups_of_one": draw(5, [[1.0], [0.1], [0.0]]),
     "extreme_ratios": draw(6, MIXED, spread=4.0),
+    "silent": draw(8, MIXED, silent=(2, 7)),
     "token_rewards": draw(7, MIXED, longest=12, tools=True, token_rewards=True),
 }.items()}
 
@@ -254,6 +258,7 @@ def run_verl(case, estimator, loss="vanilla", agg="token-mean", kl_reward=None, 
 
 ALL = ["ragged", "tools", "equal_rewards", "groups_of_one", "extreme_ratios"]
 CUT = ["truncated"]
+SILENT = ["silent"]
 OFF = {"kl_coef": 0}
 DUAL = {"dual_clip": 3.0}
 VERL_GRPO = {"advantage": "verl", "average": "tokens"} | OFF | DUAL
@@ -265,12 +270,12 @@ def trl_kl(name):
 
 COMPARED = [
     # GRPO with TRL's averages and options
-    ("grpo", OFF, trl_grpo, {}, ALL + CUT),
+    ("grpo", OFF, trl_grpo, {}, ALL + CUT + SILENT),
     ("grpo", {}, trl_grpo, {"beta": 0.001}, ALL),
-    ("grpo", {"average": "tokens", "kl_coef": 0.04}, trl_grpo, {"loss_type": "dapo", "beta": 0.04}, ALL),
+    ("grpo", {"average": "tokens", "kl_coef": 0.04}, trl_grpo, {"loss_type": "dapo", "beta": 0.04}, ALL + SILENT),
     ("grpo", {"average": "bnpo", "micro_batch": 5} | OFF, trl_grpo, {"loss_type": "bnpo", "micro_batch": 5}, ALL),
     ("grpo", {"average": "dr_grpo", "length_scale": 20, "advantage": "mean_only"} | OFF, trl_grpo,
-     {"loss_type": "dr_grpo", "max_completion_length": 20, "scale_rewards": "none"}, ALL + CUT),
+     {"loss_type": "dr_grpo", "max_completion_length": 20, "scale_rewards": "none"}, ALL + CUT + SILENT),
     ("grpo", {"advantage": "trl_batch"} | OFF, trl_grpo, {"scale_rewards": "batch"}, ALL),
     ("grpo", {"clip_ratio_high": 0.28, "ratio_cap": 4.0} | OFF, trl_grpo, {"epsilon_high": 0.28, "delta": 4.0}, ALL),
     ("grpo", {"kl_coef": 0.04, "kl_ratio": True}, trl_grpo, {"beta": 0.04, "use_bias_correction_kl": True}, ["ragged", "tools"]),
@@ -286,13 +291,13 @@ COMPARED = [
     for mode, low, high in (("token_truncate", 0.0, 1.2), ("token_mask", 0.5, 1.5), ("sequence_truncate", 0.0, 1.2), ("sequence_mask", 0.0, 3.0))
 ] + [
     # GRPO with verl's
-    ("grpo", VERL_GRPO, run_verl, {"estimator": "grpo"}, ALL + CUT),
+    ("grpo", VERL_GRPO, run_verl, {"estimator": "grpo"}, ALL + CUT + SILENT),
     ("grpo", VERL_GRPO | {"advantage": "verl_mean_only"}, run_verl, {"estimator": "grpo", "norm": False}, ALL),
     ("grpo", VERL_GRPO | {"clip_ratio_high": 0.28, "dual_clip": 10.0}, run_verl, {"estimator": "grpo", "clip_ratio_high": 0.28, "clip_ratio_c": 10.0}, ALL),
-    ("grpo", VERL_GRPO | {"average": "sequence_mean"}, run_verl, {"estimator": "grpo", "agg": "seq-mean-token-mean"}, ALL),
-    ("grpo", VERL_GRPO | {"average": "sequence_sum"}, run_verl, {"estimator": "grpo", "agg": "seq-mean-token-sum"}, ALL),
+    ("grpo", VERL_GRPO | {"average": "sequence_mean"}, run_verl, {"estimator": "grpo", "agg": "seq-mean-token-mean"}, ALL + SILENT),
+    ("grpo", VERL_GRPO | {"average": "sequence_sum"}, run_verl, {"estimator": "grpo", "agg": "seq-mean-token-sum"}, ALL + SILENT),
     ("grpo", VERL_GRPO | {"average": "sequence_sum_norm", "length_scale": 20}, run_verl,
-     {"estimator": "grpo", "agg": "seq-mean-token-sum-norm", "loss_scale_factor": 20}, ALL),
+     {"estimator": "grpo", "agg": "seq-mean-token-sum-norm", "loss_scale_factor": 20}, ALL + SILENT),
     ("grpo", VERL_GRPO | {"average": "sequence_sum_norm"}, run_verl, {"estimator": "grpo", "agg": "seq-mean-token-sum-norm"}, ["ragged"]),
     ("grpo", VERL_GRPO | {"average": "sequence_mean", "entropy_coef": 0.01, "entropy_average": "same"}, run_verl,
      {"estimator": "grpo", "agg": "seq-mean-token-mean", "entropy": 0.01}, ALL),
@@ -319,7 +324,7 @@ COMPARED = [
     ("gspo", {"clip_ratio": 0.2, "clip_ratio_high": 0.2, "average": "tokens", "kl_coef": 0.04}, trl_grpo,
      {"importance_sampling_level": "sequence", "loss_type": "dapo", "beta": 0.04}, ALL),
     ("gspo", {"advantage": "verl", "average": "sequence_mean", "largest_log_ratio": 10}, run_verl,
-     {"estimator": "grpo", "loss": "gspo", "agg": "seq-mean-token-mean", "clip_ratio_low": 3e-4, "clip_ratio_high": 4e-4}, ALL),
+     {"estimator": "grpo", "loss": "gspo", "agg": "seq-mean-token-mean", "clip_ratio_low": 3e-4, "clip_ratio_high": 4e-4}, ALL + SILENT),
     ("cispo", {}, trl_grpo, {"loss_type": "cispo", "epsilon_high": 5.0}, ALL),
     ("cispo", {"convention": "verl", "advantage": "verl"}, run_verl, {"estimator": "grpo", "loss": "cispo"}, ALL),
     ("sapo", {}, trl_grpo, {"loss_type": "sapo"}, ALL),
@@ -332,8 +337,8 @@ COMPARED = [
     ("reinforce_pp", DUAL, run_verl, {"estimator": "reinforce_plus_plus", "kl_reward": (0.001, "kl")}, ALL + ["token_rewards"]),
     ("reinforce_pp", {"discount": 0.9, "kl_coef": 0.05} | DUAL, run_verl,
      {"estimator": "reinforce_plus_plus", "kl_reward": (0.05, "kl"), "discount": 0.9}, ["tools", "token_rewards"]),
-    ("reinforce_pp_baseline", DUAL, run_verl, {"estimator": "reinforce_plus_plus_baseline", "kl_loss": (0.001, "k2")}, ALL),
-    ("ppo", DUAL, run_verl, {"estimator": "gae", "kl_reward": (0.001, "kl"), "value_clip": 0.2}, ALL + ["token_rewards"]),
+    ("reinforce_pp_baseline", DUAL, run_verl, {"estimator": "reinforce_plus_plus_baseline", "kl_loss": (0.001, "k2")}, ALL + SILENT),
+    ("ppo", DUAL, run_verl, {"estimator": "gae", "kl_reward": (0.001, "kl"), "value_clip": 0.2}, ALL + SILENT + ["token_rewards"]),
     ("ppo", {"discount": 0.95, "gae_lambda": 0.9, "value_clip": 0.5, "kl_coef": 0} | DUAL, run_verl,
      {"estimator": "gae", "discount": 0.95, "gae_lambda": 0.9, "value_clip": 0.5}, ALL + ["token_rewards"]),
 ]

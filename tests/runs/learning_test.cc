@@ -1,5 +1,7 @@
-// GRPO learns: an environment that pays for the letter `a` gets more of it.
+// Algorithms learn: an environment that pays for the letter `a` gets more of it.
 #include <gtest/gtest.h>
+
+#include <filesystem>
 
 #include "agents/policy_agent.h"
 #include "agents/rollout.h"
@@ -19,18 +21,24 @@ class LetterEnv final : public SingleTurnEnv {
   }
 };
 
-TEST(Learning, GrpoRaisesTheRewardOfATrivialEnvironment) {
+class Learning : public testing::TestWithParam<std::pair<const char*, const char*>> {};
+
+TEST_P(Learning, RaisesTheRewardOfATrivialEnvironment) {
   const Tokenizer tokenizer = tiny::Characters();
   ModelConfig shape = tiny::Config(tokenizer.vocab_size());
   shape.eos_token_id = tokenizer.eos_id(), shape.initializer_range = 0.1;
   ParameterSet weights(shape);
   weights.Initialize(Rng(4));
   AdamW optimizer(weights, {});
-  Trainer trainer(weights, nullptr, optimizer, {.lanes = 2});
+  const std::string base = testing::TempDir() + "/cogent_learning_" + std::to_string(getpid());
+  weights.Save(base);
+  Critic critic(base, {});
+  std::filesystem::remove_all(base);
+  Trainer trainer(weights, nullptr, optimizer, {.lanes = 2}, &critic);
   Generator generator(weights, tokenizer, {.threads = 2});
   Problems problems;
   const Rubric rubric = Rubric::Make({}, BuiltinRewards(), problems);
-  const auto grpo = BuiltinAlgorithms().Make({"grpo", ParseYaml("{kl_coef: 0}", "settings"), {}}, problems);
+  const auto algorithm = BuiltinAlgorithms().Make({GetParam().first, ParseYaml(GetParam().second, "settings"), {}}, problems);
   problems.ThrowIfAny();
   std::vector<double> rewards;
   for (std::uint64_t step = 0; step < 20; ++step) {
@@ -43,13 +51,16 @@ TEST(Learning, GrpoRaisesTheRewardOfATrivialEnvironment) {
       for (const Trajectory& t : group.members) sum += t.reward / 64.0;
     }
     rewards.push_back(sum);
-    const auto report = trainer.Step(groups, *grpo, 1e-2);
+    const auto report = trainer.Step(groups, *algorithm, 1e-2, 1e-2);
     EXPECT_LT(report.metrics.at("sampling/sampling_logp_difference/max"), 1e-4);
     generator.Refresh(weights);
   }
   EXPECT_LT(rewards.front(), 0.15);
   EXPECT_GT(rewards.back(), 0.5);
 }
+
+INSTANTIATE_TEST_SUITE_P(By, Learning, testing::Values(std::pair("grpo", "{kl_coef: 0}"), std::pair("ppo", "{kl_coef: 0}")),
+                         [](const auto& info) { return std::string(info.param.first); });
 
 }  // namespace
 }  // namespace cogent

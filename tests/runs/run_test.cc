@@ -11,70 +11,22 @@
 #include "experiments/metrics.h"
 #include "policies/safetensors.h"
 #include "tests/runs/program.h"
+#include "tests/runs/records.h"
 
 namespace cogent {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using runs::ExpectEqualRuns;
+using runs::FilesUnder;
 using runs::Lines;
+using runs::LinesWithoutTimes;
 using runs::Outcome;
 using runs::Program;
 using runs::Read;
 using testing::HasSubstr;
 using testing::Not;
-
-bool OfTime(const std::string& name) { return name == "time" || name == "seconds" || IsTimeMetric(name); }
-
-json WithoutTimes(const json& j) {
-  if (!j.is_object()) return j;
-  json kept = json::object();
-  for (const auto& [key, value] : j.items()) {
-    if (!OfTime(key)) kept[key] = WithoutTimes(value);
-  }
-  return kept;
-}
-
-std::vector<std::string> LinesWithoutTimes(const std::string& path) {
-  std::vector<std::string> lines;
-  std::istringstream text(Read(path));
-  for (std::string line; std::getline(text, line);) lines.push_back(WithoutTimes(json::parse(line)).dump());
-  return lines;
-}
-
-std::vector<std::string> FilesUnder(const std::string& dir) {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::recursive_directory_iterator(dir)) {
-    const std::string name = entry.path().lexically_relative(dir).string();
-    if (name.find("tfevents") == std::string::npos) names.push_back(name);
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-std::vector<std::string> Without(const std::vector<std::string>& all, const std::vector<std::string>& some) {
-  std::vector<std::string> left;
-  std::set_difference(all.begin(), all.end(), some.begin(), some.end(), std::back_inserter(left));
-  return left;
-}
-
-// Everything but times: records line by line, weights and moments byte by byte, the same files.
-void ExpectEqualRuns(const std::string& a, const std::string& b) {
-  EXPECT_THAT(Without(FilesUnder(a), FilesUnder(b)), testing::IsEmpty());
-  EXPECT_THAT(Without(FilesUnder(b), FilesUnder(a)), testing::IsEmpty());
-  for (const char* file : {"metrics.jsonl", "eval.jsonl", "pretrain/metrics.jsonl"}) {
-    EXPECT_FALSE(Read(a + "/" + file).empty()) << file;
-    EXPECT_EQ(LinesWithoutTimes(a + "/" + file), LinesWithoutTimes(b + "/" + file)) << file;
-  }
-  for (const char* file : {"samples.jsonl", "checkpoints/base/model.safetensors", "checkpoints/latest/model.safetensors",
-                           "checkpoints/latest/optimizer.safetensors", "checkpoints/best/model.safetensors"}) {
-    EXPECT_FALSE(Read(a + "/" + file).empty()) << file;
-    EXPECT_TRUE(Read(a + "/" + file) == Read(b + "/" + file)) << file;
-  }
-  for (const char* file : {"summary.json", "checkpoints/latest/trainer_state.json"}) {
-    EXPECT_EQ(WithoutTimes(json::parse(Read(a + "/" + file))), WithoutTimes(json::parse(Read(b + "/" + file)))) << file;
-  }
-}
 
 class RunTest : public testing::Test {
  protected:

@@ -1,8 +1,10 @@
-// Dynamic sampling in a run: groups that teach nothing are drawn again, and a resumed run draws the same.
+// Algorithms in whole runs: each takes steps; dynamic sampling draws groups that teach nothing again, and a resumed
+// run draws the same.
 #include <gmock/gmock.h>
 
 #include <nlohmann/json.hpp>
 
+#include "algorithms/algorithm.h"
 #include "tests/runs/program.h"
 
 namespace cogent {
@@ -12,19 +14,19 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using testing::HasSubstr;
 
-class SamplingTest : public testing::Test {
+class AlgorithmRun : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     fs::remove_all(Root());
     fs::create_directories(Root());
   }
   static void TearDownTestSuite() { fs::remove_all(Root()); }
-  static std::string Root() { return testing::TempDir() + "/cogent_sampling_test." + std::to_string(getpid()); }
+  static std::string Root() { return testing::TempDir() + "/cogent_algorithms_test." + std::to_string(getpid()); }
   static std::string Dir(const std::string& output) { return Root() + "/" + output + "/tiny"; }
   static runs::Outcome Go(const std::string& output, std::vector<std::string> more) {
     runs::Write(Root() + "/" + output + ".yaml", runs::TinyRun(Root() + "/" + output));
     // A problem in four has both right and wrong answers of this untrained policy: several rollouts a step.
-    more.insert(more.begin(), {"train", Root() + "/" + output + ".yaml", "--quiet", "algorithm={name: dapo}", "train.steps=3"});
+    more.insert(more.begin(), {"train", Root() + "/" + output + ".yaml", "--quiet", "algorithm={name: dapo}", "train.steps=3", "eval.final_tasks=6"});
     return runs::Program(more, Root() + "/output.txt").Wait();
   }
   static std::vector<json> Metrics(const std::string& output) {
@@ -35,7 +37,7 @@ class SamplingTest : public testing::Test {
   }
 };
 
-TEST_F(SamplingTest, DrawsUntilTheStepIsFullAndResumesWithTheSameDraws) {
+TEST_F(AlgorithmRun, DrawsUntilTheStepIsFullAndResumesWithTheSameDraws) {
   const std::vector<std::string> settings = {"rollout.max_batches=6", "checkpoint.every=1"};
   const auto whole = Go("whole", settings);
   ASSERT_EQ(whole.code, 0) << whole.text;
@@ -66,12 +68,43 @@ TEST_F(SamplingTest, DrawsUntilTheStepIsFullAndResumesWithTheSameDraws) {
   EXPECT_TRUE(runs::Read(Dir("resumed") + "/checkpoints/latest/model.safetensors") == runs::Read(Dir("whole") + "/checkpoints/latest/model.safetensors"));
 }
 
-TEST_F(SamplingTest, SaysWhatToDoWhenThereAreTooFewGroups) {
+TEST_F(AlgorithmRun, SaysWhatToDoWhenThereAreTooFewGroups) {
   // Groups of the whole step cannot come from one rollout, unless all four happen to be mixed.
   const auto outcome = Go("exhausted", {"rollout.max_batches=1", "rollout.when_exhausted=error"});
   EXPECT_EQ(outcome.code, 2) << outcome.text;
   EXPECT_THAT(outcome.text, HasSubstr("of 4 groups that the algorithm takes"));
   EXPECT_THAT(outcome.text, HasSubstr("rollout.max_batches"));
+}
+
+TEST_F(AlgorithmRun, EachTakesStepsFromTheSameBase) {
+  for (const std::string& name : BuiltinAlgorithms().Names()) {
+    Problems problems;
+    std::vector<std::string> settings = {"algorithm={name: " + name + "}", "train.steps=2", "rollout.max_batches=2", "train.epochs=1", "train.minibatches=1", "pretrain.steps=8",
+                                         "rewards=[{name: accuracy}, {name: overlong, max_tokens: 16, cache_tokens: 15}]"};  // rewards that differ
+    if (BuiltinAlgorithms().Make({name, Node::Map(), {"test", 0, 0}}, problems)->NeedsCritic()) settings.push_back("critic.steps_alone=0");
+    const auto outcome = Go(name, settings);
+    ASSERT_EQ(outcome.code, 0) << name << "\n" << outcome.text;
+    const auto lines = Metrics(name);
+    ASSERT_EQ(lines.size(), 2u) << name;
+    for (const json& line : lines) {
+      if (!line.contains("loss")) continue;  // every group was refused
+      EXPECT_TRUE(line.at("policy_loss").is_number()) << name;
+      EXPECT_GT(line.at("grad_norm").get<double>(), 0.0) << name;
+    }
+  }
+}
+
+TEST_F(AlgorithmRun, AnAdaptedCoefficientGoesOnWhereItStopped) {
+  const std::vector<std::string> settings = {"algorithm={name: grpo, kl_coef: 0.5, kl_target: 1.0e-6, kl_horizon: 20}", "checkpoint.every=1"};
+  ASSERT_EQ(Go("adapted", settings).code, 0);
+  auto shorter = settings, resumed = settings;
+  shorter.push_back("train.steps=1"), resumed.push_back("--resume");
+  ASSERT_EQ(Go("adapted_resumed", shorter).code, 0);
+  ASSERT_EQ(Go("adapted_resumed", resumed).code, 0);
+  const auto whole = Metrics("adapted"), again = Metrics("adapted_resumed");
+  ASSERT_EQ(again.size(), 3u);
+  EXPECT_NE(whole[2].at("kl_coef"), whole[0].at("kl_coef"));
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(again[i].at("kl_coef"), whole[i].at("kl_coef")) << i;
 }
 
 }  // namespace
