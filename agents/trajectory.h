@@ -57,6 +57,7 @@ struct Trajectory {
 // The completions of one prompt.
 struct Group {
   std::vector<Trajectory> members;
+  std::optional<Trajectory> greedy;  // for algorithms that compare with one; it is not learned from
 };
 
 }  // namespace cogent

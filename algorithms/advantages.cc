@@ -35,6 +35,17 @@ at::Tensor PassK(const Groups& groups, const at::Tensor& rewards) {
   return advantages;
 }
 
+// By component, each normalized in its group before they are summed: none drowns another.
+at::Tensor ByComponent(const std::string& kind, const Batch& batch) {
+  if (!batch.components.defined()) throw DataError("'components' is missing, and 'advantage: " + kind + "' needs it");
+  at::Tensor sum = at::zeros_like(batch.rewards);
+  for (std::int64_t k = 0; k < batch.components.size(1); ++k) {
+    sum += batch.component_weights[k] * GroupAdvantages(kind == "gdpo" ? "verl" : "trl", batch, batch.components.select(1, k));
+  }
+  if (kind == "gdpo") return sum;
+  return (sum - sum.mean()) / ((sum.numel() > 1 ? sum.std() : at::zeros({}, at::kDouble)) + 1e-4);
+}
+
 }  // namespace
 
 at::Tensor GroupAdvantages(const std::string& kind, const Batch& batch, const at::Tensor& outcomes) {
@@ -60,12 +71,17 @@ at::Tensor GroupAdvantages(const std::string& kind, const Batch& batch, const at
     return at::where(std.gt(0), leave_one / (std + 1e-6), leave_one);
   }
   if (kind == "pass_k") return PassK(groups, r);
+  if (kind == "gdpo" || kind == "normalize_then_sum") return ByComponent(kind, batch);
   if (kind == "opo") {
     const at::Tensor lengths = batch.lengths.to(at::kDouble);
     return at::where(groups.Alone(), r, r - groups.Each(groups.Sum(lengths * r) / groups.Sum(lengths).clamp_min(1)));
   }
   Check(kind == "gpg", "an advantage's kind that is not in kGroupAdvantages");
   return centered_verl * static_cast<double>(r.numel()) / r.ne(0).sum().clamp_min(1);
+}
+
+at::Tensor TokenCovariance(const at::Tensor& advantages, const at::Tensor& logprobs) {
+  return (advantages - advantages.mean()) * (logprobs - logprobs.mean());
 }
 
 at::Tensor Whiten(const at::Tensor& x, bool keep_mean) {

@@ -47,6 +47,9 @@ struct Batch {
   at::Tensor groups;     // int64 [B], 0..P-1, members of a group stand together
   at::Tensor lengths;    // int64 [B], chosen tokens
   at::Tensor truncated;  // bool [B]
+  at::Tensor components;         // float64 [B, K], the rewards that `rewards` is the weighted sum of; undefined = unknown
+  at::Tensor component_weights;  // float64 [K]
+  at::Tensor greedy_rewards;     // float64 [B], of a greedy completion of the prompt; undefined when no algorithm needs it
   // A token each.
   at::Tensor sequence;          // int64 [M], its trajectory
   at::Tensor old_logprobs;      // float32 [M], of the policy at the start of the step, by the trainer
@@ -95,6 +98,8 @@ class Algorithm {
 
   // ref_logprobs are wanted: a copy of the starting policy is kept and asked.
   virtual bool NeedsReference() const { return false; }
+  // greedy_rewards are wanted: the rollout draws a greedy completion a prompt, which is not learned from.
+  virtual bool NeedsGreedy() const { return false; }
   // old_values are wanted: a critic is trained beside the policy, on Returns and by ComputeValueLoss.
   virtual bool NeedsCritic() const { return false; }
   virtual at::Tensor Returns(const Batch&) const { return {}; }  // [M], of all trajectories; with a critic

@@ -1,5 +1,6 @@
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "algorithms/algorithm.h"
@@ -24,7 +25,7 @@ Batch Batch::Slice(std::int64_t first, std::int64_t last) const {
   const std::int64_t begin = first == 0 ? 0 : ends[first - 1].item<std::int64_t>();
   const std::int64_t count = last == first ? 0 : ends[last - 1].item<std::int64_t>() - begin;
   Batch slice = *this;
-  for (at::Tensor* rows : {&slice.rewards, &slice.accuracy, &slice.groups, &slice.lengths, &slice.truncated}) {
+  for (at::Tensor* rows : {&slice.rewards, &slice.accuracy, &slice.groups, &slice.lengths, &slice.truncated, &slice.components, &slice.greedy_rewards}) {
     if (rows->defined()) *rows = rows->narrow(0, first, last - first);
   }
   for (at::Tensor* tokens : {&slice.sequence, &slice.old_logprobs, &slice.sampler_logprobs, &slice.ref_logprobs, &slice.token_rewards,
@@ -40,10 +41,20 @@ Batch MakeBatch(const std::vector<Group>& groups) {
   std::vector<std::int64_t> group_of, lengths, sequence;
   std::vector<std::uint8_t> truncated;
   std::vector<float> old_logprobs, sampler_logprobs;
+  std::vector<double> greedy, components, component_weights;
+  std::vector<std::string> names;  // of the components, those of the first trajectory
+  if (!groups.empty() && !groups.front().members.empty()) {
+    for (const NamedScore& score : groups.front().members.front().scores) names.push_back(score.name), component_weights.push_back(score.weight);
+  }
   for (std::size_t g = 0; g < groups.size(); ++g) {
     for (const Trajectory& t : groups[g].members) {
       const auto index = static_cast<std::int64_t>(rewards.size());
       rewards.push_back(t.reward);
+      if (groups[g].greedy) greedy.push_back(groups[g].greedy->reward);
+      for (const std::string& name : names) {
+        const auto score = std::find_if(t.scores.begin(), t.scores.end(), [&](const NamedScore& s) { return s.name == name; });
+        components.push_back(score != t.scores.end() ? score->score : 0.0);
+      }
       accuracy.push_back(Accuracy(t).value_or(std::numeric_limits<double>::quiet_NaN()));
       group_of.push_back(static_cast<std::int64_t>(g));
       truncated.push_back(t.status == TrajectoryStatus::kTruncated);
@@ -62,6 +73,11 @@ Batch MakeBatch(const std::vector<Group>& groups) {
   batch.groups = at::tensor(group_of, at::kLong);
   batch.lengths = at::tensor(lengths, at::kLong);
   batch.truncated = at::tensor(truncated, at::kByte).to(at::kBool);
+  if (!greedy.empty()) batch.greedy_rewards = at::tensor(greedy, at::kDouble);
+  if (!names.empty()) {
+    batch.components = at::tensor(components, at::kDouble).view({batch.size(), static_cast<std::int64_t>(names.size())});
+    batch.component_weights = at::tensor(component_weights, at::kDouble);
+  }
   batch.sequence = at::tensor(sequence, at::kLong);
   batch.old_logprobs = at::tensor(old_logprobs, at::kFloat);
   batch.sampler_logprobs = at::tensor(sampler_logprobs, at::kFloat);

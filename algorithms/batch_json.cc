@@ -17,7 +17,8 @@ namespace {
 using nlohmann::json;
 
 const std::vector<std::string> kFields = {"logprobs", "old_logprobs", "ref_logprobs", "sampler_logprobs", "entropies", "values",
-                                          "old_values", "mask", "rewards", "accuracy", "truncated", "group"};
+                                          "old_values", "mask", "rewards", "greedy_rewards", "components", "component_weights", "accuracy", "truncated",
+                                          "group"};
 
 // NaN and the infinities, which other programs write though JSON has no such numbers, become texts, so that
 // they can be named with their place.
@@ -107,6 +108,32 @@ class Reader {
     const json& list = List(name);
     for (std::size_t i = 0; i < list.size(); ++i) values.push_back(Number(list[i], fmt::format("{}[{}]", name, i)));
     return at::tensor(values, at::kDouble);
+  }
+  // One list a reward, by name; in the order of the names.
+  at::Tensor Components(at::Tensor& weights) const {
+    const json& lists = root_.at("components");
+    if (!lists.is_object() || lists.empty()) Fail("components", R"(an object with a list a reward is wanted, as {"accuracy": [1, 0], "format": [1, 1]})", lists);
+    std::vector<at::Tensor> columns;
+    std::vector<double> weight_of;
+    for (const auto& [name, list] : lists.items()) {
+      const std::string where = "components." + name;
+      if (!list.is_array()) Fail(where, "a list with one entry a completion is wanted", list);
+      if (list.size() != size()) throw DataError(fmt::format("{}: {} has {} entries, but logprobs has {} completions", file_, where, list.size(), size()));
+      std::vector<double> values;
+      for (std::size_t i = 0; i < list.size(); ++i) values.push_back(Number(list[i], fmt::format("{}[{}]", where, i)));
+      columns.push_back(at::tensor(values, at::kDouble));
+      const bool weighted = Has("component_weights") && root_.at("component_weights").is_object() && root_.at("component_weights").contains(name);
+      weight_of.push_back(weighted ? Number(root_.at("component_weights").at(name), "component_weights." + name) : 1.0);
+    }
+    if (Has("component_weights")) {
+      const json& given = root_.at("component_weights");
+      if (!given.is_object()) Fail("component_weights", R"(an object is wanted, as {"accuracy": 1, "format": 0.1})", given);
+      for (const auto& [name, weight] : given.items()) {
+        if (!lists.contains(name)) throw DataError(fmt::format("{}: component_weights.{}: there is no such list in components", file_, name));
+      }
+    }
+    weights = at::tensor(weight_of, at::kDouble);
+    return at::stack(columns, 1);
   }
   at::Tensor Truncated() const {
     std::vector<std::uint8_t> values(size(), 0);
@@ -210,6 +237,8 @@ Batch ReadBatch(const Reader& in, const Algorithm& algorithm, const at::Tensor& 
   } else {
     batch.rewards = in.PerCompletion("rewards");
   }
+  if (in.Has("greedy_rewards")) batch.greedy_rewards = in.PerCompletion("greedy_rewards");
+  if (in.Has("components")) batch.components = in.Components(batch.component_weights);
   batch.accuracy = in.Has("accuracy") ? in.PerCompletion("accuracy") : at::full_like(batch.rewards, std::numeric_limits<double>::quiet_NaN());
   batch.old_logprobs = in.Has("old_logprobs") ? in.Tokens("old_logprobs") : logprobs.detach();
   if (in.Has("sampler_logprobs")) batch.sampler_logprobs = in.Tokens("sampler_logprobs");

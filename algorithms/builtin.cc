@@ -13,6 +13,12 @@ AlgorithmRegistry BuiltinAlgorithms() {
   RegisterRloo(algorithms);
   RegisterReinforcePp(algorithms);
   RegisterReinforcePpBaseline(algorithms);
+  RegisterVespo(algorithms);
+  RegisterGmpo(algorithms);
+  RegisterDppo(algorithms);
+  RegisterClipCov(algorithms);
+  RegisterKlCov(algorithms);
+  RegisterRemax(algorithms);
   RegisterPpo(algorithms);
   return algorithms;
 }

@@ -14,6 +14,12 @@ void RegisterSapo(AlgorithmRegistry& algorithms);
 void RegisterRloo(AlgorithmRegistry& algorithms);
 void RegisterReinforcePp(AlgorithmRegistry& algorithms);
 void RegisterReinforcePpBaseline(AlgorithmRegistry& algorithms);
+void RegisterVespo(AlgorithmRegistry& algorithms);
+void RegisterGmpo(AlgorithmRegistry& algorithms);
+void RegisterDppo(AlgorithmRegistry& algorithms);
+void RegisterClipCov(AlgorithmRegistry& algorithms);
+void RegisterKlCov(AlgorithmRegistry& algorithms);
+void RegisterRemax(AlgorithmRegistry& algorithms);
 void RegisterPpo(AlgorithmRegistry& algorithms);
 
 }  // namespace cogent

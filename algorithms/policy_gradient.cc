@@ -10,15 +10,15 @@
 namespace cogent {
 
 const std::vector<std::string> kGroupAdvantages = {"trl",       "trl_batch",      "verl",   "openrlhf", "nemo_rl", "mean_only", "verl_mean_only",
-                                                   "leave_one", "verl_leave_one", "pass_k", "opo",      "gpg"};
+                                                   "leave_one", "verl_leave_one", "pass_k", "opo",      "gpg",       "gdpo", "normalize_then_sum"};
 
 // ---- settings ----
 
 void PolicyGradient::VisitFields(FieldVisitor& visit) {
   visit("average", average,
         "over tokens: paper (each completion's mean, then their mean), tokens (all alike), sequence_mean, sequence_sum, sequence_sum_norm, "
-        "dr_grpo, bnpo, prompt_mean",
-        OneOf{"paper", "tokens", "sequence_mean", "sequence_sum", "sequence_sum_norm", "dr_grpo", "bnpo", "prompt_mean"});
+        "dr_grpo, luspo, bnpo, prompt_mean",
+        OneOf{"paper", "tokens", "sequence_mean", "sequence_sum", "sequence_sum_norm", "dr_grpo", "luspo", "bnpo", "prompt_mean"});
   visit("length_scale", length_scale, "what dr_grpo and sequence_sum_norm divide by: the longest completion allowed; 0 = the longest of the step",
         {0, 1 << 30});
   visit("micro_batch", micro_batch, "completions that bnpo averages over at a time, as a peer's micro-batch", {1, 1 << 30});
@@ -38,6 +38,7 @@ void PolicyGradient::VisitFields(FieldVisitor& visit) {
   visit("entropy_target", entropy_target, "adapt entropy_coef by steps, and give the bonus while the entropy is below this; 0 = not", {0.0, 1e6});
   visit("entropy_step", entropy_step, "by which entropy_coef moves after each step", {0.0, 100.0});
   visit("entropy_max", entropy_max, "an adapted entropy_coef stays between 0 and this", {0.0, 100.0});
+  visit("top_entropy", top_entropy, "only this share of a micro-batch's tokens, those of the highest entropy, teach; 1 = all", {0.0, 1.0});
   visit("importance", importance,
         "where another engine sampled, weigh by pi_old / pi_sampler of the token or of the sequence; outside the bounds truncate it or mask it out",
         OneOf{"none", "token_truncate", "token_mask", "sequence_truncate", "sequence_mask"});
@@ -46,11 +47,21 @@ void PolicyGradient::VisitFields(FieldVisitor& visit) {
   visit("importance_normalize", importance_normalize, "divide those weights by their mean over the rollout");
   visit("off_policy_threshold", off_policy_threshold,
         "completions of negative advantage whose mean log(pi_sampler / pi_theta) is above this teach nothing; 0 = all do", {0.0, 1e9});
+  visit("rejection", rejection,
+        "leave out where sampler and policy have come apart: token_, sequence_sum_, sequence_mean_ with k1, k2 or k3 of log(pi_old / pi_sampler), "
+        "sequence_max_ with k2 or k3",
+        OneOf{"none", "token_k1", "token_k2", "token_k3", "sequence_sum_k1", "sequence_sum_k2", "sequence_sum_k3", "sequence_mean_k1",
+              "sequence_mean_k2", "sequence_mean_k3", "sequence_max_k2", "sequence_max_k3"});
+  visit("rejection_low", rejection_low, "of k1: pi_sampler / pi_old below this is left out", {1e-9, 1e9});
+  visit("rejection_high", rejection_high, "of k1: pi_sampler / pi_old above this; of k2 and k3: an estimate above this", {1e-9, 1e9});
 }
 
 void PolicyGradient::Validate(Problems& problems, const Node& section) const {
   if (importance_low > importance_high) {
     problems.Add(section.PlaceOf("importance_low"), "'importance_low' is above 'importance_high'; it is the lower bound of the weight.");
+  }
+  if (rejection.ends_with("k1") && rejection_low >= rejection_high) {
+    problems.Add(section.PlaceOf("rejection_low"), "'rejection_low' is not below 'rejection_high': every token would be left out.");
   }
   if (kl_target > 0 && kl_coef == 0) {
     problems.Add(section.PlaceOf("kl_target"), "'kl_target' adapts 'kl_coef', which is 0 here and stays 0; give it a start, as 0.001.");
@@ -94,10 +105,28 @@ at::Tensor OfGroup(const Batch& batch, const at::Tensor& per_group) { return per
 
 }  // namespace
 
+at::Tensor PolicyGradient::Counted(const Batch& batch) const {
+  at::Tensor counted = at::ones({batch.sequence.size(0)}, at::kBool);
+  if (mask_truncated) counted = batch.PerToken(batch.truncated).logical_not();
+  if (rejection == "none") return counted;
+  Need(batch.sampler_logprobs, "sampler_logprobs", "rejection");
+  const bool k1 = rejection.ends_with("k1");
+  const at::Tensor log_ratio = (batch.sampler_logprobs - batch.old_logprobs).clamp(-kLargestLogRatio, kLargestLogRatio).to(at::kDouble);
+  at::Tensor apart = KlEstimate(rejection.substr(rejection.size() - 2), log_ratio, at::zeros_like(log_ratio));  // [M]
+  if (rejection.starts_with("sequence_max")) {
+    apart = batch.PerToken(at::zeros({batch.size()}, at::kDouble).scatter_reduce(0, batch.sequence, apart, "amax"));
+  } else if (rejection.starts_with("sequence")) {
+    at::Tensor of_sequence = batch.PerTrajectory(apart);
+    if (rejection.starts_with("sequence_mean")) of_sequence = of_sequence / batch.lengths.clamp_min(1);
+    apart = batch.PerToken(of_sequence);
+  }
+  const at::Tensor kept = k1 ? apart.ge(std::log(rejection_low)).logical_and(apart.le(std::log(rejection_high))) : apart.le(rejection_high);
+  return counted.logical_and(kept);
+}
+
 at::Tensor PolicyGradient::Weights(const Batch& batch) const {
-  at::Tensor kept = at::ones({batch.size()}, at::kDouble);                                     // [B]
-  if (mask_truncated) kept = batch.truncated.logical_not().to(at::kDouble);
-  const at::Tensor tokens = batch.lengths.to(at::kDouble) * kept;                              // [B]
+  const at::Tensor kept = Counted(batch).to(at::kDouble);                                      // [M]
+  const at::Tensor tokens = batch.PerTrajectory(kept);                                         // [B]
   const at::Tensor all = at::full({}, static_cast<double>(std::max<std::int64_t>(batch.size(), 1)), at::kDouble);
   const at::Tensor counted = tokens.gt(0).sum().to(at::kDouble).clamp_min(1);                  // completions with tokens that count
   const double longest = batch.size() > 0 ? batch.lengths.max().item<double>() : 0.0;
@@ -113,6 +142,8 @@ at::Tensor PolicyGradient::Weights(const Batch& batch) const {
     share = 1 / counted;
   } else if (average == "sequence_sum_norm") {
     share = 1 / (counted * scale);
+  } else if (average == "luspo") {
+    share = 1 / all;
   } else if (average == "dr_grpo") {
     share = 1 / (all * scale);
   } else if (average == "prompt_mean") {
@@ -125,7 +156,7 @@ at::Tensor PolicyGradient::Weights(const Batch& batch) const {
     const at::Tensor own = at::zeros({pieces}, at::kDouble).index_add(0, piece, tokens);
     share = 1 / (static_cast<double>(std::max<std::int64_t>(pieces, 1)) * own.index_select(0, piece).clamp_min(1));
   }
-  return Like(batch, batch.PerToken(kept * share));
+  return Like(batch, kept * batch.PerToken(share.expand({batch.size()})));
 }
 
 // ---- rewards and advantages ----
@@ -216,6 +247,11 @@ at::Tensor KlEstimate(const std::string& estimator, const at::Tensor& logprobs, 
   return k2 - k2.detach() + value.detach();
 }
 
+at::Tensor PolicyGradient::TopEntropy(const at::Tensor& entropy) const {
+  if (entropy.numel() == 0) return at::zeros_like(entropy, at::kBool);
+  return entropy.ge(at::quantile(entropy.to(at::kFloat), 1 - top_entropy));
+}
+
 Loss PolicyGradient::Total(const Batch& batch, const TokenLoss& policy, const at::Tensor& ratio, const at::Tensor& logprobs,
                            const at::Tensor& entropy) const {
   at::Tensor token_loss = policy.loss;                                                         // [m]
@@ -223,6 +259,12 @@ Loss PolicyGradient::Total(const Batch& batch, const TokenLoss& policy, const at
     const at::Tensor& sampler = batch.sampler_logprobs.defined() ? batch.sampler_logprobs : batch.old_logprobs;
     const at::Tensor drift = batch.PerTrajectory(sampler - logprobs.detach()) / batch.lengths.clamp_min(1);
     token_loss = token_loss * batch.advantages.ge(0).logical_or(batch.PerToken(drift).le(off_policy_threshold));
+  }
+  at::Tensor acting;  // bool [m], tokens that top_entropy leaves
+  if (top_entropy < 1) {
+    Need(entropy, "entropies", "top_entropy");
+    acting = TopEntropy(entropy.detach());
+    token_loss = token_loss * acting;
   }
   if (batch.importance.defined()) token_loss = token_loss * batch.importance;
   Loss loss;
@@ -243,7 +285,8 @@ Loss PolicyGradient::Total(const Batch& batch, const TokenLoss& policy, const at
   }
   if (const double coef = EntropyCoef(batch); coef > 0) {
     Need(entropy, "entropies", "entropy_coef");
-    const at::Tensor share = entropy_average == "same" ? batch.weights : batch.weights.ne(0) / std::max(batch.counted_tokens, 1.0);
+    at::Tensor share = entropy_average == "same" ? batch.weights : batch.weights.ne(0) / std::max(batch.counted_tokens, 1.0);
+    if (acting.defined()) share = share * acting * (static_cast<double>(acting.numel()) / std::max(acting.sum().item<double>(), 1.0));
     const at::Tensor term = -coef * (share * entropy).sum();
     loss.value = loss.value + term;
     loss.parts["entropy_loss"] = term.detach();

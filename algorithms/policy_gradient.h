@@ -50,12 +50,16 @@ struct PolicyGradient {
   double entropy_target = 0.0;
   double entropy_step = 0.005;
   double entropy_max = 1.0;
+  double top_entropy = 1.0;
   // Where another engine sampled.
   std::string importance = "none";
   double importance_low = 0.0;
   double importance_high = 3.0;
   bool importance_normalize = false;
   double off_policy_threshold = 0.0;
+  std::string rejection = "none";
+  double rejection_low = 0.5;
+  double rejection_high = 2.0;
 
   void VisitFields(FieldVisitor& visit);
   void Validate(Problems& problems, const Node& section) const;
@@ -74,7 +78,9 @@ struct PolicyGradient {
 
  private:
   bool PenaltyInReward() const { return kl_coef > 0 && kl_in == "reward"; }
+  at::Tensor Counted(const Batch& batch) const;  // bool [M], tokens that mask_truncated and rejection leave
   at::Tensor Penalty(const Batch& batch) const;  // float64 [M]
+  at::Tensor TopEntropy(const at::Tensor& entropy) const;  // bool [m]
   double KlCoef(const Batch& batch) const;
   double EntropyCoef(const Batch& batch) const;
 };
@@ -110,6 +116,9 @@ at::Tensor KlEstimate(const std::string& estimator, const at::Tensor& logprobs, 
 // float64 [B]: advantages within groups. Kinds and their sources: docs/algorithms.md.
 at::Tensor GroupAdvantages(const std::string& kind, const Batch& batch, const at::Tensor& outcomes);
 extern const std::vector<std::string> kGroupAdvantages;
+
+// (A - mean A) (l - mean l), of each token given, [m].
+at::Tensor TokenCovariance(const at::Tensor& advantages, const at::Tensor& logprobs);
 
 // (x - mean) / sqrt(var + 1e-8), Bessel's variance; with `keep_mean` the mean is added again. One value alone: 0, or itself.
 at::Tensor Whiten(const at::Tensor& x, bool keep_mean = false);

@@ -41,6 +41,7 @@ Tokens CountTokens(const std::vector<Group>& groups) {
       tokens.completions += t.CompletionTokens();
       for (const Turn& turn : t.turns) tokens.prompts += static_cast<double>(turn.prompt_ids.size());
     }
+    if (group.greedy) tokens.completions += group.greedy->CompletionTokens();
   }
   return tokens;
 }
@@ -133,6 +134,7 @@ class Loop {
       const std::size_t first = wanted * static_cast<std::size_t>(batches++);
       std::vector<Group> groups = CollectGroups({settings.group_size, settings.max_turns, first}, EnvFactory(run_.config, run_.parts), rubric_, agent,
                                                 TrainTasks(run_.config, state.next_task), draws);
+      if (algorithm_.NeedsGreedy()) AddGreedy(generator, TrainTasks(run_.config, state.next_task), draws, groups);
       state.next_task += wanted;
       drawn.insert(drawn.end(), groups.begin(), groups.end());
       std::erase_if(groups, IsUnscorable);
@@ -152,6 +154,15 @@ class Loop {
     metrics["groups_refused"] = static_cast<double>(refused);
     metrics["rollout_batches"] = batches;
     return {std::move(kept), std::move(metrics), CountTokens(drawn)};
+  }
+
+  // One more completion a group, the likeliest at each token.
+  void AddGreedy(Generator& generator, const std::vector<TaskId>& tasks, const Rng& draws, std::vector<Group>& groups) const {
+    Sampling greedy = run_.config.rollout.sampling;
+    greedy.temperature = 0;
+    PolicyAgent agent(generator, run_.config.prompt_template, greedy);
+    std::vector<Group> alone = CollectGroups({1, run_.config.rollout.max_turns, 0}, EnvFactory(run_.config, run_.parts), rubric_, agent, tasks, draws);
+    for (std::size_t g = 0; g < groups.size(); ++g) groups[g].greedy = std::move(alone.at(g).members.front());
   }
 
   // prompt -> rollout -> reward -> advantage -> loss -> step
@@ -230,6 +241,7 @@ class Loop {
   }
 
   static bool IsUnscorable(const Group& group) {
+    if (group.greedy && group.greedy->status == TrajectoryStatus::kUnscorable) return true;
     return std::any_of(group.members.begin(), group.members.end(), [](const Trajectory& t) { return t.status == TrajectoryStatus::kUnscorable; });
   }
 
@@ -242,6 +254,7 @@ class Loop {
       for (const Trajectory& t : group.members) {
         if (t.status == TrajectoryStatus::kUnscorable) cause = t.cause;
       }
+      if (group.greedy && group.greedy->status == TrajectoryStatus::kUnscorable) cause = group.greedy->cause;
     }
     if (broken == 0) return;
     LogWarn(fmt::format("step {}: {} groups were left out because a completion could not be scored; one cause: {}", step, broken, cause));

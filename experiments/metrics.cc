@@ -48,6 +48,7 @@ const std::vector<MetricInfo>& MetricTable() {
       {"loss", "1", "the number that is minimised, over all its terms"},
       {"policy_loss", "1", "the policy's term of the loss alone"},
       {"kl_loss", "1", "the KL's term of the loss, with its coefficient"},
+      {"drift_loss", "1", "dppo: the squared distance to the sampler, with its coefficient"},
       {"entropy_loss", "1", "the entropy bonus, with its coefficient and its sign turned"},
       {"aux_loss", "1", "sequence-wise balance loss of the experts, with its coefficient"},
       {"mtp_loss", "nats",
@@ -105,6 +106,10 @@ const std::vector<MetricInfo>& MetricTable() {
       {"clip_ratio/low_mean", "share", "tokens clipped at the lower border (negative advantage)"},
       {"clip_ratio/high_mean", "share", "tokens clipped at the upper border (positive advantage)"},
       {"clip_ratio/region_mean", "share", "tokens clipped at either border"},
+      {"cispo_clip_ratio", "share", "cispo: tokens of positive advantage whose weight was cut"},
+      {"vespo/phi_seq_mean", "1", "vespo: the weight of a completion, mean over tokens"},
+      {"cov/left_out", "share", "clip_cov: tokens that were drawn to get no gradient"},
+      {"cov/held_back", "share", "kl_cov: tokens that pay for moving"},
       {"clip_ratio/low_min", "share", "smallest low_mean of an optimizer step"},
       {"clip_ratio/high_max", "share", "largest high_mean of an optimizer step"},
 

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "algorithms/batch_json.h"
@@ -143,6 +144,31 @@ TEST(BatchJson, EachMistakeIsNamedWithItsPlace) {
   ExpectMistake(kGood, "'values' is missing", "ppo");
   ExpectMistake(kGood, "'entropies' is missing", "grpo", "{kl_coef: 0, entropy_coef: 0.1}");
   ExpectMistake(kGood, "'sampler_logprobs' is missing", "grpo", "{kl_coef: 0, importance: token_mask}");
+}
+
+TEST(BatchJson, MistakesInRewardsOneByOneAreNamedToo) {
+  ExpectMistake(With(R"({"components": [1, 0]})"), "components: an object with a list a reward is wanted");
+  ExpectMistake(With(R"({"components": {}})"), "components: an object with a list a reward is wanted");
+  ExpectMistake(With(R"({"components": {"format": [1]}})"), "components.format has 1 entries, but logprobs has 2 completions");
+  ExpectMistake(With(R"({"components": {"format": [1, "x"]}})"), "components.format[1]: a finite number is wanted");
+  ExpectMistake(With(R"({"components": {"format": [1, 0]}, "component_weights": {"form": 1}})"), "component_weights.form: there is no such list");
+  ExpectMistake(With(R"({"components": {"format": [1, 0]}, "component_weights": [1]})"), "component_weights: an object is wanted");
+  ExpectMistake(With(R"({"greedy_rewards": [1]})"), "greedy_rewards has 1 entries");
+  ExpectMistake(kGood, "'components' is missing, and 'advantage: gdpo' needs it", "grpo", "{kl_coef: 0, advantage: gdpo}");
+  ExpectMistake(kGood, "'greedy_rewards' is missing", "remax");
+  ExpectMistake(kGood, "'sampler_logprobs' is missing, and 'rejection' needs it", "grpo", "{kl_coef: 0, rejection: token_k3}");
+  ExpectMistake(kGood, "'entropies' is missing, and 'top_entropy' needs it", "grpo", "{kl_coef: 0, top_entropy: 0.2}");
+  ExpectMistake(kGood, "'sampler_logprobs' is missing", "dppo", "{anchor: sampler}");
+}
+
+// A completion of two tokens, drawn at p = 0.5 each by another engine and now at 0.6 and 0.2.
+TEST(BatchJson, DppoAgainstTheSamplerAsPrimeRl) {
+  const std::string text = R"({"logprobs": [[-0.5108256237659907, -1.6094379124341003]], "old_logprobs": [[-1, -1]],
+    "sampler_logprobs": [[-0.6931471805599453, -0.6931471805599453]], "rewards": [-1], "group": [0]})";
+  const json out = LossOf("dppo", "{anchor: sampler, advantage: verl_mean_only, drift_coef: 0.001}", text);
+  // The second has fallen by 0.3 > 0.2 under a negative advantage: only the drift pulls at it.
+  EXPECT_NEAR(out.at("grad_logprobs")[0][0].get<double>(), 0.5 * (1.2 + 0.002 * std::log(1.2)), 1e-9);
+  EXPECT_NEAR(out.at("grad_logprobs")[0][1].get<double>(), 0.5 * 0.002 * std::log(0.4), 1e-9);
 }
 
 TEST(BatchJson, WhereTheMaskIsZeroNullMayStand) {

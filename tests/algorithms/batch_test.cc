@@ -26,6 +26,27 @@ TEST(Batch, HoldsTheChosenTokensOfAllTurnsInOrder) {
   EXPECT_TRUE(batch.sequence.equal(at::tensor(sequence, at::kLong)));
 }
 
+TEST(Batch, HoldsTheRewardsOneByOneAndTheGreedyOnes) {
+  auto groups = batches::RandomGroups(8, 40, 2, 2);
+  double next = 0;
+  for (Group& group : groups) {
+    for (Trajectory& t : group.members) {
+      t.scores = {{.name = "accuracy", .score = next + 1, .weight = 1.0}, {.name = "format", .score = next + 2, .weight = 0.1}};
+      next += 2;
+    }
+    group.greedy = group.members.front();
+    group.greedy->reward = next;
+  }
+  groups[1].members[0].scores.pop_back();  // as of another environment's rubric
+  const Batch batch = MakeBatch(groups);
+  EXPECT_TRUE(batch.components.equal(at::tensor({1, 2, 3, 4, 5, 0, 7, 8}, at::kDouble).view({4, 2})));
+  EXPECT_TRUE(batch.component_weights.equal(at::tensor({1.0, 0.1}, at::kDouble)));
+  EXPECT_TRUE(batch.greedy_rewards.equal(at::tensor({4, 4, 8, 8}, at::kDouble)));
+  const Batch slice = batch.Slice(1, 3);
+  EXPECT_TRUE(slice.components.equal(batch.components.narrow(0, 1, 2)));
+  EXPECT_TRUE(slice.greedy_rewards.equal(at::tensor({4, 8}, at::kDouble)));
+}
+
 TEST(Batch, SlicesKeepEveryToken) {
   Batch batch = MakeBatch(batches::RandomGroups(9, 40, 3, 3));
   batch.advantages = batch.old_logprobs * 2, batch.weights = batch.old_logprobs * 3, batch.ref_logprobs = batch.old_logprobs * 4;

@@ -56,6 +56,10 @@ inline std::vector<Group> RandomGroups(std::uint64_t seed, int vocabulary, int p
 // A reference policy, a critic and another sampler, each about as far from the old policy as `spread`.
 inline void FillNoise(Batch& batch, std::uint64_t seed, double spread) {
   Rng rng(seed);
+  batch.greedy_rewards = at::zeros_like(batch.rewards);
+  for (std::int64_t i = 0; i < batch.size(); ++i) batch.greedy_rewards[i] = rng.Uniform();
+  batch.component_weights = at::tensor({1.0, 0.2}, at::kDouble);
+  batch.components = at::stack({batch.rewards, batch.greedy_rewards}, 1);
   for (at::Tensor* field : {&batch.ref_logprobs, &batch.sampler_logprobs, &batch.old_values}) {
     *field = batch.old_logprobs.clone();
     for (std::int64_t t = 0; t < field->numel(); ++t) (*field)[t] += spread * rng.Normal();

@@ -34,7 +34,7 @@ from trl.trainer.rloo_trainer import RLOOTrainer
 from trl.trainer.utils import nanstd
 from verl import DataProto
 from verl.trainer.ppo import core_algos, ray_trainer, rollout_corr_helper
-from verl.workers.config import ActorConfig
+from verl.workers.config import ActorConfig, PolicyLossConfig
 
 FOLDER = pathlib.Path("tests/data/algorithms")
 
@@ -70,6 +70,9 @@ def draw(seed, groups, longest=9, spread=0.3, tools=False, truncated=0.3, token_
     if token_rewards:
         case["rewards"] = [[rng.choice([0.0, 0.0, 0.5, r]) if m else 0.0 for m in row] for r, row in zip(rewards, case["mask"])]
     case["truncated"] = [rng.random() < truncated for _ in rewards]
+    case["greedy_rewards"] = [rng.uniform(0, 1) for _ in rewards]
+    case["components"] = {name: [rng.choice([0.0, 0.5, 1.0]) for _ in rewards] for name in ("accuracy", "format")}
+    case["component_weights"] = {"accuracy": 1.0, "format": 0.3}
     case["group"] = [f"prompt {g}" for g, members in enumerate(groups) for _ in members]
     return case
 
@@ -131,6 +134,7 @@ def statements(trainer, begin, end):
 
 
 GRPO_ADVANTAGES = statements(GRPOTrainer, "mean_grouped_rewards = torch.nanmean(", "is_std_zero = ")
+GRPO_BY_COMPONENT = statements(GRPOTrainer, "grouped = rewards_per_func.view(", "else:\n            raise ValueError(")
 GRPO_IMPORTANCE = statements(GRPOTrainer, "per_token_logps_diff = (old", "# Compute the per-token log probabilities for the reference")
 RLOO_ADVANTAGES = statements(RLOOTrainer, "# Apply reward clipping", "is_std_zero = ")
 
@@ -147,6 +151,9 @@ class Accelerator:
     def reduce(self, x, reduction):
         return x
 
+    def pad_across_processes(self, x, dim, pad_index):
+        return x
+
 
 def stand_in(p, **settings):
     training = settings.pop("training", False)
@@ -155,19 +162,27 @@ def stand_in(p, **settings):
                                 off_policy_mask_threshold=None, importance_sampling_level="token", beta=0.0, epsilon_low=0.2, epsilon_high=0.2,
                                 loss_type="grpo", use_vllm=False, vllm_importance_sampling_correction=False, current_gradient_accumulation_steps=1,
                                 _entropy_bonus_enabled=False, use_adaptive_entropy=False, entropy_coef=0.0, max_completion_length=512,
-                                get_off_policy_mask=GRPOTrainer.get_off_policy_mask,
+                                get_off_policy_mask=GRPOTrainer.get_off_policy_mask, get_gamma_weights=GRPOTrainer.get_gamma_weights,
                                 args=types.SimpleNamespace(delta=None, use_bias_correction_kl=False, steps_per_generation=1, sapo_temperature_pos=1.0,
-                                                           sapo_temperature_neg=1.05))
+                                                           sapo_temperature_neg=1.05, vespo_k_pos=2.0, vespo_lambda_pos=3.0, vespo_k_neg=3.0,
+                                                           vespo_lambda_neg=2.0))
+    own.get_high_entropy_mask = types.MethodType(GRPOTrainer.get_high_entropy_mask, own)
     for name, value in settings.items():
         setattr(own.args if hasattr(own.args, name) else own, name, value)
     return own
 
 
-def trl_grpo(case, scale_rewards="group", mask_truncated=False, importance=None, micro_batch=None, **settings):
+def trl_grpo(case, scale_rewards="group", components=None, mask_truncated=False, importance=None, micro_batch=None, **settings):
     p = Padded(case)
     names = {"torch": torch, "nanstd": nanstd, "rewards": p.rewards, "num_generations": p.group_size,
              "self": types.SimpleNamespace(scale_rewards=scale_rewards)}
-    exec(GRPO_ADVANTAGES, names)
+    if components:
+        names["rewards_per_func"] = torch.tensor([case["components"][name] for name in case["components"]], dtype=torch.float64).T
+        names["device"], names["unscorable_mask"] = "cpu", torch.zeros(len(p.rows), dtype=torch.bool)
+        names["self"].reward_funcs, names["self"].reward_weights = components, torch.tensor(components, dtype=torch.float64)
+        exec(GRPO_BY_COMPONENT, names)
+    else:
+        exec(GRPO_ADVANTAGES, names)
     completion = p.completion * (~p.truncated).unsqueeze(1) if mask_truncated else p.completion
     inputs = {"completion_mask": completion, "tool_mask": p.mask, "advantages": names["advantages"], "old_per_token_logps": p.old_logprobs,
               "ref_per_token_logps": p.ref_logprobs, "sampling_per_token_logps": p.sampler_logprobs}
@@ -212,7 +227,7 @@ def trl_rloo(case, beta=0.05, reward_clip_range=None, normalize_advantages=False
 
 
 def run_verl(case, estimator, loss="vanilla", agg="token-mean", kl_reward=None, kl_loss=None, entropy=0.0, importance=None, norm=True,
-             discount=1.0, gae_lambda=1.0, value_clip=None, **actor):
+             discount=1.0, gae_lambda=1.0, value_clip=None, rejection=None, components=None, **actor):
     p = Padded(case)
     token_rewards = p.token_rewards.clone()
     if kl_reward:
@@ -227,6 +242,15 @@ def run_verl(case, estimator, loss="vanilla", agg="token-mean", kl_reward=None, 
         advantages, returns = function(token_rewards, p.old_values, p.mask, torch.tensor(discount), torch.tensor(gae_lambda))
     elif estimator == "reinforce_plus_plus":
         advantages, _ = function(token_level_rewards=token_rewards, response_mask=p.mask, config=types.SimpleNamespace(gamma=discount))
+    elif estimator == "gdpo":
+        # the places that it reads: one prompt token, and each completion's last token
+        batch = {"prompts": torch.zeros(len(p.rows), 1), "attention_mask": torch.cat([torch.ones(len(p.rows), 1), p.completion], 1).long()}
+        scores = {name: np.array(values) for name, values in case["components"].items()}
+        advantages, _ = function(token_level_rewards=token_rewards, response_mask=p.mask, index=index, non_tensor_batch=scores, batch=batch,
+                                 config={"gdpo_reward_keys": list(scores), "gdpo_reward_weights": components})
+    elif estimator == "remax":
+        advantages, _ = function(token_level_rewards=token_rewards, reward_baselines=torch.tensor(case["greedy_rewards"], dtype=torch.float64),
+                                 response_mask=p.mask)
     elif estimator.startswith("grpo") and estimator != "grpo_passk":
         advantages, _ = function(token_level_rewards=token_rewards, response_mask=p.mask, index=index, norm_adv_by_std_in_grpo=norm)
     else:
@@ -236,11 +260,17 @@ def run_verl(case, estimator, loss="vanilla", agg="token-mean", kl_reward=None, 
         level, threshold, normalize = importance
         weights, _ = rollout_corr_helper.compute_rollout_correction_weights(
             p.old_logprobs - p.sampler_logprobs, p.mask, rollout_is=level, rollout_is_threshold=threshold, rollout_is_batch_normalize=normalize)
+    mask = p.mask
+    if rejection:
+        option, threshold = rejection
+        mask, _ = rollout_corr_helper.compute_rollout_rejection_mask(p.old_logprobs - p.sampler_logprobs, p.mask, option, threshold)
+    if "policy_loss" in actor:
+        actor["policy_loss"] = PolicyLossConfig(**actor["policy_loss"])
     config = ActorConfig(strategy="fsdp", ppo_micro_batch_size_per_gpu=1, rollout_n=1, **actor)
     config.global_batch_info["loss_scale_factor"] = config.loss_scale_factor
-    total, _ = core_algos.get_policy_loss_fn(loss)(old_log_prob=p.old_logprobs, log_prob=p.logprobs, advantages=advantages, response_mask=p.mask,
+    total, _ = core_algos.get_policy_loss_fn(loss)(old_log_prob=p.old_logprobs, log_prob=p.logprobs, advantages=advantages, response_mask=mask,
                                                    loss_agg_mode=agg, config=config, rollout_is_weights=weights)
-    together = lambda values: core_algos.agg_loss(values, p.mask, agg, **config.global_batch_info)  # noqa: E731
+    together = lambda values: core_algos.agg_loss(values, mask, agg, **config.global_batch_info)  # noqa: E731
     if entropy:
         total = total - entropy * together(p.entropies)
     if kl_loss:
@@ -257,6 +287,7 @@ def run_verl(case, estimator, loss="vanilla", agg="token-mean", kl_reward=None, 
 # ---- what is compared: algorithm, its settings, the peer's call, the cases ----
 
 ALL = ["ragged", "tools", "equal_rewards", "groups_of_one", "extreme_ratios"]
+MANY = [name for name in ALL if name != "groups_of_one"]  # there everything is rejected, and verl divides 0 by 0
 CUT = ["truncated"]
 SILENT = ["silent"]
 OFF = {"kl_coef": 0}
@@ -329,6 +360,46 @@ COMPARED = [
     ("cispo", {"convention": "verl", "advantage": "verl"}, run_verl, {"estimator": "grpo", "loss": "cispo"}, ALL),
     ("sapo", {}, trl_grpo, {"loss_type": "sapo"}, ALL),
     ("sapo", {"advantage": "verl", "average": "sequence_mean"}, run_verl, {"estimator": "grpo", "loss": "sapo", "agg": "seq-mean-token-mean"}, ALL),
+    ("gspo", {"average": "luspo"}, trl_grpo,
+     {"importance_sampling_level": "sequence", "loss_type": "luspo", "epsilon_low": 3e-4, "epsilon_high": 4e-4}, ALL + SILENT),
+    ("gspo", {"average": "luspo", "kl_coef": 0.04}, trl_grpo,
+     {"importance_sampling_level": "sequence", "loss_type": "luspo", "epsilon_low": 3e-4, "epsilon_high": 4e-4, "beta": 0.04}, ["ragged", "tools"]),
+    ("grpo", {"advantage": "normalize_then_sum"} | OFF, trl_grpo, {"components": [1.0, 0.3]}, ALL),
+    ("grpo", {"top_entropy": 0.2, "entropy_coef": 0.01} | OFF, trl_grpo,
+     {"top_entropy_quantile": 0.2, "_entropy_bonus_enabled": True, "entropy_coef": 0.01}, ALL),
+    ("grpo", {"top_entropy": 0.5, "average": "tokens", "kl_coef": 0.04}, trl_grpo, {"top_entropy_quantile": 0.5, "loss_type": "dapo", "beta": 0.04}, ALL),
+    ("grpo", VERL_GRPO | {"advantage": "gdpo", "whiten_advantages": True}, run_verl, {"estimator": "gdpo", "components": [1.0, 0.3]}, ALL),
+    ("vespo", {}, trl_grpo, {"loss_type": "vespo"}, ALL + SILENT),
+    ("vespo", {"importance": "token_truncate", "importance_high": 1.2, "kl_coef": 0.04}, trl_grpo,
+     {"loss_type": "vespo", "importance": ("token_truncate", 0.0, 1.2), "beta": 0.04}, ALL),
+    ("vespo", {"k_pos": 1.0, "lambda_neg": 4.0}, trl_grpo, {"loss_type": "vespo", "vespo_k_pos": 1.0, "vespo_lambda_neg": 4.0}, ALL),
+    ("gmpo", {"advantage": "verl"}, run_verl, {"estimator": "grpo", "loss": "geo_mean", "clip_ratio_low": 0.4, "clip_ratio_high": 0.4}, ALL),
+    ("gmpo", {"advantage": "verl", "log_clip": 0.2, "log_clip_high": 0.28}, run_verl, {"estimator": "grpo", "loss": "geo_mean", "clip_ratio_high": 0.28}, ALL),
+    ("dppo", {"advantage": "verl"}, run_verl, {"estimator": "grpo", "loss": "dppo_tv", "clip_ratio_c": 20.0}, ALL),
+    ("dppo", {"advantage": "verl", "divergence": "kl", "low": 0.05, "high": 0.1, "ratio_max": 3.0}, run_verl,
+     {"estimator": "grpo", "loss": "dppo_kl", "clip_ratio_low": 0.05, "clip_ratio_high": 0.1, "clip_ratio_c": 3.0}, ALL),
+    ("clip_cov", {"advantage": "verl", "share": 1.0, "cov_low": 0.2, "cov_high": 2.0}, run_verl,
+     {"estimator": "grpo", "loss": "clip_cov", "policy_loss": {"clip_cov_ratio": 1.0, "clip_cov_lb": 0.2, "clip_cov_ub": 2.0}}, ALL),
+    ("clip_cov", {"advantage": "verl", "cov_low": 1e8, "cov_high": 1e9}, run_verl,
+     {"estimator": "grpo", "loss": "clip_cov", "policy_loss": {"clip_cov_lb": 1e8, "clip_cov_ub": 1e9}}, ["ragged", "tools"]),
+    ("kl_cov", {"advantage": "verl", "share": 0.2, "cov_coef": 0.1}, run_verl,
+     {"estimator": "grpo", "loss": "kl_cov", "policy_loss": {"kl_cov_ratio": 0.2, "ppo_kl_coef": 0.1}}, ALL),
+    ("kl_cov", {"advantage": "verl"}, run_verl, {"estimator": "grpo", "loss": "kl_cov"}, ["ragged", "tools"]),
+    ("remax", DUAL, run_verl, {"estimator": "remax"}, ALL + ["token_rewards"]),
+    ("remax", {"kl_coef": 0.05} | DUAL, run_verl, {"estimator": "remax", "kl_reward": (0.05, "kl")}, ALL),
+] + [
+    ("grpo", VERL_GRPO | {"rejection": ours, "average": average} | bounds, run_verl, {"estimator": "grpo", "agg": agg, "rejection": (theirs, threshold)}, MANY)
+    for ours, theirs, bounds, threshold, average, agg in (
+        ("token_k1", "token_k1", {}, "0.5_2.0", "tokens", "token-mean"),
+        ("token_k2", "token_k2", {"rejection_high": 0.05}, "0.05", "sequence_mean", "seq-mean-token-mean"),
+        ("token_k3", "token_k3", {"rejection_high": 0.05}, "0.05", "sequence_sum", "seq-mean-token-sum"),
+        ("sequence_sum_k1", "seq_sum_k1", {}, "0.5_2.0", "tokens", "token-mean"),
+        ("sequence_mean_k1", "seq_mean_k1", {"rejection_low": 0.9, "rejection_high": 1.3}, "0.9_1.3", "sequence_mean", "seq-mean-token-mean"),
+        ("sequence_mean_k3", "seq_mean_k3", {"rejection_high": 0.1}, "0.1", "tokens", "token-mean"),
+        ("sequence_sum_k2", "seq_sum_k2", {"rejection_high": 0.3}, "0.3", "tokens", "token-mean"),
+        ("sequence_max_k2", "seq_max_k2", {"rejection_high": 0.2}, "0.2", "tokens", "token-mean"),
+        ("sequence_max_k3", "seq_max_k3", {"rejection_high": 0.2}, "0.2", "tokens", "token-mean"))
+] + [
     ("rloo", {}, trl_rloo, {}, ["ragged", "equal_rewards", "groups_of_one", "tools"]),
     ("rloo", {"normalize": True, "reward_clip": 0.6, "kl_coef": 0}, trl_rloo,
      {"beta": 0.0, "normalize_advantages": True, "reward_clip_range": (-0.6, 0.6)}, ["ragged", "equal_rewards", "groups_of_one", "tools"]),

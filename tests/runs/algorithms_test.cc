@@ -94,6 +94,13 @@ TEST_F(AlgorithmRun, EachTakesStepsFromTheSameBase) {
   }
 }
 
+TEST_F(AlgorithmRun, RewardsOneByOneAndTheLeastCertainTokensInARun) {
+  const auto outcome = Go("one_by_one", {"algorithm={name: grpo, advantage: gdpo, whiten_advantages: true, top_entropy: 0.3, rejection: token_k3}", "train.steps=2",
+                                         "rewards=[{name: accuracy}, {name: overlong, max_tokens: 16, cache_tokens: 15}]"});
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  for (const json& line : Metrics("one_by_one")) EXPECT_GT(line.at("grad_norm").get<double>(), 0.0);
+}
+
 TEST_F(AlgorithmRun, AnAdaptedCoefficientGoesOnWhereItStopped) {
   const std::vector<std::string> settings = {"algorithm={name: grpo, kl_coef: 0.5, kl_target: 1.0e-6, kl_horizon: 20}", "checkpoint.every=1"};
   ASSERT_EQ(Go("adapted", settings).code, 0);
