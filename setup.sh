@@ -22,6 +22,7 @@ for word in "$@"; do
   esac
 done
 
+[ "$want_tests" = 0 ] || packages+=("${test_packages[@]}")
 install_system_packages
 make_python_environment "$want_cuda"
 [ "$want_build" = 1 ] || exit 0

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every fuzzer (tests/fuzz/*_fuzz.cc) for SECONDS each (default 60), one after the other. What is
+# Runs every fuzzer (tests/fuzz/*_fuzz.cc) for SECONDS each (default 60), as many at once as there are cores. What is
 # found lies in build/fuzz/findings/NAME, what was learnt in build/fuzz/corpus/NAME. Needs clang.
 #
 #   scripts/fuzz.sh [SECONDS [NAME...]]
@@ -18,15 +18,22 @@ fi
 [ "${#names[@]}" -gt 0 ] || { echo "fuzz.sh: no fuzzer in tests/fuzz" >&2; exit 1; }
 ninja -C build/fuzz "${names[@]}"
 
-failed=()
-for name in "${names[@]}"; do
+# One fuzzer a core at a time.
+run() {  # seconds, name
+  local seconds=$1 name=$2 seeds=()
   mkdir -p "build/fuzz/corpus/$name" "build/fuzz/findings/$name"
-  seeds=()
   [ ! -d "tests/fuzz/seeds/$name" ] || seeds=("tests/fuzz/seeds/$name")
-  echo "==> $name, $seconds s"
-  "build/fuzz/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-    -artifact_prefix="build/fuzz/findings/$name/" "build/fuzz/corpus/$name" "${seeds[@]}" \
-    2>"build/fuzz/$name.log" || { failed+=("$name"); tail -30 "build/fuzz/$name.log"; }
-  grep -E 'number_of_executed_units|peak_rss' "build/fuzz/$name.log" || true
-done
-[ "${#failed[@]}" = 0 ] || { echo "fuzz.sh: failed: ${failed[*]} (build/fuzz/findings)" >&2; exit 1; }
+  if "build/fuzz/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    -artifact_prefix="build/fuzz/findings/$name/" "build/fuzz/corpus/$name" "${seeds[@]}" >"build/fuzz/$name.log" 2>&1; then
+    printf '%s: nothing found; %s inputs, %s MB at most\n' "$name" "$(sed -n 's/.*number_of_executed_units: *//p' "build/fuzz/$name.log")" \
+      "$(sed -n 's/.*peak_rss_mb: *//p' "build/fuzz/$name.log")"
+  else
+    tail -30 "build/fuzz/$name.log"
+    printf '%s: FAILED. Again: build/fuzz/%s FILE, with the newest FILE of build/fuzz/findings/%s\n' "$name" "$name" "$name"
+    return 1
+  fi
+}
+export -f run
+echo "Fuzzing ${#names[@]} readers for $seconds s each"
+printf '%s\n' "${names[@]}" | xargs -P "$(nproc)" -I{} bash -c 'run "$0" {}' "$seconds" ||
+  { echo "fuzz.sh: a fuzzer failed, see above; once the cause is gone, keep its input in tests/fuzz/seeds" >&2; exit 1; }

@@ -7,6 +7,7 @@ packages=(g++ cmake ninja-build pkg-config git ca-certificates python3 python3-v
   libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libre2-dev libicu-dev
   'libboost1.81-dev|libboost-dev' 'libboost-filesystem1.81-dev|libboost-filesystem-dev' libseccomp-dev
   libgmp-dev libflint-dev 'libflint-arb-dev|libflint-dev' libgtest-dev libgmock-dev librapidcheck-dev)
+test_packages=(clang 'libclang-rt-14-dev|libclang-rt-18-dev')  # the fuzzers
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 compiler_wheels=(nvidia-cuda-nvcc==13.0.* nvidia-cuda-crt==13.0.* nvidia-nvvm==13.0.* nvidia-cuda-cccl==13.0.*)
 
