@@ -1,5 +1,6 @@
 #include "verifiers/extract.h"
 
+#include <array>
 #include <cstddef>
 #include <vector>
 
@@ -56,20 +57,29 @@ std::optional<Tag> ReadTag(std::string_view text, std::size_t begin) {
   at = SkipSpaces(text, at);
   if (at == text.size() || text[at] != '>') return std::nullopt;
   tag.end = at + 1;
-  const std::string_view bare = tag.name == TagName::kThink ? "think" : "answer";
-  const std::string spelled = (tag.closing ? "</" : "<") + std::string(bare) + ">";
-  tag.exact = text.substr(begin, tag.end - begin) == spelled;
+  const std::string_view opening = tag.name == TagName::kThink ? "<think>" : "<answer>";
+  const std::string_view closing = tag.name == TagName::kThink ? "</think>" : "</answer>";
+  tag.exact = text.substr(begin, tag.end - begin) == (tag.closing ? closing : opening);
   return tag;
+}
+
+// Calls take(tag) for each tag from left to right, until it says false.
+template <typename Take>
+void EachTag(std::string_view text, const Take& take) {
+  std::size_t at = text.find('<');
+  while (at != std::string_view::npos) {
+    const auto tag = ReadTag(text, at);
+    if (tag && !take(*tag)) return;
+    at = text.find('<', tag ? tag->end : at + 1);
+  }
 }
 
 std::vector<Tag> FindTags(std::string_view text) {
   std::vector<Tag> tags;
-  std::size_t at = text.find('<');
-  while (at != std::string_view::npos) {
-    const auto tag = ReadTag(text, at);
-    if (tag) tags.push_back(*tag);
-    at = text.find('<', tag ? tag->end : at + 1);
-  }
+  EachTag(text, [&](const Tag& tag) {
+    tags.push_back(tag);
+    return true;
+  });
   return tags;
 }
 
@@ -167,8 +177,14 @@ std::string_view TrimAscii(std::string_view text) {
 
 bool FormatOk(std::string_view completion) {
   const std::string_view text = TrimAscii(completion);
-  const std::vector<Tag> tags = FindTags(text);
-  if (tags.size() != 4) return false;
+  if (!text.starts_with("<think>") || !text.ends_with("</answer>")) return false;
+  std::array<Tag, 4> tags;
+  std::size_t count = 0;  // five are as bad as more
+  EachTag(text, [&](const Tag& tag) {
+    if (count < tags.size()) tags[count] = tag;
+    return ++count <= tags.size();
+  });
+  if (count != tags.size()) return false;
   const bool order = tags[0].name == TagName::kThink && !tags[0].closing &&
                      tags[1].name == TagName::kThink && tags[1].closing &&
                      tags[2].name == TagName::kAnswer && !tags[2].closing &&
@@ -177,7 +193,7 @@ bool FormatOk(std::string_view completion) {
   for (const Tag& tag : tags) {
     if (!tag.exact) return false;
   }
-  const auto between = [&](int left, int right) {
+  const auto between = [&](std::size_t left, std::size_t right) {
     return text.substr(tags[left].end, tags[right].begin - tags[left].end);
   };
   return TrimAscii(between(1, 2)).empty() && !IsBlank(between(0, 1)) && !IsBlank(between(2, 3));
