@@ -1,4 +1,8 @@
 // The reward `language` of verifiers/language.h.
+#include <unicode/uchar.h>
+#include <unicode/utf8.h>
+
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,6 +22,15 @@ std::string_view ReasoningOf(std::string_view text) {
   return text.substr(begin, close == std::string_view::npos ? close : close - begin);
 }
 
+bool HasLetterOrDigit(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    UChar32 c = 0;
+    U8_NEXT(reinterpret_cast<const std::uint8_t*>(text.data()), i, text.size(), c);
+    if (c >= 0 && u_isalnum(c)) return true;
+  }
+  return false;
+}
+
 std::vector<std::string> Targets() {
   std::vector<std::string> words = {"prompt", "task"};
   words.insert(words.end(), kLanguages.begin(), kLanguages.end() - 1);
@@ -29,7 +42,7 @@ class LanguageReward final : public Reward {
   struct Config {
     std::string target = "prompt";
     std::string part = "reasoning";
-    double no_words = 0.0;
+    double no_words = 1.0;
     void VisitFields(FieldVisitor& visit) {
       visit("target", target,
             "the language wanted: a code, `prompt` for the prompt's main language, `task` for the "
@@ -38,8 +51,8 @@ class LanguageReward final : public Reward {
       visit("part", part, "what is measured: up to </think>, or the whole completion",
             OneOf{"reasoning", "completion"});
       visit("no_words", no_words,
-            "the score of a text without a word, as formulas alone are; above 0 it pays for saying "
-            "nothing",
+            "the score of formulas without a word, in which nothing is in a wrong language; 0 asks for "
+            "words. A text without any letter or digit always gets 0",
             {0.0, 1.0});
     }
   };
@@ -47,9 +60,9 @@ class LanguageReward final : public Reward {
 
   Verdict Score(const Task& task, const Completion& completion) const override {
     const std::string_view text = completion.text;
-    const LanguageCounts counts =
-        CountLanguages(config_.part == "reasoning" ? ReasoningOf(text) : text);
-    if (counts.total == 0) return {config_.no_words, "no words"};
+    const std::string_view part = config_.part == "reasoning" ? ReasoningOf(text) : text;
+    const LanguageCounts counts = CountLanguages(part);
+    if (counts.total == 0) return HasLetterOrDigit(part) ? Verdict{config_.no_words, "no words"} : Verdict{0.0, "nothing"};
     const std::size_t target = Target(task, counts);
     const int right = counts.words[target];
     return {static_cast<double>(right) / counts.total,

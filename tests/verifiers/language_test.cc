@@ -197,8 +197,7 @@ double Score(const std::string& settings, const Task& task, const std::string& t
   return Make(settings)->Score(task, {text, 1, false}).score;
 }
 
-// 1 * accuracy + 0.2 * language. The reasoning of this example holds no word: what it is worth then
-// is `no_words`, 0 as a rule, 1 here.
+// 1 * accuracy + 0.2 * language. The reasoning of this example holds no word, so none in a wrong language.
 TEST(LanguageReward, PaysTheWorkedExampleAsItIsWorkedByHand) {
   const Task task{"What is 2 + 3 * 4?", "14", {}};
   const auto total = [&](const std::string& settings, const std::string& text) {
@@ -206,13 +205,21 @@ TEST(LanguageReward, PaysTheWorkedExampleAsItIsWorkedByHand) {
   };
   const std::string o1 = "<think>2 + 3 = 5, 5 * 4 = 20</think> <answer>20</answer>";
   const std::string o2 = "<think>3 * 4 = 12, 2 + 12 = 14</think> <answer>14</answer>";
-  EXPECT_NEAR(total("{no_words: 1}", o1), 0.2, 1e-12);
-  EXPECT_NEAR(total("{no_words: 1}", o2), 1.2, 1e-12);
-  EXPECT_NEAR(total("{}", o1), 0.0, 1e-12);
-  EXPECT_NEAR(total("{}", o2), 1.0, 1e-12);
+  EXPECT_NEAR(total("{}", o1), 0.2, 1e-12);
+  EXPECT_NEAR(total("{}", o2), 1.2, 1e-12);
+  EXPECT_NEAR(total("{no_words: 0}", o1), 0.0, 1e-12);
+  EXPECT_NEAR(total("{no_words: 0}", o2), 1.0, 1e-12);
   const std::string in_words =
       "<think>First multiply: 3 * 4 = 12, then add two</think> <answer>14</answer>";
   EXPECT_NEAR(total("{}", in_words), 1.2, 1e-12);
+}
+
+TEST(LanguageReward, PaysNothingForSayingNothing) {
+  const Task task{"What is 2 + 3 * 4?", "14", {}};
+  for (const char* text : {"", "<think></think> <answer>14</answer>", "<think> \n </think> <answer>14</answer>", "<think>...!</think> <answer>14</answer>",
+                           "<think>\u200B\uFEFF</think> <answer>14</answer>", "<think>\xFF\xFE</think> <answer>14</answer>"}) {
+    EXPECT_EQ(Score("{}", task, text), 0.0) << text;
+  }
 }
 
 TEST(LanguageReward, TakesItsTargetFromThePromptTheTaskOrTheSettings) {
