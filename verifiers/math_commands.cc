@@ -44,7 +44,7 @@ void AddFunctions(Table& table) {
   AddAll(table, {"arcosh", "arccosh", "acosh"}, Call(Function::kArcosh));
   AddAll(table, {"artanh", "arctanh", "atanh"}, Call(Function::kArtanh));
   AddAll(table, {"ln"}, Call(Function::kLn));
-  AddAll(table, {"log"}, Call(Function::kLog));
+  AddAll(table, {"log", "lg"}, Call(Function::kLog));
   AddAll(table, {"exp"}, Call(Function::kExp));
   AddAll(table, {"gcd", "GCD"}, Call(Function::kGcd));
   AddAll(table, {"lcm", "LCM"}, Call(Function::kLcm));

@@ -42,7 +42,8 @@ void Lexer::Letters() {
     return;
   }
   const Lexeme* before = Touching();
-  if ((run == "x" || run == "X") && !lexed_.tokens.empty() &&
+  const bool hexadecimal = before && before->text == "0" && IsDigit(Peek());  // 0x10
+  if ((run == "x" || run == "X") && !hexadecimal && !lexed_.tokens.empty() &&
       lexed_.tokens.back().token == Token::kNumber &&
       (IsDigit(Peek()) || (Peek() == ' ' && IsDigit(Peek(1))))) {
     Add(Token::kTimes);  // 1.5 x 10^3

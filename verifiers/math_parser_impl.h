@@ -88,7 +88,8 @@ class MathParser {
   const MathNode* Multiply(const MathNode* left, const MathNode* right);
   const MathNode* MakeNumber();
   const MathNode* NumberOf(const Lexeme& lexeme);
-  const MathNode* InBase(const Lexeme& lexeme);
+  std::string Glued(std::size_t& count) const;
+  const MathNode* InBase();
   const MathNode* Mixed(const MathNode* whole);
 
   // math_parser_factors.cc: what a factor begins with.

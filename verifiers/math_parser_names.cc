@@ -67,6 +67,9 @@ const MathNode* MathParser::Name(std::string name) {
 const MathNode* MathParser::Letters() {
   Lexeme& lexeme = tokens_[at_];
   const std::string_view run = lexeme.text;
+  if (!lexeme.split && run.size() > 1) {
+    if (const MathNode* based = InBase()) return based;
+  }
   const bool variables =
       options_.variables && !options_.variables->empty() && options_.variables->HasAll(run);
   if (run.size() > 1 && !lexeme.split && !variables) {

@@ -1,4 +1,6 @@
 // Sums, products and powers.
+#include <algorithm>
+
 #include "verifiers/math_parser_impl.h"
 #include "verifiers/math_words.h"
 
@@ -276,12 +278,35 @@ const MathNode* MathParser::NumberOf(const Lexeme& lexeme) {
   return number;
 }
 
-// 1011_2, 1A_{16}; null when this is none.
-const MathNode* MathParser::InBase(const Lexeme& lexeme) {
-  std::size_t sign = 1;
-  std::string digits(lexeme.text);
-  if (Now(sign).token == Token::kLetters && !Now(sign).space_before) digits += Now(sign++).text;
-  if (Now(sign).token != Token::kSubscript || lexeme.decimal) return nullptr;
+// Numbers and letters that stand here without a space between; their count goes into `count`.
+std::string MathParser::Glued(std::size_t& count) const {
+  std::string text;
+  for (count = 0; count < 16; ++count) {
+    const Lexeme& next = Now(count);
+    const bool number = next.token == Token::kNumber && !next.decimal && next.exponent == 0;
+    if ((!number && next.token != Token::kLetters) || (count > 0 && next.space_before)) break;
+    text += next.text;
+  }
+  return text;
+}
+
+// 1011_2, 1A_{16}, FF_{16}, 0xFF, 0b11; null when this is none.
+const MathNode* MathParser::InBase() {
+  const Token next = Now(1).token;
+  if (next != Token::kSubscript && (Now(1).space_before || (next != Token::kLetters && next != Token::kNumber))) return nullptr;
+  std::size_t sign = 0;
+  const std::string digits = Glued(sign);
+  if (sign > 1 && digits.size() > 2 && digits[0] == '0' && Now().token == Token::kNumber && Now().text == "0") {
+    const int base = digits[1] == 'x' || digits[1] == 'X' ? 16 : digits[1] == 'b' ? 2 : digits[1] == 'o' ? 8 : 0;
+    if (auto number = base == 0 ? std::nullopt : Rational::FromDigits(digits.substr(2), base)) {
+      at_ += sign;
+      return tree_.Number(std::move(*number));
+    }
+  }
+  if (sign == 0 || Now(sign).token != Token::kSubscript) return nullptr;
+  // Letters at the front are a number only where nothing else makes sense of them.
+  const bool letters = Now().token == Token::kLetters;
+  if (letters && (digits.size() < 2 || std::any_of(digits.begin(), digits.end(), [](char c) { return c >= 'a' && c <= 'z'; }))) return nullptr;
   const bool brace = Now(sign + 1).token == Token::kOpen;
   const Lexeme& base = Now(sign + (brace ? 2 : 1));
   std::optional<int> value;
@@ -291,7 +316,7 @@ const MathNode* MathParser::InBase(const Lexeme& lexeme) {
   } else if (base.token == Token::kWord || base.token == Token::kLetters) {
     value = NumberWord(LowerAscii(base.text));
   }
-  if (!value || *value < 2 || *value > 36) return nullptr;
+  if (!value || *value < 2 || *value > 36 || (letters && *value <= 10)) return nullptr;
   auto number = Rational::FromDigits(digits, *value);
   if (!number) return nullptr;
   at_ += sign + (brace ? 4 : 2);
@@ -327,7 +352,7 @@ const MathNode* MathParser::Mixed(const MathNode* whole) {
 
 const MathNode* MathParser::MakeNumber() {
   const Lexeme& lexeme = Now();
-  if (const MathNode* based = InBase(lexeme)) return based;
+  if (const MathNode* based = InBase()) return based;
   const MathNode* number = NumberOf(lexeme);
   ++at_;
   if (!number || number->Is(Kind::kProduct)) return number;
