@@ -2,6 +2,7 @@
 #pragma once
 
 #include "algorithms/algorithm.h"
+#include "algorithms/objective.h"
 
 namespace cogent {
 
@@ -21,5 +22,8 @@ void RegisterClipCov(AlgorithmRegistry& algorithms);
 void RegisterKlCov(AlgorithmRegistry& algorithms);
 void RegisterRemax(AlgorithmRegistry& algorithms);
 void RegisterPpo(AlgorithmRegistry& algorithms);
+
+void RegisterSft(ObjectiveRegistry& objectives);
+void RegisterDpo(ObjectiveRegistry& objectives);
 
 }  // namespace cogent

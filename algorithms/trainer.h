@@ -1,8 +1,10 @@
-// One optimizer step from a batch of groups, and one from plain documents: the last hops of the data path.
+// One optimizer step from a batch of groups, from labelled examples, or from plain documents: the last hops of the
+// data path.
 //
 //   Trainer trainer(parameters, reference, optimizer, config);
 //   StepReport report = trainer.Step(groups, algorithm, rate);   // advantages -> loss -> gradients -> step
 //   StepReport early = trainer.StepCritic(groups, algorithm, critic_rate);   // the critic alone
+//   StepReport other = trainer.Learn(examples, objective, rate); // loss -> gradients -> step
 //
 // The step is cut into micro-batches of whole prompts' groups; a prompt stands in its micro-batch once,
 // and its completions see it. Micro-batches are dealt to lanes, a thread each, by their number; every
@@ -20,6 +22,7 @@
 
 #include "algorithms/algorithm.h"
 #include "algorithms/critic.h"
+#include "algorithms/objective.h"
 #include "algorithms/optimizer.h"
 #include "policies/deepseek_v3.h"
 
@@ -51,7 +54,7 @@ struct Document {
 
 class Trainer {
  public:
-  // `reference` and `critic` may be null when the algorithm needs none. All must outlive the trainer.
+  // `reference` and `critic` may be null when algorithm or objective needs none. All must outlive the trainer.
   Trainer(ParameterSet& parameters, const ParameterSet* reference, AdamW& optimizer, const TrainerConfig& config, Critic* critic = nullptr);
 
   // epochs * minibatches optimizer steps, all at this learning rate, and as many of the critic where the algorithm has
@@ -59,6 +62,9 @@ class Trainer {
   StepReport Step(const std::vector<Group>& groups, const Algorithm& algorithm, double learning_rate, double critic_rate = 0.0);
   // The same with the critic learning alone: the policy and state() stay. REQUIRES NeedsCritic().
   StepReport StepCritic(const std::vector<Group>& groups, const Algorithm& algorithm, double critic_rate);
+  // One optimizer step on these examples, and the same loss without learning. REQUIRES at least one target.
+  StepReport Learn(const std::vector<Example>& examples, const Objective& objective, double learning_rate);
+  StepReport Measure(const std::vector<Example>& examples, const Objective& objective);
   // Next-token loss, mean over all targets; `prediction_weight` times the multi-token-prediction loss on top.
   StepReport Pretrain(const std::vector<Document>& documents, double learning_rate, double prediction_weight);
 
@@ -72,6 +78,7 @@ class Trainer {
   struct Minibatch;
   struct Result;
   void OnLanes(std::size_t count, const std::function<void(std::size_t lane, std::size_t piece)>& run);
+  StepReport Pass(const std::vector<Example>& examples, const Objective& objective, const double* learning_rate);
   void Apply(double learning_rate, const at::Tensor& load, StepReport& report);
   int RowsAPiece(std::size_t rows) const;
   std::vector<Piece> Cut(const std::vector<const Trajectory*>& trajectories, std::size_t first, std::size_t last, bool policy) const;

@@ -1,0 +1,95 @@
+// What a supervised objective is: a loss from labelled sequences. The counterpart of Algorithm, for data that is
+// there before training begins: demonstrations (SFT), preferences (DPO).
+//
+// Legend: E examples of a step, S sequences in them, M targets in all sequences, m <= M of one micro-batch. Everything
+// per target is flat, [M]: sequence 0's targets, then sequence 1's. There is no padding to mask.
+//
+// A loss is a sum over the examples given; the trainer divides by Denominator(), which sees the whole optimizer step
+// before it begins. An example is never cut. So the loss is the same number however the step is cut into
+// micro-batches, in whatever order, on however many threads.
+//
+//   class Likelihood final : public Objective {
+//    public:
+//     struct Config { void VisitFields(FieldVisitor&) {} };
+//     explicit Likelihood(const Config&) {}
+//     double Denominator(const ExampleBatch& step) const override { return step.targets(); }   // a mean over targets
+//     ObjectiveLoss ComputeLoss(const ExampleBatch&, const TokenOutputs& tokens) const override {
+//       return {-tokens.logprobs.sum(), {}};
+//     }
+//   };
+//
+// Thread rule: const; ComputeLoss is called from several threads at once.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/registry.h"
+
+namespace cogent {
+
+// Tokens, and which of them are learned from.
+struct Sequence {
+  std::vector<std::int32_t> ids;
+  std::vector<std::int32_t> targets;  // places in `ids`, rising, each at least 1; the others are read only
+};
+
+// What belongs together and is never cut: one sequence, or a pair, first the chosen, then the rejected one.
+struct Example {
+  std::vector<Sequence> sequences;
+  double margin = 0.0;  // of a pair: by how much the first is better, where the data says so
+};
+
+enum class ExampleKind { kDemonstration, kPreference };  // one sequence; a pair
+// Sequences of an example of the kind.
+int SequenceCount(ExampleKind kind);
+
+struct ExampleBatch {
+  at::Tensor margins;       // float64 [E]
+  at::Tensor example;       // int64 [S], each sequence's example
+  at::Tensor lengths;       // int64 [S], targets
+  at::Tensor sequence;      // int64 [M], each target's sequence
+  at::Tensor ref_logprobs;  // float32 [M], of the reference policy; undefined when the objective needs none, and in Denominator
+
+  std::int64_t examples() const { return margins.size(0); }
+  std::int64_t targets() const { return sequence.size(0); }
+  // [M] -> [S]: each sequence's sum over its targets.
+  at::Tensor SequenceSums(const at::Tensor& per_target) const;
+};
+
+// What the policy says of each target, differentiable.
+struct TokenOutputs {
+  at::Tensor logprobs;  // [m], nats
+  at::Tensor entropy;   // [m], of the distribution that the target was predicted from, nats
+};
+
+struct ObjectiveLoss {
+  at::Tensor value;  // scalar, a sum over the examples given
+  // Sums for the log, by metric name; the trainer divides them by Denominator(), too.
+  std::map<std::string, at::Tensor> sums;
+};
+
+class Objective {
+ public:
+  virtual ~Objective() = default;
+  // What the sum over a whole step is divided by: its targets, its examples. Above 0 for any step with a target.
+  virtual double Denominator(const ExampleBatch& step) const = 0;
+  virtual ObjectiveLoss ComputeLoss(const ExampleBatch& batch, const TokenOutputs& tokens) const = 0;
+  virtual ExampleKind Kind() const { return ExampleKind::kDemonstration; }
+  virtual bool NeedsReference() const { return false; }
+};
+
+class ObjectiveRegistry : public Registry<Objective> {
+ public:
+  ObjectiveRegistry() : Registry<Objective>("algorithm") {}
+};
+ObjectiveRegistry BuiltinObjectives();
+
+// The examples first..last-1, all tensors but ref_logprobs.
+ExampleBatch MakeExampleBatch(const std::vector<Example>& examples, std::size_t first, std::size_t last);
+
+}  // namespace cogent

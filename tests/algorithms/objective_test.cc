@@ -1,0 +1,245 @@
+// Supervised objectives: TRL's numbers, and what the loss of any objective must not depend on.
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "algorithms/objective.h"
+#include "algorithms/trainer.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "tests/algorithms/batch_util.h"
+#include "tests/policies/tiny_model.h"
+
+namespace cogent {
+namespace {
+
+using nlohmann::json;
+constexpr int kVocabulary = 40;
+
+std::unique_ptr<Objective> MakeObjective(const std::string& name, const std::string& settings = "{}") {
+  Problems problems;
+  auto objective = BuiltinObjectives().Make({name, ParseYaml(settings, "settings"), {"settings", 1, 1}}, problems);
+  problems.ThrowIfAny();
+  return objective;
+}
+
+// ---- TRL's numbers ----
+
+class PeerTest : public testing::TestWithParam<std::string> {};
+
+std::vector<Example> ExamplesOf(const std::vector<int>& lengths, ExampleKind kind) {
+  const auto size = static_cast<std::size_t>(SequenceCount(kind));
+  std::vector<Example> examples(lengths.size() / size);
+  for (std::size_t i = 0; i < lengths.size(); ++i) {
+    Sequence s;
+    s.ids.assign(static_cast<std::size_t>(lengths[i] + 1), 0);
+    for (int t = 1; t <= lengths[i]; ++t) s.targets.push_back(t);
+    examples[i / size].sequences.push_back(s);
+  }
+  return examples;
+}
+
+void ExpectClose(double ours, double theirs, const std::string& what) { EXPECT_NEAR(ours, theirs, 1e-5 * std::abs(theirs) + 1e-7) << what; }
+
+TEST_P(PeerTest, LossGradientAndMetricsEqualTrl) {
+  const json file = json::parse(ReadFile(COGENT_SOURCE_DIR "/tests/data/supervised/" + GetParam() + ".json"));
+  for (const json& expected : file.at("expected")) {
+    const std::string settings = expected.at("settings").dump();
+    const auto objective = MakeObjective(file.at("objective"), settings);
+    const auto examples = ExamplesOf(file.at("batch").at("lengths"), objective->Kind());
+    ExampleBatch batch = MakeExampleBatch(examples, 0, examples.size());
+    const double denominator = objective->Denominator(batch);
+    batch.ref_logprobs = at::tensor(file.at("batch").at("ref_logprobs").get<std::vector<double>>(), at::kDouble);
+    at::Tensor logprobs = at::tensor(file.at("batch").at("logprobs").get<std::vector<double>>(), at::kDouble).requires_grad_();
+    const ObjectiveLoss loss = objective->ComputeLoss(batch, {logprobs, at::zeros_like(logprobs)});
+    const at::Tensor value = loss.value / denominator;
+    value.backward();
+    ExpectClose(value.item<double>(), expected.at("loss"), settings);
+    const auto gradient = expected.at("gradient").get<std::vector<double>>();
+    ASSERT_EQ(static_cast<std::size_t>(logprobs.numel()), gradient.size());
+    for (std::size_t i = 0; i < gradient.size(); ++i) {
+      ExpectClose(logprobs.grad()[static_cast<std::int64_t>(i)].item<double>(), gradient[i], settings + " gradient " + std::to_string(i));
+    }
+    for (const auto& [name, number] : expected.at("metrics").items()) ExpectClose(loss.sums.at(name).item<double>() / denominator, number, settings + " " + name);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Trl, PeerTest,
+                         testing::Values("sft_ragged", "sft_single_token", "dpo_ragged", "dpo_at_the_reference", "dpo_far_away", "dpo_single_tokens"),
+                         [](const auto& info) { return info.param; });
+
+// ---- any objective, through the trainer ----
+
+// Examples whose sequences share a prompt of some length, or nothing.
+std::vector<Example> RandomExamples(std::uint64_t seed, int count, ExampleKind kind) {
+  Rng rng(seed);
+  std::vector<Example> examples(static_cast<std::size_t>(count));
+  for (Example& example : examples) {
+    const auto prompt = tiny::Ids(rng, static_cast<int>(rng.Range(1, 8)), kVocabulary);
+    for (int s = 0; s < SequenceCount(kind); ++s) {
+      Sequence sequence{prompt, {}};
+      const auto completion = tiny::Ids(rng, static_cast<int>(rng.Range(1, 10)), kVocabulary);
+      for (const auto id : completion) {
+        // Some tokens behind the prompt are read only, as a user's second message.
+        if (sequence.targets.empty() || rng.Uniform() < 0.8) sequence.targets.push_back(static_cast<std::int32_t>(sequence.ids.size()));
+        sequence.ids.push_back(id);
+      }
+      example.sequences.push_back(sequence);
+    }
+  }
+  return examples;
+}
+
+struct Outcome {
+  at::Tensor update;
+  std::map<std::string, double> metrics;
+};
+
+Outcome LearnOnce(const std::vector<Example>& examples, const Objective& objective, const TrainerConfig& config, int model = 0) {
+  ModelConfig shape = tiny::Variant(model);
+  shape.vocab_size = kVocabulary;
+  ParameterSet weights = tiny::Weights(shape, 11), reference = tiny::Weights(shape, 12);
+  const at::Tensor before = weights.flat().clone();
+  OptimizerConfig descent;
+  descent.epsilon = 1.0, descent.max_grad_norm = 1e9;  // the step is about the gradient itself
+  AdamW optimizer(weights, descent);
+  Trainer trainer(weights, &reference, optimizer, config);
+  auto report = trainer.Learn(examples, objective, 1.0);
+  return {weights.flat() - before, report.metrics};
+}
+
+void ExpectSame(const Outcome& a, const Outcome& b, const std::string& what) {
+  EXPECT_LT(batches::RelativeError(a.update, b.update), 5e-5) << what;
+  ASSERT_GT(a.update.norm().item<double>(), 1e-4) << what;
+  for (const auto& [name, value] : b.metrics) {
+    if (!name.starts_with("moe/")) EXPECT_NEAR(a.metrics.at(name), value, 2e-5 * (1 + std::abs(value))) << what << " " << name;
+  }
+}
+
+class EveryObjective : public testing::TestWithParam<std::string> {
+ protected:
+  const std::unique_ptr<Objective> objective_ = MakeObjective(GetParam());
+};
+
+TEST_P(EveryObjective, IsTheSameHoweverTheStepIsCut) {
+  for (int model = 0; model < tiny::kVariants; ++model) {
+    const auto examples = RandomExamples(31, 9, objective_->Kind());
+    const Outcome whole = LearnOnce(examples, *objective_, {.micro_batch_tokens = 5000, .balance_alpha = 0.1}, model);
+    for (const int rows : {16, 60}) {
+      ExpectSame(LearnOnce(examples, *objective_, {.micro_batch_tokens = rows, .balance_alpha = 0.1}, model), whole,
+                 "model " + std::to_string(model) + ", rows " + std::to_string(rows));
+    }
+  }
+}
+
+TEST_P(EveryObjective, IsTheSameInAnyOrderAndOnAnyLanes) {
+  auto examples = RandomExamples(32, 8, objective_->Kind());
+  const Outcome forwards = LearnOnce(examples, *objective_, {.micro_batch_tokens = 40});
+  for (const int lanes : {2, 3}) {
+    const Outcome several = LearnOnce(examples, *objective_, {.lanes = lanes, .micro_batch_tokens = 40});
+    ExpectSame(several, forwards, "lanes " + std::to_string(lanes));
+    EXPECT_TRUE(LearnOnce(examples, *objective_, {.lanes = lanes, .micro_batch_tokens = 40}).update.equal(several.update)) << lanes;
+  }
+  std::reverse(examples.begin(), examples.end());
+  ExpectSame(LearnOnce(examples, *objective_, {.micro_batch_tokens = 40}), forwards, "reversed");
+}
+
+TEST_P(EveryObjective, IsThePlainForwardPassOfOneSequenceAtATime) {
+  const auto examples = RandomExamples(33, 6, objective_->Kind());
+  ModelConfig shape = tiny::Variant(0);
+  shape.vocab_size = kVocabulary;
+  const ParameterSet weights = tiny::Weights(shape, 11), reference = tiny::Weights(shape, 12);
+  at::Tensor gradient = at::zeros_like(weights.flat());
+  const auto plain = [](const ParameterSet& of, const std::vector<at::Tensor>& leaves, const Sequence& s) {
+    const DeepseekV3 model(of.config(), leaves, of.biases());
+    std::vector<std::int64_t> rows, targets;
+    for (const auto place : s.targets) rows.push_back(place - 1), targets.push_back(s.ids[static_cast<std::size_t>(place)]);
+    const PackedTokens tokens{{s.ids.begin(), s.ids.end()}, {{0, static_cast<int>(s.ids.size()), -1}}};
+    return model.Logprobs(model.Forward(tokens, {}).hidden, rows, targets, 1.0);
+  };
+  std::vector<at::Tensor> logprobs, entropy, ref_logprobs;
+  for (const Example& e : examples) {
+    for (const Sequence& s : e.sequences) {
+      const TokenStats stats = plain(weights, weights.Leaves(gradient), s);
+      logprobs.push_back(stats.logprobs), entropy.push_back(stats.entropy);
+      ref_logprobs.push_back(plain(reference, reference.Leaves(), s).logprobs.detach());
+    }
+  }
+  ExampleBatch batch = MakeExampleBatch(examples, 0, examples.size());
+  batch.ref_logprobs = at::cat(ref_logprobs);
+  const at::Tensor loss = objective_->ComputeLoss(batch, {at::cat(logprobs), at::cat(entropy)}).value / objective_->Denominator(batch);
+  loss.backward();
+  const Outcome outcome = LearnOnce(examples, *objective_, {.micro_batch_tokens = 50});
+  EXPECT_NEAR(outcome.metrics.at("loss"), loss.item<double>(), 1e-5 * (1 + std::abs(loss.item<double>())));
+  EXPECT_LT(batches::RelativeError(outcome.update, -gradient / (gradient.abs() + 1.0)), 1e-4);
+}
+
+TEST_P(EveryObjective, MeasuringGivesTheLossAndLeavesTheWeightsAlone) {
+  const auto examples = RandomExamples(34, 5, objective_->Kind());
+  ParameterSet weights = tiny::Weights(tiny::Config(kVocabulary), 11), reference = tiny::Weights(tiny::Config(kVocabulary), 12);
+  const at::Tensor before = weights.flat().clone(), biases = weights.biases().clone();
+  AdamW optimizer(weights, {});
+  Trainer trainer(weights, &reference, optimizer, {.lanes = 2, .micro_batch_tokens = 40, .balance_alpha = 0.1, .bias_speed = 0.1});
+  const auto measured = trainer.Measure(examples, *objective_).metrics;
+  EXPECT_TRUE(weights.flat().equal(before));
+  EXPECT_TRUE(weights.biases().equal(biases));
+  EXPECT_EQ(optimizer.steps(), 0);
+  EXPECT_NEAR(measured.at("loss"), trainer.Learn(examples, *objective_, 0.0).metrics.at("loss"), 1e-6);
+}
+
+TEST_P(EveryObjective, LowersItsLossWhenItLearns) {
+  const auto examples = RandomExamples(35, 6, objective_->Kind());
+  ParameterSet weights = tiny::Weights(tiny::Config(kVocabulary), 11), reference = tiny::Weights(tiny::Config(kVocabulary), 11);
+  AdamW optimizer(weights, {});
+  Trainer trainer(weights, &reference, optimizer, {});
+  const double first = trainer.Measure(examples, *objective_).metrics.at("loss");
+  for (int step = 0; step < 12; ++step) trainer.Learn(examples, *objective_, 3e-3);
+  EXPECT_LT(trainer.Measure(examples, *objective_).metrics.at("loss"), 0.8 * first);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shipped, EveryObjective, testing::ValuesIn(BuiltinObjectives().Names()), [](const auto& info) { return info.param; });
+
+TEST(Sft, TokensThatAreNoTargetsAreReadAndNotLearned) {
+  const auto objective = MakeObjective("sft");
+  std::vector<Example> one = {{{{{3, 4, 5, 6, 7, 8}, {4, 5}}}, 0.0}};
+  std::vector<Example> same = one, other = one;
+  same[0].sequences[0].targets = {4, 5};
+  other[0].sequences[0].targets = {1, 4, 5};
+  const Outcome a = LearnOnce(one, *objective, {}), b = LearnOnce(other, *objective, {});
+  EXPECT_GT(batches::RelativeError(a.update, b.update), 1e-2);
+  ParameterSet weights = tiny::Weights(tiny::Config(kVocabulary), 11);
+  AdamW optimizer(weights, {});
+  Trainer trainer(weights, nullptr, optimizer, {});
+  EXPECT_NEAR(trainer.Measure(one, *objective).metrics.at("loss"), trainer.Pretrain({{{3, 4, 5, 6, 7, 8}, 4}}, 0.0, 0.0).metrics.at("loss"), 1e-5);
+}
+
+TEST(Dpo, StartsAtLogTwoWhenPolicyAndReferenceAreEqual) {
+  ParameterSet weights = tiny::Weights(tiny::Config(kVocabulary), 11), reference = tiny::Weights(tiny::Config(kVocabulary), 11);
+  AdamW optimizer(weights, {});
+  Trainer trainer(weights, &reference, optimizer, {});
+  const auto metrics = trainer.Measure(RandomExamples(36, 4, ExampleKind::kPreference), *MakeObjective("dpo")).metrics;
+  EXPECT_NEAR(metrics.at("loss"), std::log(2.0), 1e-5);
+  EXPECT_NEAR(metrics.at("rewards/margins"), 0.0, 1e-5);
+}
+
+TEST(Dpo, WithoutAReferenceIsOurBug) {
+  ParameterSet weights = tiny::Weights(tiny::Config(kVocabulary), 11);
+  AdamW optimizer(weights, {});
+  Trainer trainer(weights, nullptr, optimizer, {});
+  EXPECT_THROW(trainer.Learn(RandomExamples(1, 2, ExampleKind::kPreference), *MakeObjective("dpo"), 1e-3), InternalError);
+}
+
+TEST(Objectives, AnUnknownSettingIsSaidWithThoseThereAre) {
+  try {
+    MakeObjective("dpo", "{betta: 0.1}");
+    FAIL() << "was taken";
+  } catch (const ConfigError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("Did you mean 'beta'?"));
+  }
+}
+
+}  // namespace
+}  // namespace cogent
