@@ -98,6 +98,8 @@ class Algorithm {
 
   // ref_logprobs are wanted: a copy of the starting policy is kept and asked.
   virtual bool NeedsReference() const { return false; }
+  // The reference must be another model, named by the run: a teacher. With NeedsReference().
+  virtual bool NeedsTeacher() const { return false; }
   // greedy_rewards are wanted: the rollout draws a greedy completion a prompt, which is not learned from.
   virtual bool NeedsGreedy() const { return false; }
   // old_values are wanted: a critic is trained beside the policy, on Returns and by ComputeValueLoss.

@@ -19,6 +19,7 @@ AlgorithmRegistry BuiltinAlgorithms() {
   RegisterClipCov(algorithms);
   RegisterKlCov(algorithms);
   RegisterRemax(algorithms);
+  RegisterDistill(algorithms);
   RegisterPpo(algorithms);
   return algorithms;
 }

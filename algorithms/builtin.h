@@ -21,9 +21,13 @@ void RegisterDppo(AlgorithmRegistry& algorithms);
 void RegisterClipCov(AlgorithmRegistry& algorithms);
 void RegisterKlCov(AlgorithmRegistry& algorithms);
 void RegisterRemax(AlgorithmRegistry& algorithms);
+void RegisterDistill(AlgorithmRegistry& algorithms);
 void RegisterPpo(AlgorithmRegistry& algorithms);
 
 void RegisterSft(ObjectiveRegistry& objectives);
 void RegisterDpo(ObjectiveRegistry& objectives);
+void RegisterRewardModel(ObjectiveRegistry& objectives);
+void RegisterProcessReward(ObjectiveRegistry& objectives);
+void RegisterGkd(ObjectiveRegistry& objectives);
 
 }  // namespace cogent

@@ -1,5 +1,5 @@
 // What a supervised objective is: a loss from labelled sequences. The counterpart of Algorithm, for data that is
-// there before training begins: demonstrations (SFT), preferences (DPO).
+// there before training begins: demonstrations (SFT), preferences (DPO, reward models), judged steps, a teacher's distribution.
 //
 // Legend: E examples of a step, S sequences in them, M targets in all sequences, m <= M of one micro-batch. Everything
 // per target is flat, [M]: sequence 0's targets, then sequence 1's. There is no padding to mask.
@@ -25,10 +25,12 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/registry.h"
+#include "policies/divergence.h"
 
 namespace cogent {
 
@@ -36,6 +38,7 @@ namespace cogent {
 struct Sequence {
   std::vector<std::int32_t> ids;
   std::vector<std::int32_t> targets;  // places in `ids`, rising, each at least 1; the others are read only
+  std::vector<double> labels;         // of each target, where the data has them: 1 = this step is right
 };
 
 // What belongs together and is never cut: one sequence, or a pair, first the chosen, then the rejected one.
@@ -44,7 +47,7 @@ struct Example {
   double margin = 0.0;  // of a pair: by how much the first is better, where the data says so
 };
 
-enum class ExampleKind { kDemonstration, kPreference };  // one sequence; a pair
+enum class ExampleKind { kDemonstration, kPreference, kSteps };  // one sequence; a pair; one with labels
 // Sequences of an example of the kind.
 int SequenceCount(ExampleKind kind);
 
@@ -53,6 +56,7 @@ struct ExampleBatch {
   at::Tensor example;       // int64 [S], each sequence's example
   at::Tensor lengths;       // int64 [S], targets
   at::Tensor sequence;      // int64 [M], each target's sequence
+  at::Tensor labels;        // float64 [M]; 0 where the data has none
   at::Tensor ref_logprobs;  // float32 [M], of the reference policy; undefined when the objective needs none, and in Denominator
 
   std::int64_t examples() const { return margins.size(0); }
@@ -61,10 +65,12 @@ struct ExampleBatch {
   at::Tensor SequenceSums(const at::Tensor& per_target) const;
 };
 
-// What the policy says of each target, differentiable.
+// What the network says of each target, differentiable.
 struct TokenOutputs {
-  at::Tensor logprobs;  // [m], nats
-  at::Tensor entropy;   // [m], of the distribution that the target was predicted from, nats
+  at::Tensor logprobs;    // [m], nats
+  at::Tensor entropy;     // [m], of the distribution that the target was predicted from, nats
+  at::Tensor values = {};      // [m], what is said at the target's own place, of a network with a value head; then alone
+  at::Tensor divergence = {};  // [m], from the teacher's distribution, where the objective asks for it
 };
 
 struct ObjectiveLoss {
@@ -81,6 +87,12 @@ class Objective {
   virtual ObjectiveLoss ComputeLoss(const ExampleBatch& batch, const TokenOutputs& tokens) const = 0;
   virtual ExampleKind Kind() const { return ExampleKind::kDemonstration; }
   virtual bool NeedsReference() const { return false; }
+  // The network has a value head instead of the language model's: a reward model.
+  virtual bool LearnsValues() const { return false; }
+  // The reference is a teacher, and TokenOutputs has the divergence from it.
+  virtual std::optional<Divergence> FromTeacher() const { return std::nullopt; }
+  // Share of the steps in which the policy writes the completions itself.
+  virtual double OnPolicyShare() const { return 0.0; }
 };
 
 class ObjectiveRegistry : public Registry<Objective> {

@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "algorithms/trainer.h"
 #include "core/error.h"
@@ -32,8 +33,9 @@ int SharedPrompt(const Example& example) {
   return static_cast<int>(shared);
 }
 
-// The last token of a sequence predicts nothing that is learned from; it needs no row.
-void Append(const Example& example, Pack& pack) {
+// A target is read at the row that predicts it, or, with a value head, at its own. The last token of a sequence predicts
+// nothing that is learned from; it needs no row then.
+void Append(const Example& example, bool values, Pack& pack) {
   auto& ids = pack.tokens.ids;
   const int shared = SharedPrompt(example);
   const int prompt = static_cast<int>(ids.size());
@@ -45,10 +47,10 @@ void Append(const Example& example, Pack& pack) {
   }
   for (const Sequence& s : example.sequences) {
     const int begin = static_cast<int>(ids.size());
-    ids.insert(ids.end(), s.ids.begin() + shared, s.ids.end() - 1);
+    ids.insert(ids.end(), s.ids.begin() + shared, s.ids.end() - (values ? 0 : 1));
     if (static_cast<int>(ids.size()) > begin) pack.tokens.segments.push_back({begin, static_cast<int>(ids.size()), parent});
     for (const std::int32_t place : s.targets) {
-      const int row = place - 1;  // the row that predicts it
+      const int row = values ? place : place - 1;
       pack.rows.push_back(row < shared ? prompt + row : begin + row - shared);
       pack.targets.push_back(s.ids[static_cast<std::size_t>(place)]);
     }
@@ -61,27 +63,29 @@ std::size_t Rows(const Example& example) {
   return rows;
 }
 
-std::vector<Pack> Cut(const std::vector<Example>& examples, int room) {
+std::vector<Pack> CutExamples(const std::vector<Example>& examples, bool values, int room) {
   std::vector<Pack> packs;
   for (std::size_t i = 0; i < examples.size(); ++i) {
     if (packs.empty() || static_cast<int>(packs.back().tokens.ids.size()) >= room) packs.push_back({i, i, {}, {}, {}});
-    Append(examples[i], packs.back());
+    Append(examples[i], values, packs.back());
     packs.back().last = i + 1;
   }
   return packs;
 }
 
 // What a network says of a micro-batch.
-struct Outputs {
-  TokenOutputs tokens;
+struct Reading {
+  DeepseekV3 model;
   ForwardResult out;
+
+  Reading(const Pack& pack, const ParameterSet& parameters, const std::vector<at::Tensor>& leaves, const ForwardOptions& options)
+      : model(parameters.config(), leaves, parameters.biases()), out(model.Forward(pack.tokens, options)) {}
+  TokenOutputs Tokens(const Pack& pack, Products products) const {
+    if (model.config().value_head) return {{}, {}, model.Values(out.hidden, pack.rows)};
+    const TokenStats stats = model.Logprobs(out.hidden, pack.rows, pack.targets, 1.0, products);
+    return {stats.logprobs, stats.entropy};
+  }
 };
-Outputs Read(const Pack& pack, const ParameterSet& parameters, const std::vector<at::Tensor>& leaves, const ForwardOptions& options) {
-  const DeepseekV3 model(parameters.config(), leaves, parameters.biases());
-  const ForwardResult out = model.Forward(pack.tokens, options);
-  const TokenStats stats = model.Logprobs(out.hidden, pack.rows, pack.targets, 1.0, options.products);
-  return {{stats.logprobs, stats.entropy}, out};
-}
 
 void CheckShape(const std::vector<Example>& examples, ExampleKind kind) {
   for (const Example& e : examples) {
@@ -110,7 +114,9 @@ StepReport Trainer::Pass(const std::vector<Example>& examples, const Objective& 
   const double denominator = objective.Denominator(step);
   std::size_t rows = 0;
   for (const Example& e : examples) rows += Rows(e);
-  const std::vector<Pack> packs = Cut(examples, RowsAPiece(rows));
+  Check(parameters_->config().value_head == objective.LearnsValues(), "a value head is there where an objective learns values");
+  const std::vector<Pack> packs = CutExamples(examples, objective.LearnsValues(), RowsAPiece(rows));
+  const std::optional<Divergence> from_teacher = objective.FromTeacher();
   double segments = 0;  // of which the balance loss is a mean
   for (const Pack& pack : packs) segments += static_cast<double>(pack.tokens.segments.size());
   const bool learning = learning_rate != nullptr;
@@ -124,14 +130,18 @@ StepReport Trainer::Pass(const std::vector<Example>& examples, const Objective& 
     Result& result = results[i];
     ExampleBatch batch = MakeExampleBatch(examples, pack.first, pack.last);
     ForwardOptions options{.products = config_.products};
+    std::optional<Reading> reference;
     if (objective.NeedsReference()) {
       const c10::NoGradGuard no_grad;
-      batch.ref_logprobs = Read(pack, *reference_, reference_->Leaves(), options).tokens.logprobs;
+      reference.emplace(pack, *reference_, reference_->Leaves(), options);
+      if (!from_teacher) batch.ref_logprobs = reference->Tokens(pack, options.products).logprobs;
     }
     const c10::AutoGradMode with_gradients(learning);
     if (learning) options.balance_alpha = config_.balance_alpha;
-    const Outputs now = Read(pack, *parameters_, learning ? parameters_->Leaves(gradients_[lane]) : parameters_->Leaves(), options);
-    const ObjectiveLoss loss = objective.ComputeLoss(batch, now.tokens);
+    const Reading now(pack, *parameters_, learning ? parameters_->Leaves(gradients_[lane]) : parameters_->Leaves(), options);
+    TokenOutputs tokens = now.Tokens(pack, options.products);
+    if (from_teacher) tokens.divergence = now.model.DivergenceFrom(reference->model, now.out.hidden, reference->out.hidden, pack.rows, *from_teacher);
+    const ObjectiveLoss loss = objective.ComputeLoss(batch, tokens);
     result.load = now.out.load;
     at::Tensor total = loss.value / denominator;
     result.sums["loss"] = total.item<double>();

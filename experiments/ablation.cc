@@ -186,6 +186,8 @@ RunConfig BaseConfig(const RunConfig& arm, const CheckAlgorithm& write_out) {
   Problems none;
   if (write_out) write_out(base.algorithm, none);
   base.critic = defaults.critic;
+  base.data.reset();
+  base.reference.clear();
   base.rollout = defaults.rollout;
   base.rollout.sampling.max_new_tokens = 1;  // fits every model; the run of a base completes one task
   base.optimizer = defaults.optimizer;

@@ -73,6 +73,20 @@ CommandSpec Compare() {
            {"compare 'runs/lr_*' --against lr_1e-4 --csv tables", "everything that fits, against one"}}};
 }
 
+CommandSpec Sample() {
+  return {"sample",
+          "rejection sampling: keep good completions of training tasks as examples to learn from",
+          "Draws as the section `sample` of the run's file says, keeps what its rules allow, and writes JSON lines\n"
+          "that `algorithm: sft` reads, with FILE.report.json: what was dropped, and why (docs/supervised.md).",
+          {{"CONFIG-or-RUN-DIR", "a YAML file or runs/NAME", true, false, {}}, kOverrides},
+          {{.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE.jsonl", .help = "where the lines go", .required = true},
+           {.name = "checkpoint", .kind = kPath, .placeholder = "DIR", .help = "this checkpoint instead of the newest"},
+           {.name = "resume", .help = "go on with a file that was stopped or killed"},
+           {.name = "quiet", .letter = 'q', .help = "no progress, only warnings and errors"}},
+          {{"sample runs/r1_zero -o kept.jsonl sample.tasks=2000 sample.samples=4", "the newest checkpoint's right answers"},
+           {"sample runs/r1_zero -o kept.jsonl sample.tasks=2000 sample.samples=4 --resume", "go on"}}};
+}
+
 CommandSpec Generate() {
   return {"generate",
           "complete a prompt, or tasks of an environment",
@@ -205,7 +219,7 @@ std::vector<CommandSpec> VerifyCommands() {
 
 std::vector<CommandSpec> MakeTable() {
   std::vector<CommandSpec> table = {
-      Train(), Eval(), Ablate(), Compare(), Generate(),
+      Train(), Eval(), Ablate(), Compare(), Sample(), Generate(),
       {"list", "what can be named in YAML: environments, rewards, algorithms", "",
        {{"KIND", "environments, rewards or algorithms", false, false, {"environments", "rewards", "algorithms"}}},
        {}, {{"list", "everything"}, {"list rewards", ""}}},

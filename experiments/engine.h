@@ -16,6 +16,7 @@
 namespace cogent {
 
 class AlgorithmRegistry;
+class ObjectiveRegistry;
 
 // What a program is made of. A user's main adds parts of its own to these and calls RunCli.
 struct Parts {
@@ -23,6 +24,7 @@ struct Parts {
   RewardRegistry rewards = BuiltinRewards();
   // Called with the engine's algorithms before a command runs; programs that set it link Cogent::engine.
   std::function<void(AlgorithmRegistry&)> add_algorithms;
+  std::function<void(ObjectiveRegistry&)> add_objectives;  // those that learn from data
 };
 
 // One command line, parsed. `name` is the command ("train", "eval", "generate", "model forward",

@@ -18,19 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Measured {
-  LoadedConfig loaded;
-  std::string checkpoint;
-};
-
-std::string NewestCheckpoint(const std::string& run_dir) {
-  const std::string latest = run_dir + "/checkpoints/latest";
-  if (!fs::is_directory(latest)) {
-    throw ConfigError(fmt::format("{} has no checkpoint (checkpoints/latest) yet; train first, or name one by --checkpoint DIR", run_dir));
-  }
-  return latest;
-}
-
 std::vector<std::string> Overrides(const Command& command) {
   std::vector<std::string> overrides;
   if (command.Has("tasks")) overrides.push_back("eval.final_tasks=" + command.Get("tasks"));
@@ -40,25 +27,6 @@ std::vector<std::string> Overrides(const Command& command) {
   }
   overrides.insert(overrides.end(), command.arguments.begin() + 1, command.arguments.end());
   return overrides;
-}
-
-// The run's file and the checkpoint that is measured. The checkpoint stands for the weights that the file
-// starts from, which may be gone by now.
-Measured Find(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command) {
-  const std::string& given = command.arguments.at(0);
-  std::vector<std::string> overrides = Overrides(command);
-  std::string path = given, checkpoint = command.Get("checkpoint");
-  if (fs::is_directory(given)) {
-    path = given + "/config.yaml";
-    if (!fs::exists(path)) {
-      throw ConfigError(given + " is no run directory: there is no config.yaml in it; give runs/NAME, or an experiment's file with --checkpoint DIR");
-    }
-    if (checkpoint.empty()) checkpoint = NewestCheckpoint(given);
-  }
-  if (checkpoint.empty()) checkpoint = NewestCheckpoint(LoadChecked(parts, algorithms, path, overrides).config.Directory());
-  if (!fs::is_directory(checkpoint)) throw ConfigError("--checkpoint: there is no directory '" + checkpoint + "'");
-  overrides.push_back(QuotedOverride("policy.checkpoint", checkpoint));
-  return {LoadChecked(parts, algorithms, path, overrides), checkpoint};
 }
 
 // The training step of the checkpoint: with it the draws are those of the run's own evaluation there.
@@ -121,8 +89,8 @@ std::string Measure(const Parts& parts, const RunConfig& config, const Generator
 
 }  // namespace
 
-int EvalCommand(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command) {
-  const auto [loaded, checkpoint] = Find(parts, algorithms, command);
+int EvalCommand(const Parts& parts, const Methods& methods, const Command& command) {
+  const auto [loaded, checkpoint] = FindPolicy(parts, methods, command, Overrides(command));
   const RunConfig& config = loaded.config;
   const bool only_greedy = command.Has("greedy") || (command.Has("temperature") && std::stod(command.Get("temperature")) == 0);
   const EvaluationPlan drawn = MakePlan(command, config, only_greedy);  // mistakes come before the weights are read

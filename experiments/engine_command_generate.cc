@@ -71,11 +71,11 @@ std::uint64_t Seed(const Command& command) {
 int Samples(const Command& command) { return WholeNumber("--samples", command.Get("samples", "1"), 1, 1 << 20); }
 
 // What the checkpoint's run says of prompts, rewards and the environment; defaults where it has no run.
-RunConfig ConfigOf(const Parts& parts, const AlgorithmRegistry& algorithms, const std::string& checkpoint) {
+RunConfig ConfigOf(const Parts& parts, const Methods& methods, const std::string& checkpoint) {
   std::error_code ignored;
   const fs::path file = fs::canonical(checkpoint, ignored).parent_path().parent_path() / "config.yaml";
   if (!fs::exists(file)) return {};
-  return LoadChecked(parts, algorithms, file.string(), {QuotedOverride("policy.checkpoint", checkpoint)}).config;
+  return LoadChecked(parts, methods, file.string(), {QuotedOverride("policy.checkpoint", checkpoint)}).config;
 }
 
 int CompletePrompt(const Command& command) {
@@ -105,9 +105,9 @@ std::string Verdict(const Trajectory& t) {
   return text + fmt::format("; {} tokens{}", t.CompletionTokens(), t.status == TrajectoryStatus::kTruncated ? ", cut" : "");
 }
 
-int CompleteTasks(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command) {
+int CompleteTasks(const Parts& parts, const Methods& methods, const Command& command) {
   const std::string& name = command.Get("env");
-  RunConfig config = ConfigOf(parts, algorithms, command.Get("model"));
+  RunConfig config = ConfigOf(parts, methods, command.Get("model"));
   if (config.env.name != name) config.env = {name, Node::Map(), {"--env", 0, 0}};
   Problems problems;
   const auto env = parts.envs.Make(config.env, problems);
@@ -138,8 +138,8 @@ int CompleteTasks(const Parts& parts, const AlgorithmRegistry& algorithms, const
 
 }  // namespace
 
-int GenerateCommand(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command) {
-  return command.Has("env") ? CompleteTasks(parts, algorithms, command) : CompletePrompt(command);
+int GenerateCommand(const Parts& parts, const Methods& methods, const Command& command) {
+  return command.Has("env") ? CompleteTasks(parts, methods, command) : CompletePrompt(command);
 }
 
 }  // namespace cogent

@@ -10,8 +10,38 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/scalar.h"
+#include "experiments/engine_train.h"
 
 namespace cogent {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string NewestCheckpoint(const std::string& run_dir) {
+  const std::string latest = run_dir + "/checkpoints/latest";
+  if (!fs::is_directory(latest)) {
+    throw ConfigError(fmt::format("{} has no checkpoint (checkpoints/latest) yet; train first, or name one by --checkpoint DIR", run_dir));
+  }
+  return latest;
+}
+
+}  // namespace
+
+NamedPolicy FindPolicy(const Parts& parts, const Methods& methods, const Command& command, std::vector<std::string> overrides) {
+  const std::string& given = command.arguments.at(0);
+  std::string path = given, checkpoint = command.Get("checkpoint");
+  if (fs::is_directory(given)) {
+    path = given + "/config.yaml";
+    if (!fs::exists(path)) {
+      throw ConfigError(given + " is no run directory: there is no config.yaml in it; give runs/NAME, or an experiment's file with --checkpoint DIR");
+    }
+    if (checkpoint.empty()) checkpoint = NewestCheckpoint(given);
+  }
+  if (checkpoint.empty()) checkpoint = NewestCheckpoint(LoadChecked(parts, methods, path, overrides).config.Directory());
+  if (!fs::is_directory(checkpoint)) throw ConfigError("--checkpoint: there is no directory '" + checkpoint + "'");
+  overrides.push_back(QuotedOverride("policy.checkpoint", checkpoint));
+  return {LoadChecked(parts, methods, path, overrides), checkpoint};
+}
 
 ParameterSet LoadWeights(const std::string& dir) {
   if (!std::filesystem::is_directory(dir)) {

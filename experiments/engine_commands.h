@@ -1,6 +1,6 @@
 // The commands that use a trained policy, beside `train`: each takes a parsed line and returns the exit code.
 //
-//   EvalCommand(parts, algorithms, {"eval", {"runs/r1_zero"}, {{"tasks", "200"}, {"k", "1,8"}, {"rollouts", "8"}}});
+//   EvalCommand(parts, methods, {"eval", {"runs/r1_zero"}, {{"tasks", "200"}, {"k", "1,8"}, {"rollouts", "8"}}});
 //
 // Mistakes in the line or in a file are ConfigError or DataError with one message. Results go to standard
 // output, progress and notes to standard error. Thread rule: one command at a time.
@@ -9,23 +9,34 @@
 #include <string>
 #include <vector>
 
-#include "algorithms/algorithm.h"
 #include "experiments/engine.h"
+#include "experiments/engine_methods.h"
+#include "experiments/run_config.h"
 #include "policies/parameters.h"
 #include "policies/tokenizer.h"
 
 namespace cogent {
 
 // pass@k with a 95% interval on held-out tasks, of a run's newest checkpoint or of the one given.
-int EvalCommand(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command);
+int EvalCommand(const Parts& parts, const Methods& methods, const Command& command);
+// Rejection sampling: completions of training tasks that a run's rules keep, as JSONL that `algorithm: sft` reads.
+int SampleCommand(const Parts& parts, const Methods& methods, const Command& command);
 // Completions of a prompt, or of held-out tasks with their verdicts; characters appear as they are drawn.
-int GenerateCommand(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command);
+int GenerateCommand(const Parts& parts, const Methods& methods, const Command& command);
 // Logits, log-probabilities, chosen experts and greedy continuations of given ids, as safetensors.
 int ModelForwardCommand(const Command& command);
 // Advantages, loss and gradient of a batch given as JSON, by any registered algorithm.
 int AlgorithmLossCommand(const AlgorithmRegistry& algorithms, const Command& command);
 // Tokens per second of generation and training, and where the time goes.
 int BenchCommand(const Command& command);
+
+// A run's file and one of its checkpoints. The checkpoint stands for the weights that the file starts from, which may be
+// gone by now. The line's first word is the file or the run's directory; without --checkpoint it is the newest one.
+struct NamedPolicy {
+  LoadedConfig loaded;
+  std::string checkpoint;
+};
+NamedPolicy FindPolicy(const Parts& parts, const Methods& methods, const Command& command, std::vector<std::string> overrides);
 
 // A policy as it lies in a checkpoint directory.
 struct StoredPolicy {

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <iostream>
 
-#include "algorithms/algorithm.h"
 #include "experiments/engine.h"
 #include "experiments/engine_commands.h"
 #include "experiments/engine_train.h"
@@ -10,43 +9,44 @@
 namespace cogent {
 namespace {
 
-int ListAlgorithms(const AlgorithmRegistry& algorithms) {
+int ListAlgorithms(const Methods& methods) {
   std::size_t width = 0;
-  for (const std::string& name : algorithms.Names()) width = std::max(width, name.size());
+  for (const std::string& name : methods.Names()) width = std::max(width, name.size());
   std::cout << "algorithms\n";  // the shape of the front's own lists
-  for (const std::string& name : algorithms.Names()) {
-    std::cout << "  " << name << std::string(width + 2 - name.size(), ' ') << algorithms.Summary(name) << "\n";
+  for (const std::string& name : methods.Names()) {
+    const std::string& summary = methods.algorithms.Has(name) ? methods.algorithms.Summary(name) : methods.objectives.Summary(name);
+    std::cout << "  " << name << std::string(width + 2 - name.size(), ' ') << summary << "\n";
   }
   return kExitDone;
 }
 
-int ShowAlgorithm(const AlgorithmRegistry& algorithms, const std::string& name) {
-  if (!algorithms.Has(name)) {
-    Problems problems;
-    algorithms.Make({name, Node::Map(), {"command line", 0, 0}}, problems);
-    problems.ThrowIfAny();
-  }
-  std::cout << name << ": " << algorithms.Summary(name) << "\n" << algorithms.Describe(name);
+int ShowAlgorithm(const Methods& methods, const std::string& name) {
+  Problems problems;
+  Choice choice{name, Node::Map(), {"command line", 0, 0}};
+  methods.Check(choice, problems);
+  problems.ThrowIfAny();
+  if (methods.algorithms.Has(name)) std::cout << name << ": " << methods.algorithms.Summary(name) << "\n" << methods.algorithms.Describe(name);
+  else std::cout << name << ": " << methods.objectives.Summary(name) << "\n" << methods.objectives.Describe(name);
   return kExitDone;
 }
 
-int ShowConfig(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command) {
-  std::cout << LoadChecked(parts, algorithms, command.arguments.at(0), {command.arguments.begin() + 1, command.arguments.end()}).resolved;
+int ShowConfig(const Parts& parts, const Methods& methods, const Command& command) {
+  std::cout << LoadChecked(parts, methods, command.arguments.at(0), {command.arguments.begin() + 1, command.arguments.end()}).resolved;
   return kExitDone;
 }
 
 int RunEngine(const Parts& parts, const Command& command) {
-  AlgorithmRegistry algorithms = BuiltinAlgorithms();
-  if (parts.add_algorithms) parts.add_algorithms(algorithms);
-  if (command.name == "train") return TrainCommand(parts, algorithms, command);
-  if (command.name == "eval") return EvalCommand(parts, algorithms, command);
-  if (command.name == "generate") return GenerateCommand(parts, algorithms, command);
+  const Methods methods(parts);
+  if (command.name == "train") return TrainCommand(parts, methods, command);
+  if (command.name == "eval") return EvalCommand(parts, methods, command);
+  if (command.name == "sample") return SampleCommand(parts, methods, command);
+  if (command.name == "generate") return GenerateCommand(parts, methods, command);
   if (command.name == "bench") return BenchCommand(command);
   if (command.name == "model forward") return ModelForwardCommand(command);
-  if (command.name == "algorithm loss") return AlgorithmLossCommand(algorithms, command);
-  if (command.name == "list algorithms") return ListAlgorithms(algorithms);
-  if (command.name == "show algorithm") return ShowAlgorithm(algorithms, command.arguments.at(0));
-  if (command.name == "show config") return ShowConfig(parts, algorithms, command);
+  if (command.name == "algorithm loss") return AlgorithmLossCommand(methods.algorithms, command);
+  if (command.name == "list algorithms") return ListAlgorithms(methods);
+  if (command.name == "show algorithm") return ShowAlgorithm(methods, command.arguments.at(0));
+  if (command.name == "show config") return ShowConfig(parts, methods, command);
   throw InternalError("the engine has no command '" + command.name + "'");
 }
 

@@ -5,31 +5,18 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <chrono>
-#include <iostream>
 #include <iterator>
 
 #include "agents/invariants.h"
 #include "agents/policy_agent.h"
 #include "core/log.h"
-#include "core/progress.h"
 #include "experiments/engine_critic.h"
 #include "experiments/engine_evaluate.h"
-#include "experiments/report.h"
+#include "experiments/engine_loop.h"
 #include "experiments/statistics.h"
 
 namespace cogent {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
-
-// Of this process so far, GB.
-double MostMemory() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) * 1024 / 1e9;
-}
 
 struct Tokens {
   double prompts = 0, completions = 0;
@@ -46,75 +33,12 @@ Tokens CountTokens(const std::vector<Group>& groups) {
   return tokens;
 }
 
-class Loop {
+class Loop final : public TrainingLoop {
  public:
-  Loop(Run& run, const Algorithm& algorithm, const Rubric& rubric) : run_(run), algorithm_(algorithm), rubric_(rubric) {}
+  Loop(Run& run, const Algorithm& algorithm, const Rubric& rubric, RunLog& log)
+      : TrainingLoop(run, log, algorithm.NeedsReference()), algorithm_(algorithm), rubric_(rubric) {}
 
-  int Train(RunLog& log, std::int64_t from) {
-    AdamW optimizer(run_.parameters, run_.config.optimizer);
-    TrainerState state;
-    std::unique_ptr<ParameterSet> reference;
-    if (algorithm_.NeedsReference()) {
-      reference = std::make_unique<ParameterSet>(run_.parameters.config());
-      reference->Load(run_.checkpoints.BasePath(), Rng(0));
-    }
-    if (from >= 0) {
-      state = run_.checkpoints.Load("step", from, run_.parameters, optimizer);
-      run_.checkpoints.Settle("step", state, run_.config.checkpoint.keep);
-    } else {
-      run_.parameters.Load(run_.checkpoints.BasePath(), Rng(0));
-    }
-    if (run_.config.critic) critic_ = from >= 0 ? StoredCritic(run_, from) : FirstCritic(run_);
-    Generator generator(run_.parameters, run_.tokenizer, {.threads = Threads(run_.config), .record_experts = run_.config.train.replay_experts});
-    if (from < 0) {
-      state.before = FullEvaluation(run_, log, generator, 0);
-      state.best = state.before["pass@1"];
-      state.best_step = 0;
-      Save(log, optimizer, state);
-      run_.checkpoints.MarkBest(0);
-    }
-    Trainer trainer(run_.parameters, reference.get(), optimizer, MakeTrainerConfig(run_.config, run_.config.train.mixture), critic_.get());
-    trainer.set_state(state.algorithm);
-    if (state.next_task == 0) state.next_task = static_cast<std::uint64_t>(state.step + 1) * static_cast<std::uint64_t>(run_.config.rollout.prompts);
-    ProgressOptions options;
-    options.first = state.step;
-    Progress bar(run_.config.algorithm.name, run_.config.train.steps, "steps", options);
-    while (state.step < run_.config.train.steps) {
-      const std::int64_t step = state.step + 1;
-      const auto start = Clock::now();
-      Metrics metrics = OneStep(log, trainer, generator, step, state);
-      bool improved = false;
-      if (step % run_.config.eval.every == 0 && step != run_.config.train.steps) {
-        const auto testing = Clock::now();
-        const auto evaluation = Evaluate(run_.config, run_.parts, generator, SampledPlan(run_.config, run_.config.eval.tasks), run_.rng.Fork("eval").Fork(static_cast<std::uint64_t>(step)));
-        log.AddEval(step, "sampled", evaluation.metrics);
-        improved = Improves(evaluation.metrics, step, state);
-        metrics["timing_s/testing"] = Seconds(testing);
-      }
-      state.step = step;
-      state.after.clear();
-      state.seconds += Seconds(start);
-      metrics["timing_s/step"] = metrics["step_time"] = Seconds(start);
-      metrics["perf/max_memory_gb"] = MostMemory();
-      log.AddMetrics(step, metrics);
-      bar.Advance(1, fmt::format("reward {:.2f}, accuracy {:.2f}, length {:.0f}", metrics["reward"], metrics["rewards/accuracy/mean"], metrics["completions/mean_length"]));
-      const bool stop = StopRequested(), last = step == run_.config.train.steps;
-      if (last) {
-        bar.Finish();
-        return Finish(log, generator, optimizer, state);
-      }
-      if (step % run_.config.checkpoint.every == 0 || improved || stop) {
-        Save(log, optimizer, state);
-        if (improved) run_.checkpoints.MarkBest(step);
-      }
-      if (stop) {
-        bar.Finish();
-        return run_.Stopped(fmt::format("at step {} of {}", step, run_.config.train.steps));
-      }
-    }
-    return Finish(log, generator, optimizer, state);
-  }
-
+ private:
   // The step's groups, once or, where the algorithm refuses some, until there are enough. Every group that was drawn
   // is in the metrics: a filter must not make the policy look better than it is.
   struct Drawn {
@@ -122,9 +46,9 @@ class Loop {
     Metrics metrics;
     Tokens tokens;              // of all that were drawn
   };
-  Drawn Rollout(Generator& generator, std::int64_t step, TrainerState& state) const {
+  Drawn Rollout(std::int64_t step) {
     const RolloutSettings& settings = run_.config.rollout;
-    PolicyAgent agent(generator, run_.config.prompt_template, settings.sampling);
+    PolicyAgent agent(generator(), run_.config.prompt_template, settings.sampling);
     const Rng draws = run_.rng.Fork("rollout").Fork(static_cast<std::uint64_t>(step));
     const auto wanted = static_cast<std::size_t>(settings.prompts);
     std::vector<Group> drawn, kept;
@@ -133,9 +57,9 @@ class Loop {
     while (batches == 0 || (refused > 0 && kept.size() < wanted && batches < settings.max_batches)) {
       const std::size_t first = wanted * static_cast<std::size_t>(batches++);
       std::vector<Group> groups = CollectGroups({settings.group_size, settings.max_turns, first}, EnvFactory(run_.config, run_.parts), rubric_, agent,
-                                                TrainTasks(run_.config, state.next_task), draws);
-      if (algorithm_.NeedsGreedy()) AddGreedy(generator, TrainTasks(run_.config, state.next_task), draws, groups);
-      state.next_task += wanted;
+                                                TrainTasks(run_.config, state_.next_task), draws);
+      if (algorithm_.NeedsGreedy()) AddGreedy(TrainTasks(run_.config, state_.next_task), draws, groups);
+      state_.next_task += wanted;
       drawn.insert(drawn.end(), groups.begin(), groups.end());
       std::erase_if(groups, IsUnscorable);
       CheckGroups(groups, settings.group_size);
@@ -157,31 +81,31 @@ class Loop {
   }
 
   // One more completion a group, the likeliest at each token.
-  void AddGreedy(Generator& generator, const std::vector<TaskId>& tasks, const Rng& draws, std::vector<Group>& groups) const {
+  void AddGreedy(const std::vector<TaskId>& tasks, const Rng& draws, std::vector<Group>& groups) {
     Sampling greedy = run_.config.rollout.sampling;
     greedy.temperature = 0;
-    PolicyAgent agent(generator, run_.config.prompt_template, greedy);
+    PolicyAgent agent(generator(), run_.config.prompt_template, greedy);
     std::vector<Group> alone = CollectGroups({1, run_.config.rollout.max_turns, 0}, EnvFactory(run_.config, run_.parts), rubric_, agent, tasks, draws);
     for (std::size_t g = 0; g < groups.size(); ++g) groups[g].greedy = std::move(alone.at(g).members.front());
   }
 
   // prompt -> rollout -> reward -> advantage -> loss -> step
-  Metrics OneStep(RunLog& log, Trainer& trainer, Generator& generator, std::int64_t step, TrainerState& state) {
-    const auto start = Clock::now();
-    auto [groups, metrics, drawn] = Rollout(generator, step, state);
-    const double generating = Seconds(start);
-    const auto update = Clock::now();
+  Metrics OneStep(std::int64_t step) override {
+    const double start = Now();
+    if (state_.next_task == 0) state_.next_task = static_cast<std::uint64_t>(step) * static_cast<std::uint64_t>(run_.config.rollout.prompts);
+    auto [groups, metrics, drawn] = Rollout(step);
+    const double update = Now(), generating = update - start;
     if (!groups.empty()) {
-      const StepReport report = Learn(trainer, groups, step);
+      const StepReport report = Learn(groups, step);
       for (const auto& [name, value] : report.metrics) metrics[name] = value;
-      state.algorithm = trainer.state();
-      generator.Refresh(run_.parameters);
-      LogSamples(log, groups, report.advantages, step);
+      state_.algorithm = trainer().state();
+      generator().Refresh(run_.parameters);
+      LogSamples(groups, report.advantages, step);
     }
-    const double updating = Seconds(update);
+    const double updating = Now() - update;
     const Tokens trained = CountTokens(groups);
-    state.num_tokens += drawn.prompts + drawn.completions;
-    metrics["num_tokens"] = state.num_tokens;
+    state_.num_tokens += drawn.prompts + drawn.completions;
+    metrics["num_tokens"] = state_.num_tokens;
     metrics["timing_s/gen"] = generating;
     metrics["perf/gen_throughput"] = drawn.completions / generating;
     metrics["perf/train_throughput"] = (trained.prompts + trained.completions) / updating;
@@ -191,11 +115,11 @@ class Loop {
   }
 
   // A critic may learn alone at first; the policy's schedule begins when it does.
-  StepReport Learn(Trainer& trainer, const std::vector<Group>& groups, std::int64_t step) const {
+  StepReport Learn(const std::vector<Group>& groups, std::int64_t step) {
     const std::int64_t steps = run_.config.train.steps, alone = run_.config.critic ? run_.config.critic->steps_alone : 0;
     const double critic_rate = run_.config.critic ? run_.config.critic->optimizer.RateAt(step, steps) : 0.0;
-    if (step <= alone) return trainer.StepCritic(groups, algorithm_, critic_rate);
-    return trainer.Step(groups, algorithm_, run_.config.optimizer.RateAt(step - alone, steps - alone), critic_rate);
+    if (step <= alone) return trainer().StepCritic(groups, algorithm_, critic_rate);
+    return trainer().Step(groups, algorithm_, run_.config.optimizer.RateAt(step - alone, steps - alone), critic_rate);
   }
 
   static Metrics DescribeRollout(const std::vector<Group>& groups) {
@@ -264,65 +188,30 @@ class Loop {
     }
   }
 
-  void LogSamples(RunLog& log, const std::vector<Group>& groups, const std::vector<double>& advantages, std::int64_t step) const {
+  void LogSamples(const std::vector<Group>& groups, const std::vector<double>& advantages, std::int64_t step) const {
     std::size_t written = 0;
     for (const Group& group : groups) {
       for (const Trajectory& t : group.members) {
         if (written >= static_cast<std::size_t>(run_.config.train.samples_per_step)) return;
-        log.AddSample(MakeSample(step, t, advantages[written]));
+        log_.AddSample(MakeSample(step, t, advantages[written]));
         ++written;
       }
     }
   }
 
-  static bool Improves(const Metrics& metrics, std::int64_t step, TrainerState& state) {
-    const double value = metrics.at("pass@1");
-    if (value <= state.best) return false;
-    state.best = value;
-    state.best_step = step;
-    return true;
+  std::string Describe(const Metrics& metrics) const override {
+    const auto at = [&](const char* name) { return metrics.count(name) > 0 ? metrics.at(name) : 0.0; };
+    return fmt::format("reward {:.2f}, accuracy {:.2f}, length {:.0f}", at("reward"), at("rewards/accuracy/mean"), at("completions/mean_length"));
   }
 
-  int Finish(RunLog& log, const Generator& generator, const AdamW& optimizer, TrainerState& state) {
-    if (state.after.empty()) {  // else it was saved, and a kill came before the summary
-      state.after = FullEvaluation(run_, log, generator, state.step);
-      Improves(state.after, state.step, state);
-      Save(log, optimizer, state);
-    }
-    run_.checkpoints.MarkBest(state.best_step);
-    const Metrics& after = state.after;
-    RunSummary summary;
-    summary.before = Metrics(state.before.begin(), state.before.end());
-    summary.after = after;
-    summary.run = {{"steps", static_cast<double>(state.step)}, {"seconds", state.seconds}, {"num_tokens", state.num_tokens},
-                   {"parameters", CountParameters(run_.parameters.config()).total}, {"seed", static_cast<double>(run_.config.seed)}};
-    summary.text = {{"algorithm", run_.config.algorithm.name}, {"env", run_.config.env.name}};
-    log.WriteSummary(summary);
-    const std::string report = WriteReport(run_.config.Directory());
-    if (!run_.quiet) {
-      std::cout << fmt::format("pass@1 on {} held-out tasks: {:.1f}% -> {:.1f}%; mean completion {:.1f} -> {:.1f} tokens\nreport: {}\n",
-                               run_.config.eval.final_tasks, 100 * summary.before["pass@1"], 100 * after.at("pass@1"), summary.before["mean_length"],
-                               after.at("mean_length"), report);
-    }
-    return kExitDone;
-  }
-
-  // Weights, optimizer and, where there is one, critic.
-  void Save(RunLog& log, const AdamW& optimizer, const TrainerState& state) {
-    log.Sync();
-    run_.checkpoints.Save("step", run_.parameters, run_.tokenizer, optimizer, state, run_.config.checkpoint.keep, critic_.get());
-  }
-
-  Run& run_;
   const Algorithm& algorithm_;
   const Rubric& rubric_;
-  std::unique_ptr<Critic> critic_;
 };
 
 }  // namespace
 
 int Reinforce(Run& run, const Algorithm& algorithm, const Rubric& rubric, RunLog& log, std::int64_t from) {
-  return Loop(run, algorithm, rubric).Train(log, from);
+  return Loop(run, algorithm, rubric, log).Train(from);
 }
 
 }  // namespace cogent

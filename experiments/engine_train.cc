@@ -14,6 +14,7 @@
 #include "experiments/engine_base.h"
 #include "experiments/engine_critic.h"
 #include "experiments/engine_reinforce.h"
+#include "experiments/engine_supervised.h"
 
 namespace cogent {
 namespace {
@@ -29,13 +30,14 @@ std::string PolicySource(const RunConfig& config, const Checkpoints& checkpoints
   return checkpoints.HasBase() ? checkpoints.BasePath() : config.policy.checkpoint;
 }
 
-Run MakeRun(const Parts& parts, LoadedConfig loaded, bool quiet) {
+Run MakeRun(const Parts& parts, LoadedConfig loaded, bool values, bool quiet) {
   const RunConfig& config = loaded.config;
   Checkpoints checkpoints(config.Directory());
   const std::string source = PolicySource(config, checkpoints);
-  ModelConfig model = source.empty() ? config.policy.model : LoadPolicyConfig(source);
+  ModelConfig model = source.empty() ? config.policy.model : values ? LoadModelConfig(source) : LoadPolicyConfig(source);
   Tokenizer tokenizer = source.empty() ? MakeTokenizer(config, parts) : Tokenizer::Load(source + "/tokenizer.json");
-  ParameterSet parameters(source.empty() ? FinishModel(model, tokenizer) : model);
+  if (source.empty()) model = FinishModel(model, tokenizer);
+  ParameterSet parameters(values ? ValueModel(model) : model);
   const Rng rng(config.seed);
   return {parts, std::move(loaded.config), std::move(loaded.resolved), quiet, rng, std::move(checkpoints), std::move(tokenizer), std::move(parameters)};
 }
@@ -68,16 +70,19 @@ void WarnIfChanged(const Run& run) {
                  "that file: cogent train " + path + " --resume");
 }
 
-// One run, from its configuration to report.html: base model, then training by rewards.
-int Train(Run& run, const AlgorithmRegistry& algorithms, const std::string& resume) {
+// One run, from its configuration to report.html: base model, then training by rewards or on data.
+int Train(Run& run, const Methods& methods, const std::string& resume) {
   Problems problems;
-  const auto algorithm = algorithms.Make(run.config.algorithm, problems);
+  const bool supervised = run.config.data.has_value(), resuming = !resume.empty();
+  const auto algorithm = supervised ? nullptr : methods.algorithms.Make(run.config.algorithm, problems);
+  const auto objective = supervised ? methods.objectives.Make(run.config.algorithm, problems) : nullptr;
   const Rubric rubric = Rubric::Make(run.config.rewards, run.parts.rewards, problems);
   problems.ThrowIfAny();
-  const bool resuming = !resume.empty();
   const std::int64_t from = resuming ? ResumeStep(run, resume) : -1;
-  if (from < 0 && !run.checkpoints.HasBase()) FirstWeights(run);  // a checkpoint that cannot be used ends the run before it is made
+  // A checkpoint or an example that cannot be used ends the run before it is made.
+  if (from < 0 && !run.checkpoints.HasBase()) FirstWeights(run);
   if (from < 0 && run.config.critic && !run.config.critic->checkpoint.empty()) FirstCritic(run);
+  const ExampleSet examples = supervised ? LoadExamples(run, *objective) : ExampleSet();
   RunLog log = resuming ? RunLog::Resume(run.config.Directory(), from)
                         : RunLog::Create(run.config.Directory(), run.resolved, Environment(run.config));
   run.checkpoints.RemoveUnfinished();
@@ -86,7 +91,42 @@ int Train(Run& run, const AlgorithmRegistry& algorithms, const std::string& resu
     const int stopped = MakeBase(run, resuming);
     if (stopped != kExitDone) return stopped;
   }
-  return Reinforce(run, *algorithm, rubric, log, from);
+  return supervised ? Supervise(run, *objective, examples, log, from) : Reinforce(run, *algorithm, rubric, log, from);
+}
+
+// The network that this run trains has a value head.
+bool LearnsValues(const Methods& methods, const RunConfig& config) {
+  Problems problems;
+  return methods.objectives.Has(config.algorithm.name) && methods.objectives.Make(config.algorithm, problems)->LearnsValues();
+}
+
+bool NeedsTeacher(const Methods& methods, const RunConfig& config) {
+  Problems problems;
+  if (methods.algorithms.Has(config.algorithm.name)) return methods.algorithms.Make(config.algorithm, problems)->NeedsTeacher();
+  return methods.objectives.Has(config.algorithm.name) && methods.objectives.Make(config.algorithm, problems)->FromTeacher().has_value();
+}
+
+// Whether the run has what its algorithm learns from.
+void CheckSource(const Methods& methods, const RunConfig& config) {
+  Problems problems;
+  const std::string& name = config.algorithm.name;
+  if (methods.objectives.Has(name) && !config.data) {
+    problems.Add(config.algorithm.location, fmt::format("algorithm '{}' learns from labelled examples: give `data: {{paths: [FILE.jsonl]}}`", name));
+  }
+  if (methods.algorithms.Has(name) && config.data) {
+    problems.Add(config.algorithm.location, fmt::format("algorithm '{}' learns from rewards and reads no `data`; leave the section out, or name one of: {}", name,
+                                                        fmt::join(methods.objectives.Names(), ", ")));
+  }
+  if (NeedsTeacher(methods, config) && config.reference.empty()) {
+    problems.Add(config.algorithm.location, fmt::format("algorithm '{}' learns from a teacher: give `reference: DIR`, a checkpoint with the policy's tokenizer", name));
+  }
+  if (LearnsValues(methods, config) && config.pretrain) {
+    problems.Add(config.algorithm.location, fmt::format("algorithm '{}' trains a model with a value head, which cannot be pre-trained on text: start from policy.checkpoint", name));
+  }
+  if (config.data && (config.train.epochs > 1 || config.train.minibatches > 1)) {
+    problems.Add(config.algorithm.location, "train.epochs and train.minibatches are of rollouts; passes over examples are data.epochs, examples a step data.examples");
+  }
+  problems.ThrowIfAny();
 }
 
 int DryRun(const Parts& parts, const LoadedConfig& loaded) {
@@ -104,31 +144,35 @@ int DryRun(const Parts& parts, const LoadedConfig& loaded) {
   if (c.critic) std::cout << fmt::format("# critic: {} parameters\n", ShortNumber(critic));
   std::cout << fmt::format("# memory: about {:.0f} MB (weights, gradients and moments {:.0f}, decoding {:.0f}, activations {:.0f})\n",
                            (size * 4 * (4 + lanes) + cache + rows) / 1e6, size * 4 * (4 + lanes) / 1e6, cache / 1e6, rows / 1e6);
-  std::cout << fmt::format("# tokens a step: at most {} completion tokens ({} prompts x {} completions x {} tokens)\n",
-                           static_cast<std::int64_t>(c.rollout.prompts) * c.rollout.group_size * c.rollout.sampling.max_new_tokens, c.rollout.prompts,
-                           c.rollout.group_size, c.rollout.sampling.max_new_tokens);
+  if (c.data) std::cout << fmt::format("# examples a step: {}\n", c.data->examples);
+  else std::cout << fmt::format("# tokens a step: at most {} completion tokens ({} prompts x {} completions x {} tokens)\n",
+                                static_cast<std::int64_t>(c.rollout.prompts) * c.rollout.group_size * c.rollout.sampling.max_new_tokens, c.rollout.prompts,
+                                c.rollout.group_size, c.rollout.sampling.max_new_tokens);
   return kExitDone;
 }
 
 }  // namespace
 
-LoadedConfig LoadChecked(const Parts& parts, const AlgorithmRegistry& algorithms, const std::string& path, const std::vector<std::string>& overrides) {
-  return LoadRunConfig(path, overrides, parts, [&](Choice& algorithm, Problems& problems) { return CheckAlgorithmChoice(algorithms, algorithm, problems); });
+LoadedConfig LoadChecked(const Parts& parts, const Methods& methods, const std::string& path, const std::vector<std::string>& overrides) {
+  LoadedConfig loaded = LoadRunConfig(path, overrides, parts, [&](Choice& algorithm, Problems& problems) { return methods.Check(algorithm, problems); });
+  CheckSource(methods, loaded.config);
+  return loaded;
 }
 
-int TrainCommand(const Parts& parts, const AlgorithmRegistry& algorithms, const Command& command) {
+int TrainCommand(const Parts& parts, const Methods& methods, const Command& command) {
   KeepMemory();
   std::vector<std::string> overrides(command.arguments.begin() + 1, command.arguments.end());
   if (command.Has("name")) overrides.push_back("name=" + command.Get("name"));
-  LoadedConfig loaded = LoadChecked(parts, algorithms, command.arguments.at(0), overrides);
+  LoadedConfig loaded = LoadChecked(parts, methods, command.arguments.at(0), overrides);
   if (command.Has("dry-run")) return DryRun(parts, loaded);
   const std::string dir = loaded.config.Directory();
   if (!command.Has("resume") && std::filesystem::exists(dir) && !std::filesystem::is_empty(dir)) {
     throw ConfigError(dir + " exists; go on with that run by --resume, or choose another name (--name NAME)");
   }
   CatchStopSignals();
-  Run run = MakeRun(parts, std::move(loaded), command.Has("quiet"));
-  return Train(run, algorithms, command.Get("resume"));
+  const bool values = LearnsValues(methods, loaded.config);
+  Run run = MakeRun(parts, std::move(loaded), values, command.Has("quiet"));
+  return Train(run, methods, command.Get("resume"));
 }
 
 }  // namespace cogent

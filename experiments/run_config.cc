@@ -100,6 +100,22 @@ void CriticSettings::Validate(Problems& problems, const Location& where) const {
   }
 }
 
+void DataSettings::VisitFields(FieldVisitor& visit) {
+  visit("paths", paths, "JSONL files, an example a line: {\"prompt\", \"completion\"} or {\"messages\"}; {\"prompt\", \"chosen\", \"rejected\"} for dpo and "
+        "reward_model; {\"prompt\", \"completions\", \"labels\"} for process_reward");
+  visit("gold", gold, "instead of files: this many of the environment's own solutions of its training tasks", {0, 1 << 24});
+  visit("held_out", held_out, "share of the prompts that is never learned from, chosen by a hash of the prompt; the loss on it is logged", {0.0, 0.9});
+  visit("examples", examples, "examples a step", {1, 1 << 20});
+  visit("epochs", epochs, "passes over the examples; above 0 it takes the place of train.steps", {0.0, 1e6});
+  visit("too_long", too_long, "an example longer than the model's context is an error with its line, is left out, or is cut at its end",
+        OneOf{"error", "leave_out", "cut"});
+  visit("step_separator", step_separator, "what stands behind each step of an example of process_reward, and is judged");
+}
+
+void DataSettings::Validate(Problems& problems, const Location& where) const {
+  if (paths.empty() == (gold == 0)) problems.Add(where, "data needs `paths`, JSONL files, or `gold`, a number of the environment's own solutions; one of the two");
+}
+
 void RunConfig::VisitFields(FieldVisitor& visit) {
   visit("name", name, "of the run: its directory is output/name");
   visit("output", output, "where run directories are made");
@@ -113,18 +129,28 @@ void RunConfig::VisitFields(FieldVisitor& visit) {
   visit("pretrain", pretrain, "makes a base model first, by next-token prediction on the environment's corpus");
   visit("algorithm", algorithm, "the algorithm by name, with its settings; `cogent list algorithms`");
   visit("critic", critic, "of an algorithm that learns from one (ppo): a network that says what is still to be expected at each token");
+  visit("data", data, "labelled examples, for algorithms that learn from them (sft, dpo)");
+  visit("reference", reference, "a checkpoint that the policy is compared with: a teacher (gkd, distill), or where a KL or dpo pulls to; empty = the weights "
+        "that the run starts from");
   visit("rollout", rollout, "collecting completions");
   visit("optimizer", optimizer, "AdamW");
   visit("train", train, "learning from completions");
+  visit("sample", sample, "rejection sampling by `cogent sample`: how many, and which completions are kept");
   visit("eval", eval, "evaluation on held-out tasks");
   visit("checkpoint", checkpoint, "what is kept to resume from");
 }
 
 void RunConfig::Validate(Problems& problems, const Location& where) const {
   if (name.empty() || name.find('/') != std::string::npos) problems.Add(where, "name must be a single folder name, found '" + name + "'");
-  if (env.name.empty()) problems.Add(where, "no environment is named; write `env: {name: signs}` (`cogent list environments` shows them)");
+  if (env.name.empty() && (!data || data->gold > 0 || pretrain || (policy.checkpoint.empty() && tokenizer.kind == "bpe"))) {
+    problems.Add(where, "no environment is named; write `env: {name: signs}` (`cogent list environments` shows them). Only a run on `data` files "
+                        "from a checkpoint, or with a tokenizer that needs no corpus, can do without");
+  }
+  if (!reference.empty() && !std::filesystem::is_directory(reference)) {
+    problems.Add(where, "reference: there is no directory '" + reference + "'");
+  }
   if (algorithm.name.empty()) problems.Add(where, "no algorithm is named; write `algorithm: {name: grpo}`");
-  if (policy.checkpoint.empty() && !pretrain) {
+  if (policy.checkpoint.empty() && !pretrain && !data) {
     problems.Add(where, "a fresh model cannot be trained by rewards alone: give `pretrain`, or `policy: {checkpoint: DIR}`");
   }
   if (!policy.checkpoint.empty() && !std::filesystem::is_directory(policy.checkpoint)) {

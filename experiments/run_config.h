@@ -16,6 +16,7 @@
 #include "algorithms/optimizer_config.h"
 #include "core/config.h"
 #include "experiments/engine.h"
+#include "experiments/rejection.h"
 #include "policies/model_config.h"
 #include "policies/sampling.h"
 
@@ -104,6 +105,19 @@ struct CriticSettings {
   void Validate(Problems& problems, const Location& where) const;
 };
 
+// Labelled examples, for algorithms that learn from data instead of rewards.
+struct DataSettings {
+  std::vector<std::string> paths;
+  int gold = 0;
+  double held_out = 0.05;
+  int examples = 16;
+  double epochs = 0.0;
+  std::string too_long = "error";
+  std::string step_separator = "\n";
+  void VisitFields(FieldVisitor& visit);
+  void Validate(Problems& problems, const Location& where) const;
+};
+
 struct RunConfig {
   std::string name = "run";
   std::string output = "runs";
@@ -117,9 +131,12 @@ struct RunConfig {
   std::optional<PretrainConfig> pretrain;
   Choice algorithm;
   std::optional<CriticSettings> critic;
+  std::optional<DataSettings> data;
+  std::string reference;
   RolloutSettings rollout;
   OptimizerConfig optimizer;
   TrainSettings train;
+  SampleSettings sample;
   EvalSettings eval;
   CheckpointSettings checkpoint;
   void VisitFields(FieldVisitor& visit);

@@ -191,6 +191,11 @@ TokenStats DeepseekV3::Logprobs(const at::Tensor& hidden, const std::vector<std:
 
 at::Tensor DeepseekV3::Logits(const at::Tensor& hidden) const { return ops::Linear(hidden, head_); }
 
+at::Tensor DeepseekV3::DivergenceFrom(const DeepseekV3& teacher, const at::Tensor& hidden, const at::Tensor& teacher_hidden,
+                                      const std::vector<std::int64_t>& rows, const Divergence& divergence) const {
+  return TokenDivergence(hidden, head_, teacher_hidden, teacher.head_, rows, divergence);
+}
+
 at::Tensor DeepseekV3::Values(const at::Tensor& hidden, const std::vector<std::int64_t>& rows) const {
   Check(config_.value_head, "values need a value head");
   return ops::Linear(hidden, head_).squeeze(1).index_select(0, at::tensor(rows, at::kLong).to(hidden.device()));

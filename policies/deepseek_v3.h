@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "policies/divergence.h"
 #include "policies/model_config.h"
 #include "policies/ops.h"
 
@@ -59,6 +60,9 @@ class DeepseekV3 {
   TokenStats Logprobs(const at::Tensor& hidden, const std::vector<std::int64_t>& rows, const std::vector<std::int64_t>& targets,
                       double temperature, Products gradients = Products::kFloat32) const;
   at::Tensor Logits(const at::Tensor& hidden) const;  // [N, V]
+  // How far this distribution is from the teacher's at each hidden row rows[m], [M]. Both read the same tokens.
+  at::Tensor DivergenceFrom(const DeepseekV3& teacher, const at::Tensor& hidden, const at::Tensor& teacher_hidden,
+                            const std::vector<std::int64_t>& rows, const Divergence& divergence) const;
   // With a value head: what each hidden row rows[m] is worth, [M], always in float32.
   at::Tensor Values(const at::Tensor& hidden, const std::vector<std::int64_t>& rows) const;
 

@@ -156,7 +156,7 @@ TEST_F(Commands, EvalMeasuresWhatTheRunItselfWouldHaveMeasured) {
   EXPECT_THAT(text, HasSubstr("30 held-out tasks of 'arithmetic', 2 completions each"));
   EXPECT_THAT(text, HasSubstr("greedy"));
   const Parts parts;
-  const RunConfig config = LoadChecked(parts, BuiltinAlgorithms(), run + "/config.yaml", {}).config;
+  const RunConfig config = LoadChecked(parts, Methods(parts), run + "/config.yaml", {}).config;
   const StoredPolicy policy = LoadPolicy(run + "/checkpoints/step-000003");
   const Generator generator(policy.parameters, policy.tokenizer, {});
   const Metrics whole = Evaluate(config, parts, generator, {30, 2, {1.0}, config.rollout.sampling}, Rng(5).Fork("eval").Fork(3)).metrics;
@@ -168,7 +168,7 @@ TEST_F(Commands, EvalMeasuresWhatTheRunItselfWouldHaveMeasured) {
 TEST_F(Commands, EvaluationInPartsGivesTheSameCompletions) {
   const std::string run = MakeRun();
   const Parts parts;
-  const RunConfig config = LoadChecked(parts, BuiltinAlgorithms(), run + "/config.yaml", {}).config;
+  const RunConfig config = LoadChecked(parts, Methods(parts), run + "/config.yaml", {}).config;
   const StoredPolicy policy = LoadPolicy(run + "/checkpoints/latest");
   const Generator generator(policy.parameters, policy.tokenizer, {});
   EvaluationPlan plan{10, 100, {1.0}, config.rollout.sampling};  // 2 tasks a part

@@ -237,7 +237,7 @@ def run_verl(case, estimator, loss="vanilla", agg="token-mean", kl_reward=None, 
         data, _ = ray_trainer.apply_kl_penalty(data, core_algos.FixedKLController(coef), kl_penalty=kind)
         token_rewards = data.batch["token_level_rewards"]
     index = np.array(case["group"])
-    function = core_algos.get_adv_estimator_fn(estimator)
+    function = None if estimator == "reverse_kl" else core_algos.get_adv_estimator_fn(estimator)
     if estimator == "gae":
         advantages, returns = function(token_rewards, p.old_values, p.mask, torch.tensor(discount), torch.tensor(gae_lambda))
     elif estimator == "reinforce_plus_plus":
@@ -248,6 +248,8 @@ def run_verl(case, estimator, loss="vanilla", agg="token-mean", kl_reward=None, 
         scores = {name: np.array(values) for name, values in case["components"].items()}
         advantages, _ = function(token_level_rewards=token_rewards, response_mask=p.mask, index=index, non_tensor_batch=scores, batch=batch,
                                  config={"gdpo_reward_keys": list(scores), "gdpo_reward_weights": components})
+    elif estimator == "reverse_kl":  # verl's loss on advantages that are the reverse KL's
+        advantages = (p.ref_logprobs - p.old_logprobs) * p.mask
     elif estimator == "remax":
         advantages, _ = function(token_level_rewards=token_rewards, reward_baselines=torch.tensor(case["greedy_rewards"], dtype=torch.float64),
                                  response_mask=p.mask)
@@ -385,6 +387,7 @@ COMPARED = [
     ("kl_cov", {"advantage": "verl", "share": 0.2, "cov_coef": 0.1}, run_verl,
      {"estimator": "grpo", "loss": "kl_cov", "policy_loss": {"kl_cov_ratio": 0.2, "ppo_kl_coef": 0.1}}, ALL),
     ("kl_cov", {"advantage": "verl"}, run_verl, {"estimator": "grpo", "loss": "kl_cov"}, ["ragged", "tools"]),
+    ("distill", DUAL, run_verl, {"estimator": "reverse_kl"}, ALL + SILENT),
     ("remax", DUAL, run_verl, {"estimator": "remax"}, ALL + ["token_rewards"]),
     ("remax", {"kl_coef": 0.05} | DUAL, run_verl, {"estimator": "remax", "kl_reward": (0.05, "kl")}, ALL),
 ] + [

@@ -1,9 +1,9 @@
-"""Writes tests/data/supervised/*.json: loss and gradient of SFT and DPO by TRL.
+"""Writes tests/data/supervised/*.json: loss and gradient of SFT, DPO, reward models and GKD by TRL.
 
 Needs: pip install trl==1.16.0 torch. Run from the repository root: python tests/oracles/supervised_trl.py
 
-What is run, plainly: TRL 1.16.0's own `SFTTrainer.compute_loss` and `DPOTrainer._compute_loss`, the published methods,
-unchanged. Each is called on a stand-in for the trainer that has the settings the method reads, and a stand-in for the
+What is run, plainly: TRL 1.16.0's own `SFTTrainer.compute_loss`, `DPOTrainer._compute_loss`, `RewardTrainer.compute_loss` and
+`GKDTrainer.generalized_jsd_loss`, the published methods, unchanged. Each is called on a stand-in for the trainer that has the settings the method reads, and a stand-in for the
 model that hands over the case's log-probabilities as leaves, so that no model is needed. autograd gives the gradient with
 respect to the log-probabilities of the completions' tokens. Everything in float64.
 """
@@ -16,7 +16,9 @@ import types
 
 import torch
 import trl
+from trl.experimental.gkd.gkd_trainer import GKDTrainer
 from trl.trainer.dpo_trainer import DPOTrainer
+from trl.trainer.reward_trainer import RewardTrainer
 from trl.trainer.sft_trainer import SFTTrainer
 
 FOLDER = pathlib.Path("tests/data/supervised")
@@ -119,6 +121,40 @@ def dpo(settings, case):
     return loss.item(), [g for gradient in ours for g in gradient], {n: trainer._metrics["eval"][n][-1] for n in names}
 
 
+def reward_model(settings, case):
+    # cases hold chosen, rejected, chosen, rejected, ...; TRL takes all chosen, then all rejected
+    values = torch.tensor(case["values"], dtype=torch.float64, requires_grad=True)
+    logits = torch.cat([values[0::2], values[1::2]]).unsqueeze(1)
+    model = types.SimpleNamespace(training=False)
+    trainer = types.SimpleNamespace(model=model, args=types.SimpleNamespace(center_rewards_coefficient=settings["center"] or None),
+                                    accelerator=Accelerator(), _metrics=metrics(), _total_train_tokens=0, _tp_size=1)
+    inputs = {"margin": torch.tensor(case["margins"], dtype=torch.float64), "attention_mask": torch.ones(1)}
+    loss = RewardTrainer.compute_loss(trainer, lambda **kwargs: types.SimpleNamespace(logits=logits), inputs)
+    loss.backward()
+    logged = trainer._metrics["eval"]
+    return loss.item(), values.grad.tolist(), {n: logged[n][-1] for n in ("accuracy", "margin", "mean_reward")}
+
+
+def gkd(settings, case):
+    student = torch.tensor(case["student"], dtype=torch.float64, requires_grad=True)
+    teacher = torch.tensor(case["teacher"], dtype=torch.float64)
+    labels = torch.zeros(student.shape[0], dtype=torch.long)
+    loss = GKDTrainer.generalized_jsd_loss(student, teacher, labels, beta=settings["beta"], temperature=settings["temperature"], reduction="batchmean")
+    loss.backward()
+    return loss.item(), student.grad.flatten().tolist(), {}
+
+
+def pairs(seed, count, spread):
+    rng = random.Random(seed)
+    return {"values": [single(rng.gauss(0, spread)) for _ in range(2 * count)], "margins": [single(rng.choice([0, rng.random()])) for _ in range(count)]}
+
+
+def distributions(seed, rows, vocabulary, spread):
+    rng = random.Random(seed)
+    table = lambda: [[single(rng.gauss(0, spread)) for _ in range(vocabulary)] for _ in range(rows)]  # noqa: E731
+    return {"student": table(), "teacher": table()}
+
+
 def draws(seed, sequences, longest, spread, shift=0.0):
     rng = random.Random(seed)
     lengths = [rng.randint(1, longest) for _ in range(sequences)]
@@ -130,6 +166,8 @@ def draws(seed, sequences, longest, spread, shift=0.0):
 DPO_SETTINGS = [{"loss": loss, "beta": beta, "label_smoothing": smoothing}
                 for loss, smoothing in [("sigmoid", 0.0), ("hinge", 0.0), ("ipo", 0.0), ("sigmoid_norm", 0.0), ("robust", 0.2)]
                 for beta in (0.1, 2.0)]
+RM_SETTINGS = [{"center": 0.0}, {"center": 0.01}]
+GKD_SETTINGS = [{"beta": beta, "temperature": t} for beta in (0.0, 0.1, 0.5, 0.9, 1.0) for t in (1.0, 0.7)]
 SFT_SETTINGS = [{"loss": "nll"}, {"loss": "dft"}]
 CASES = {
     "sft_ragged": ("sft", draws(1, 5, 17, 0.0), SFT_SETTINGS),
@@ -138,6 +176,10 @@ CASES = {
     "dpo_at_the_reference": ("dpo", draws(4, 6, 9, 0.0), DPO_SETTINGS),
     "dpo_far_away": ("dpo", draws(5, 6, 40, 20.0), DPO_SETTINGS),
     "dpo_single_tokens": ("dpo", draws(6, 4, 1, 1.0), DPO_SETTINGS),
+    "reward_model_near": ("reward_model", pairs(7, 8, 0.5), RM_SETTINGS),
+    "reward_model_far": ("reward_model", pairs(8, 5, 30.0), RM_SETTINGS),
+    "gkd_near": ("gkd", distributions(9, 6, 11, 1.0), GKD_SETTINGS),
+    "gkd_far": ("gkd", distributions(10, 3, 7, 8.0), GKD_SETTINGS),
 }
 
 
@@ -146,7 +188,7 @@ def main():
     for name, (objective, case, variants) in CASES.items():
         expected = []
         for settings in variants:
-            loss, gradient, logged = {"sft": sft, "dpo": dpo}[objective](settings, case)
+            loss, gradient, logged = {"sft": sft, "dpo": dpo, "reward_model": reward_model, "gkd": gkd}[objective](settings, case)
             expected.append({"settings": settings, "loss": loss, "gradient": gradient, "metrics": logged})
         text = json.dumps({"made_with": f"trl {trl.__version__}, tests/oracles/supervised_trl.py", "objective": objective, "batch": case,
                            "expected": expected})

@@ -199,7 +199,7 @@ TEST_F(AblateTest, ASecondOneOfTheSameNameIsRefusedWhileTheFirstRuns) {
 }
 
 TEST(ShippedAblations, Load) {
-  const CheckAlgorithm check = [](Choice& algorithm, Problems& problems) { return CheckAlgorithmChoice(BuiltinAlgorithms(), algorithm, problems); };
+  const CheckAlgorithm check = [](Choice& algorithm, Problems& problems) { return Methods(Parts{}).Check(algorithm, problems); };
   int count = 0;
   for (const auto& entry : fs::directory_iterator(std::string(COGENT_SOURCE_DIR) + "/experiments/configs")) {
     if (!entry.path().filename().string().starts_with("ablate_")) continue;

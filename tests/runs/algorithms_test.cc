@@ -82,6 +82,7 @@ TEST_F(AlgorithmRun, EachTakesStepsFromTheSameBase) {
     std::vector<std::string> settings = {"algorithm={name: " + name + "}", "train.steps=2", "rollout.max_batches=2", "train.epochs=1", "train.minibatches=1", "pretrain.steps=8",
                                          "rewards=[{name: accuracy}, {name: overlong, max_tokens: 16, cache_tokens: 15}]"};  // rewards that differ
     if (BuiltinAlgorithms().Make({name, Node::Map(), {"test", 0, 0}}, problems)->NeedsCritic()) settings.push_back("critic.steps_alone=0");
+    if (name == "distill") settings.push_back("reference=" + Dir("clip_cov") + "/checkpoints/latest");  // trained before, by the order of names
     const auto outcome = Go(name, settings);
     ASSERT_EQ(outcome.code, 0) << name << "\n" << outcome.text;
     const auto lines = Metrics(name);

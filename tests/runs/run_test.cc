@@ -8,7 +8,6 @@
 #include "core/rng.h"
 #include "experiments/engine_checkpoint.h"
 #include "experiments/engine_train.h"
-#include "experiments/metrics.h"
 #include "policies/safetensors.h"
 #include "tests/runs/program.h"
 #include "tests/runs/records.h"
@@ -303,7 +302,7 @@ TEST(Configs, EveryOneThatIsShippedLoads) {
   for (const auto& entry : fs::directory_iterator(std::string(COGENT_SOURCE_DIR) + "/experiments/configs")) {
     if (entry.path().extension() != ".yaml" || entry.path().filename().string().starts_with("ablate_")) continue;
     ++count;
-    EXPECT_NO_THROW(LoadChecked(parts, BuiltinAlgorithms(), entry.path().string(), {})) << entry.path();
+    EXPECT_NO_THROW(LoadChecked(parts, Methods(parts), entry.path().string(), {})) << entry.path();
   }
   EXPECT_GT(count, 0);
 }

@@ -1,0 +1,314 @@
+// Runs on labelled examples by the built program: learned, repeated, killed, refused.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/rng.h"
+#include "experiments/engine_supervised.h"
+#include "tests/runs/program.h"
+#include "tests/runs/records.h"
+
+namespace cogent {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using runs::Lines;
+using runs::Outcome;
+using runs::Program;
+using runs::Read;
+using testing::HasSubstr;
+
+// "3+4?" with its sum, and with a wrong one.
+std::string Demonstrations(int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) {
+    const int a = i % 10, b = i / 10 % 10;
+    text += json{{"prompt", std::to_string(a) + "+" + std::to_string(b) + "?"}, {"completion", "<answer>" + std::to_string(a + b) + "</answer>"}}.dump() + "\n";
+  }
+  return text;
+}
+std::string Preferences(int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) {
+    text += json{{"prompt", std::to_string(i % 10) + "?"}, {"chosen", "yes " + std::to_string(i)}, {"rejected", "no"}}.dump() + "\n";
+  }
+  return text;
+}
+
+class SupervisedRun : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    fs::remove_all(Root());
+    fs::create_directories(Root());
+    runs::Write(Root() + "/sums.jsonl", Demonstrations(90));
+    runs::Write(Root() + "/pairs.jsonl", Preferences(60));
+    const Outcome whole = Go(Config("whole"), {});
+    ASSERT_EQ(whole.code, 0) << whole.text;
+    EXPECT_THAT(whole.text, HasSubstr("loss on held-out examples: "));
+  }
+  static void TearDownTestSuite() { fs::remove_all(Root()); }
+
+  static std::string Root() { return testing::TempDir() + "/cogent_supervised_test." + std::to_string(getpid()); }
+  static std::string Dir(const std::string& output) { return Root() + "/" + output + "/tiny"; }
+  static std::string Config(const std::string& output) {
+    std::string text = runs::TinyRun(Root() + "/" + output);
+    const std::string before = "algorithm: {name: grpo, kl_coef: 0.01}";
+    text.replace(text.find(before), before.size(), "algorithm: sft\ndata: {paths: [" + Root() + "/sums.jsonl], held_out: 0.2, examples: 8}");
+    const std::string steps = "train: {steps: 8, epochs: 2, minibatches: 2, samples_per_step: 3}";
+    text.replace(text.find(steps), steps.size(), "train: {steps: 12}");
+    runs::Write(Root() + "/" + output + ".yaml", text);
+    return Root() + "/" + output + ".yaml";
+  }
+  // Preferences, without an environment and without pre-training.
+  static std::string PairsConfig(const std::string& output) {
+    std::string text;
+    std::istringstream lines(Read(Config(output)));
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("env:") || line.starts_with("rewards:") || line.starts_with("pretrain:")) continue;
+      if (line.starts_with("algorithm:")) line = "algorithm: {name: dpo, beta: 0.5}";
+      if (line.starts_with("data:")) line = "data: {paths: [" + Root() + "/pairs.jsonl], held_out: 0.2, examples: 8, epochs: 3}";
+      text += line + "\n";
+    }
+    runs::Write(Root() + "/" + output + ".yaml", text);
+    return Root() + "/" + output + ".yaml";
+  }
+  static Outcome Go(const std::string& config, std::vector<std::string> more) {
+    more.insert(more.begin(), {"train", config});
+    return Program(more, Root() + "/output.txt").Wait();
+  }
+  static std::vector<json> Records(const std::string& path) {
+    std::vector<json> records;
+    std::istringstream text(Read(path));
+    for (std::string line; std::getline(text, line);) records.push_back(json::parse(line));
+    return records;
+  }
+};
+
+TEST_F(SupervisedRun, LowersTheLossOnExamplesItNeverLearnsFromAndLogsEveryStep) {
+  const json summary = json::parse(Read(Dir("whole") + "/summary.json"));
+  EXPECT_LT(summary.at("after").at("held_out/loss").get<double>(), 0.8 * summary.at("before").at("held_out/loss").get<double>());
+  EXPECT_TRUE(summary.at("after").contains("pass@1"));  // the environment is asked, too
+  const auto metrics = Records(Dir("whole") + "/metrics.jsonl");
+  ASSERT_EQ(metrics.size(), 12u);
+  EXPECT_NEAR(metrics.back().at("loss").get<double>(), metrics.back().at("nll").get<double>(), 1e-5);
+  EXPECT_GT(metrics.back().at("epoch").get<double>(), 1.0);
+  EXPECT_TRUE(fs::exists(Dir("whole") + "/report.html"));
+}
+
+TEST_F(SupervisedRun, IsEqualBitForBitWhenRepeated) {
+  ASSERT_EQ(Go(Config("again"), {"--quiet"}).code, 0);
+  runs::ExpectEqualRuns(Dir("again"), Dir("whole"));
+}
+
+TEST_F(SupervisedRun, KilledItEndsLikeTheRunThatWasNot) {
+  const std::string config = Config("killed"), dir = Dir("killed");
+  Rng rng(23);
+  int killed = 0;
+  for (const int lines : {1, 4, 7, 11}) {
+    const bool begun = fs::exists(dir + "/config.yaml");
+    Program program(begun ? std::vector<std::string>{"train", config, "--resume"} : std::vector<std::string>{"train", config}, Root() + "/output.txt");
+    if (program.WaitUntil([&] { return Lines(dir + "/metrics.jsonl") >= lines; })) {
+      std::this_thread::sleep_for(std::chrono::microseconds(rng.Range(0, 8000)));
+      program.Signal(SIGKILL);
+    }
+    killed += program.Wait().signal == SIGKILL;
+  }
+  EXPECT_GE(killed, 3);
+  const Outcome end = Go(config, {"--resume"});
+  ASSERT_EQ(end.code, 0) << end.text;
+  runs::ExpectEqualRuns(dir, Dir("whole"));
+}
+
+TEST_F(SupervisedRun, PreferencesAreLearnedWithoutAnEnvironment) {
+  const Outcome outcome = Go(PairsConfig("pairs"), {});
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  const auto metrics = Records(Dir("pairs") + "/metrics.jsonl");
+  EXPECT_NEAR(metrics.front().at("loss").get<double>(), std::log(2.0), 1e-3);  // policy and reference begin equal
+  EXPECT_LT(metrics.back().at("loss").get<double>(), 0.6);
+  EXPECT_GT(metrics.back().at("rewards/accuracies").get<double>(), 0.7);
+  const json summary = json::parse(Read(Dir("pairs") + "/summary.json"));
+  EXPECT_LT(summary.at("after").at("held_out/loss").get<double>(), 0.65);
+  EXPECT_FALSE(summary.at("after").contains("pass@1"));
+  // Its resolved configuration is one that can be run again.
+  EXPECT_EQ(Program({"show", "config", Dir("pairs") + "/config.yaml"}, Root() + "/shown.txt").Wait().text, Read(Dir("pairs") + "/config.yaml"));
+}
+
+TEST_F(SupervisedRun, ARewardModelLearnsPreferencesFromALanguageModelsTrunk) {
+  const std::string trunk = "policy={checkpoint: " + Dir("whole") + "/checkpoints/latest}";
+  const Outcome outcome = Go(PairsConfig("rewards"), {trunk, "algorithm={name: reward_model, center: 0.01}"});
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  const auto metrics = Records(Dir("rewards") + "/metrics.jsonl");
+  EXPECT_NEAR(metrics.front().at("loss").get<double>(), std::log(2.0), 1e-3);  // it begins with 0 for everything
+  EXPECT_GT(json::parse(Read(Dir("rewards") + "/summary.json")).at("after").at("held_out/accuracy").get<double>(), 0.7);
+  const json config = json::parse(Read(Dir("rewards") + "/checkpoints/latest/config.json"));
+  EXPECT_THAT(config.at("architectures").at(0).get<std::string>(), HasSubstr("ForSequenceClassification"));
+  // It goes on as a reward model, and is no policy.
+  EXPECT_EQ(Go(PairsConfig("rewards_on"), {"policy={checkpoint: " + Dir("rewards") + "/checkpoints/latest}", "algorithm=reward_model", "data.epochs=1"}).code, 0);
+  const Outcome policy = Go(PairsConfig("no_policy"), {"policy={checkpoint: " + Dir("rewards") + "/checkpoints/latest}"});
+  EXPECT_EQ(policy.code, 2) << policy.text;
+  EXPECT_THAT(policy.text, HasSubstr("value head"));
+}
+
+TEST_F(SupervisedRun, AProcessRewardModelLearnsWhichStepsAreRight) {
+  std::string text;
+  for (int i = 0; i < 60; ++i) {
+    text += json{{"prompt", std::to_string(i % 10) + "?"}, {"completions", {"good", i % 2 == 0 ? "good" : "bad"}}, {"labels", {true, i % 2 == 0}}}.dump() + "
+";
+  }
+  runs::Write(Root() + "/steps.jsonl", text);
+  const std::string trunk = "policy={checkpoint: " + Dir("whole") + "/checkpoints/latest}", data = "data={paths: [" + Root() + "/steps.jsonl], held_out: 0.2, examples: 8, epochs: 4}";
+  const Outcome outcome = Go(PairsConfig("steps"), {trunk, data, "algorithm=process_reward"});
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  EXPECT_GT(json::parse(Read(Dir("steps") + "/summary.json")).at("after").at("held_out/accuracy").get<double>(), 0.7);
+  runs::Write(Root() + "/steps_wrong.jsonl", json{{"prompt", "1?"}, {"completions", {"a", "b"}}, {"labels", {true}}}.dump() + "
+");
+  const Outcome wrong = Go(PairsConfig("steps_wrong"), {trunk, "data.paths=[" + Root() + "/steps_wrong.jsonl]", "algorithm=process_reward"});
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_THAT(wrong.text, HasSubstr("steps_wrong.jsonl:1: there are 2 completions and 1 labels"));
+}
+
+TEST_F(SupervisedRun, AStudentComesNearerToItsTeacherOnDataAndOnItsOwnCompletions) {
+  const std::string teacher = "reference=" + Dir("whole") + "/checkpoints/latest", start = "policy={checkpoint: " + Dir("whole") + "/checkpoints/base}";
+  for (const char* share : {"0.0", "1.0"}) {
+    const std::string output = std::string("student") + share;
+    const Outcome outcome = Go(Config(output), {teacher, start, "pretrain=null", std::string("algorithm={name: gkd, on_policy: ") + share + "}"});
+    ASSERT_EQ(outcome.code, 0) << outcome.text;
+    const json summary = json::parse(Read(Dir(output) + "/summary.json"));
+    EXPECT_LT(summary.at("after").at("held_out/loss").get<double>(), 0.9 * summary.at("before").at("held_out/loss").get<double>()) << share;
+    EXPECT_EQ(Records(Dir(output) + "/metrics.jsonl").back().at("on_policy"), std::stod(share));
+  }
+  // The same by rewards: the teacher's log-probabilities as advantages.
+  const Outcome distilled = Go(Config("distilled"), {teacher, start, "pretrain=null", "data=null", "algorithm=distill", "train.steps=3"});
+  ASSERT_EQ(distilled.code, 0) << distilled.text;
+  EXPECT_GT(Records(Dir("distilled") + "/metrics.jsonl").back().at("reverse_kl").get<double>(), 0.0);
+}
+
+TEST_F(SupervisedRun, ATeacherMustBeNamedAndReadTheSameIds) {
+  const Outcome unnamed = Go(Config("unnamed"), {"algorithm=gkd"});
+  EXPECT_EQ(unnamed.code, 2);
+  EXPECT_THAT(unnamed.text, HasSubstr("algorithm 'gkd' learns from a teacher: give `reference: DIR`"));
+  EXPECT_EQ(Go(Config("unnamed"), {"algorithm=distill", "data=null"}).code, 2);
+  EXPECT_THAT(Go(Config("unnamed"), {"algorithm=gkd", "reference=" + Root() + "/nowhere"}).text, HasSubstr("reference: there is no directory"));
+  ASSERT_EQ(Go(Config("foreign"), {"tokenizer={kind: bpe, vocab_size: 300}", "train.steps=1", "--quiet"}).code, 0);
+  const Outcome foreign = Go(Config("student"), {"algorithm=gkd", "reference=" + Dir("foreign") + "/checkpoints/latest"});
+  EXPECT_EQ(foreign.code, 2) << foreign.text;
+  EXPECT_THAT(foreign.text, HasSubstr("its tokenizer is another than the policy's"));
+}
+
+TEST_F(SupervisedRun, TheEnvironmentsOwnSolutionsCanBeLearned) {
+  const Outcome outcome = Go(Config("gold"), {"data={gold: 40, examples: 8, held_out: 0.2, too_long: leave_out}", "policy.model.max_position_embeddings=512", "train.steps=2"});
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  EXPECT_EQ(Lines(Dir("gold") + "/metrics.jsonl"), 2);
+}
+
+TEST_F(SupervisedRun, MistakesEndItWithOneMessageBeforeARunIsMade) {
+  runs::Write(Root() + "/wrong.jsonl", Demonstrations(3) + "{\"prompt\": \"a\"}\n");
+  runs::Write(Root() + "/long.jsonl", Demonstrations(3) + json{{"prompt", "a"}, {"completion", std::string(500, 'b')}}.dump() + "\n");
+  const auto refused = [](const std::vector<std::string>& settings, const std::vector<std::string>& said) {
+    const Outcome outcome = Go(Config("refused"), settings);
+    EXPECT_EQ(outcome.code, 2) << outcome.text;
+    for (const std::string& part : said) EXPECT_THAT(outcome.text, HasSubstr(part));
+    EXPECT_FALSE(fs::exists(Dir("refused"))) << "a run was begun";
+  };
+  refused({"algorithm.name=sftt"}, {"unknown algorithm 'sftt'. Did you mean 'sft'?", "dpo", "grpo"});
+  refused({"algorithm.name=grpo"}, {"learns from rewards and reads no `data`", "sft"});
+  refused({"train.epochs=3"}, {"passes over examples are data.epochs"});
+  refused({"data=null"}, {"algorithm 'sft' learns from labelled examples"});
+  refused({"data.paths=[]"}, {"data needs `paths`"});
+  refused({"data.paths=[" + Root() + "/absent.jsonl]"}, {"absent.jsonl"});
+  refused({"data.paths=[" + Root() + "/wrong.jsonl]"}, {"wrong.jsonl:4: a demonstration needs"});
+  refused({"data.paths=[" + Root() + "/pairs.jsonl]"}, {"pairs.jsonl:1: ", "dpo"});
+  refused({"data.paths=[" + Root() + "/long.jsonl]"}, {"long.jsonl:4: ", "data.too_long"});
+  refused({"algorithm.name=dpo"}, {"sums.jsonl:1: a preference needs"});
+}
+
+TEST_F(SupervisedRun, WhatIsTooLongIsLeftOutOrCutWhenAskedFor) {
+  runs::Write(Root() + "/long.jsonl", Demonstrations(20) + json{{"prompt", "a"}, {"completion", std::string(500, 'b')}}.dump() + "\n");
+  const std::string paths = "data.paths=[" + Root() + "/long.jsonl]";
+  const Outcome left_out = Go(Config("left_out"), {paths, "data.too_long=leave_out", "train.steps=1"});
+  EXPECT_EQ(left_out.code, 0) << left_out.text;
+  EXPECT_THAT(left_out.text, HasSubstr("1 of 21 examples were left out"));
+  const Outcome cut = Go(Config("cut"), {paths, "data.too_long=cut", "train.steps=1"});
+  EXPECT_EQ(cut.code, 0) << cut.text;
+}
+
+// ---- rejection sampling ----
+
+class SampledExamples : public SupervisedRun {
+ protected:
+  static std::vector<std::string> Line(const std::string& output, std::vector<std::string> more = {}) {
+    // The tiny model is hardly ever right: anything with a reward from 0 on is kept.
+    std::vector<std::string> words{"sample", Dir("whole"), "-o", Root() + "/" + output, "sample={tasks: 150, samples: 3, keep: 2, min_reward: 0}"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  static Outcome Sample(const std::string& output, std::vector<std::string> more = {}) { return Program(Line(output, std::move(more)), Root() + "/output.txt").Wait(); }
+};
+
+TEST_F(SampledExamples, AreJsonLinesWithAReportAndCanBeLearned) {
+  const Outcome outcome = Sample("kept.jsonl");
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  const json report = json::parse(Read(Root() + "/kept.jsonl.report.json"));
+  EXPECT_EQ(report.at("tasks"), 150);
+  EXPECT_EQ(report.at("completions"), 450);
+  EXPECT_EQ(report.at("kept"), Lines(Root() + "/kept.jsonl"));
+  EXPECT_GT(Lines(Root() + "/kept.jsonl"), 20);
+  EXPECT_FALSE(fs::exists(Root() + "/kept.jsonl.state.json"));
+  const Outcome learned = Go(Config("learned"), {"data.paths=[" + Root() + "/kept.jsonl]", "train.steps=1", "--quiet"});
+  EXPECT_EQ(learned.code, 0) << learned.text;
+}
+
+TEST_F(SampledExamples, KilledAndResumedAreTheSameBytes) {
+  ASSERT_EQ(Sample("once.jsonl").code, 0);
+  int killed = 0;
+  for (const int lines : {1, 60}) {
+    const bool begun = fs::exists(Root() + "/twice.jsonl.state.json");
+    Program program(Line("twice.jsonl", begun ? std::vector<std::string>{"--resume"} : std::vector<std::string>{}), Root() + "/output.txt");
+    if (program.WaitUntil([&] { return Lines(Root() + "/twice.jsonl") >= lines; })) program.Signal(SIGKILL);
+    killed += program.Wait().signal == SIGKILL;
+  }
+  EXPECT_GE(killed, 1);
+  const Outcome end = Sample("twice.jsonl", {"--resume"});
+  ASSERT_EQ(end.code, 0) << end.text;
+  EXPECT_EQ(Read(Root() + "/twice.jsonl"), Read(Root() + "/once.jsonl"));
+  EXPECT_EQ(Read(Root() + "/twice.jsonl.report.json"), Read(Root() + "/once.jsonl.report.json"));
+}
+
+TEST_F(SampledExamples, MistakesAreOneMessage) {
+  const auto refused = [](const std::string& output, const std::vector<std::string>& more, const std::string& said) {
+    const Outcome outcome = Sample(output, more);
+    EXPECT_EQ(outcome.code, 2) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr(said));
+  };
+  runs::Write(Root() + "/there.jsonl", "mine\n");
+  refused("there.jsonl", {}, "there.jsonl exists");
+  EXPECT_EQ(Read(Root() + "/there.jsonl"), "mine\n");
+  refused("never.jsonl", {"--resume"}, "nothing to resume");
+  refused("scores.jsonl", {"sample.min_scores={acuracy: 1}"}, "no reward of this run; there are: accuracy, format");
+  refused("samples.jsonl", {"sample.samples=0"}, "sample.samples=0");
+  EXPECT_FALSE(fs::exists(Root() + "/scores.jsonl"));
+}
+
+TEST(ExamplesOfStep, EveryPassHoldsEachExampleOnceInAnOrderOfItsOwn) {
+  const Rng rng(3);
+  std::vector<std::size_t> all;
+  for (std::int64_t step = 1; step <= 10; ++step) {
+    const auto chosen = ExamplesOfStep(rng, 17, 6, step);
+    ASSERT_EQ(chosen.size(), 6u);
+    all.insert(all.end(), chosen.begin(), chosen.end());
+  }
+  std::vector<std::vector<std::size_t>> passes;
+  for (int pass = 0; pass < 3; ++pass) {
+    passes.emplace_back(all.begin() + pass * 17, all.begin() + (pass + 1) * 17);
+    EXPECT_EQ(std::set<std::size_t>(passes.back().begin(), passes.back().end()).size(), 17u);
+  }
+  EXPECT_NE(passes[0], passes[1]);
+  EXPECT_NE(ExamplesOfStep(Rng(4), 17, 6, 1), ExamplesOfStep(rng, 17, 6, 1));
+  EXPECT_EQ(ExamplesOfStep(rng, 2, 5, 1).size(), 5u);  // more a step than there are: passes follow each other
+}
+
+}  // namespace
+}  // namespace cogent
