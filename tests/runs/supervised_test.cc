@@ -133,7 +133,7 @@ TEST_F(SupervisedRun, PreferencesAreLearnedWithoutAnEnvironment) {
   EXPECT_LT(summary.at("after").at("held_out/loss").get<double>(), 0.65);
   EXPECT_FALSE(summary.at("after").contains("pass@1"));
   // Its resolved configuration is one that can be run again.
-  EXPECT_EQ(Program({"show", "config", Dir("pairs") + "/config.yaml"}, Root() + "/shown.txt").Wait().text, Read(Dir("pairs") + "/config.yaml"));
+  EXPECT_EQ(Program({"show", Dir("pairs") + "/config.yaml"}, Root() + "/shown.txt").Wait().text, Read(Dir("pairs") + "/config.yaml"));
 }
 
 TEST_F(SupervisedRun, ARewardModelLearnsPreferencesFromALanguageModelsTrunk) {
@@ -149,22 +149,20 @@ TEST_F(SupervisedRun, ARewardModelLearnsPreferencesFromALanguageModelsTrunk) {
   EXPECT_EQ(Go(PairsConfig("rewards_on"), {"policy={checkpoint: " + Dir("rewards") + "/checkpoints/latest}", "algorithm=reward_model", "data.epochs=1"}).code, 0);
   const Outcome policy = Go(PairsConfig("no_policy"), {"policy={checkpoint: " + Dir("rewards") + "/checkpoints/latest}"});
   EXPECT_EQ(policy.code, 2) << policy.text;
-  EXPECT_THAT(policy.text, HasSubstr("value head"));
+  EXPECT_THAT(policy.text, HasSubstr("this is a critic or a reward model"));
 }
 
 TEST_F(SupervisedRun, AProcessRewardModelLearnsWhichStepsAreRight) {
   std::string text;
   for (int i = 0; i < 60; ++i) {
-    text += json{{"prompt", std::to_string(i % 10) + "?"}, {"completions", {"good", i % 2 == 0 ? "good" : "bad"}}, {"labels", {true, i % 2 == 0}}}.dump() + "
-";
+    text += json{{"prompt", std::to_string(i % 10) + "?"}, {"completions", {"good", i % 2 == 0 ? "good" : "bad"}}, {"labels", {true, i % 2 == 0}}}.dump() + "\n";
   }
   runs::Write(Root() + "/steps.jsonl", text);
   const std::string trunk = "policy={checkpoint: " + Dir("whole") + "/checkpoints/latest}", data = "data={paths: [" + Root() + "/steps.jsonl], held_out: 0.2, examples: 8, epochs: 4}";
   const Outcome outcome = Go(PairsConfig("steps"), {trunk, data, "algorithm=process_reward"});
   ASSERT_EQ(outcome.code, 0) << outcome.text;
   EXPECT_GT(json::parse(Read(Dir("steps") + "/summary.json")).at("after").at("held_out/accuracy").get<double>(), 0.7);
-  runs::Write(Root() + "/steps_wrong.jsonl", json{{"prompt", "1?"}, {"completions", {"a", "b"}}, {"labels", {true}}}.dump() + "
-");
+  runs::Write(Root() + "/steps_wrong.jsonl", json{{"prompt", "1?"}, {"completions", {"a", "b"}}, {"labels", {true}}}.dump() + "\n");
   const Outcome wrong = Go(PairsConfig("steps_wrong"), {trunk, "data.paths=[" + Root() + "/steps_wrong.jsonl]", "algorithm=process_reward"});
   EXPECT_EQ(wrong.code, 2);
   EXPECT_THAT(wrong.text, HasSubstr("steps_wrong.jsonl:1: there are 2 completions and 1 labels"));
@@ -178,7 +176,7 @@ TEST_F(SupervisedRun, AStudentComesNearerToItsTeacherOnDataAndOnItsOwnCompletion
     ASSERT_EQ(outcome.code, 0) << outcome.text;
     const json summary = json::parse(Read(Dir(output) + "/summary.json"));
     EXPECT_LT(summary.at("after").at("held_out/loss").get<double>(), 0.9 * summary.at("before").at("held_out/loss").get<double>()) << share;
-    EXPECT_EQ(Records(Dir(output) + "/metrics.jsonl").back().at("on_policy"), std::stod(share));
+    EXPECT_EQ(Records(Dir(output) + "/metrics.jsonl").back().value("on_policy", 0.0), std::stod(share));
   }
   // The same by rewards: the teacher's log-probabilities as advantages.
   const Outcome distilled = Go(Config("distilled"), {teacher, start, "pretrain=null", "data=null", "algorithm=distill", "train.steps=3"});
