@@ -1,0 +1,119 @@
+// What the sandbox costs: runs a second by number of workers, time of a run under full load, what a run costs over a bare
+// fork, how late a verdict comes after its limit, start and memory of a worker.
+//
+//   build/release/sandbox_bench                       # an empty program
+//   build/release/sandbox_bench HumanEval.jsonl       # and each problem with its canonical solution and tests
+//
+// Figures are of the whole machine: processor time is what /proc/stat counts while they are taken, so nothing else should run.
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "sandbox/sandbox.h"
+
+namespace cogent {
+namespace {
+
+double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// Seconds in which a processor of the machine was busy.
+double BusySeconds() {
+  std::ifstream stat("/proc/stat");
+  std::string name;
+  double user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, soft = 0;
+  stat >> name >> user >> nice >> system >> idle >> wait >> irq >> soft;
+  return (user + nice + system + irq + soft) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+std::vector<Program> Programs(const std::string& path) {
+  std::vector<Program> programs;
+  std::ifstream file(path);
+  if (!file) throw DataError(path + ": cannot be opened");
+  for (std::string line; std::getline(file, line);) {
+    if (line.empty()) continue;
+    const auto problem = nlohmann::json::parse(line);
+    Program program;
+    program.source = problem.at("prompt").get<std::string>() + problem.at("canonical_solution").get<std::string>() + "\n" +
+                     problem.at("test").get<std::string>() + "\ncheck(" + problem.at("entry_point").get<std::string>() + ")\n";
+    programs.push_back(std::move(program));
+  }
+  return programs;
+}
+
+struct Load {
+  double rate = 0, cpu_milliseconds = 0, middle = 0, late = 0;  // milliseconds of a run: median, 99th percentile
+  std::size_t not_ok = 0;
+};
+
+// The programs over and over, `count` runs, as many at once as there are workers.
+Load Measure(Sandbox& sandbox, const std::vector<Program>& programs, std::size_t count) {
+  std::vector<Program> all;
+  for (std::size_t i = 0; i < count; ++i) all.push_back(programs[i % programs.size()]);
+  std::vector<double> times;
+  Load load;
+  const double begin = Now(), busy = BusySeconds();
+  for (const RunResult& result : sandbox.RunAll(std::move(all), {.wall_seconds = 10, .cpu_seconds = 10})) {
+    times.push_back(1e3 * result.wall_seconds);
+    load.not_ok += result.verdict != RunVerdict::kOk;
+  }
+  const double seconds = Now() - begin;
+  std::sort(times.begin(), times.end());
+  load.rate = static_cast<double>(count) / seconds;
+  load.cpu_milliseconds = 1e3 * (BusySeconds() - busy) / static_cast<double>(count);
+  load.middle = times[times.size() / 2], load.late = times[times.size() * 99 / 100];
+  return load;
+}
+
+double BareForkMilliseconds(int count) {
+  const double begin = Now();
+  for (int i = 0; i < count; ++i) {
+    const pid_t child = fork();
+    if (child == 0) _exit(0);
+    waitpid(child, nullptr, 0);
+  }
+  return 1e3 * (Now() - begin) / count;
+}
+
+void Report(const std::string& path) {
+  std::vector<std::pair<std::string, std::vector<Program>>> sets = {{"empty", {Program{.source = "pass\n"}}}};
+  if (!path.empty()) sets.emplace_back("human-eval", Programs(path));
+  fmt::print("| programs | workers | runs/s | CPU, ms a run | median, ms | 99th percentile, ms | not ok |\n| :-- | --: | --: | --: | --: | --: | --: |\n");
+  for (const auto& [name, programs] : sets) {
+    for (const int workers : {1, 2, 8}) {
+      Sandbox sandbox({.workers = workers});
+      Measure(sandbox, programs, static_cast<std::size_t>(20 * workers));  // all of them are up
+      const Load load = Measure(sandbox, programs, 2000);
+      fmt::print("| {} | {} | {:.0f} | {:.2f} | {:.2f} | {:.2f} | {} |\n", name, workers, load.rate, load.cpu_milliseconds, load.middle, load.late, load.not_ok);
+    }
+  }
+  const double starting = Now();
+  Sandbox sandbox({.workers = 1});
+  sandbox.Run(sets[0].second[0]);
+  fmt::print("\nlevel: {}\nfirst result after {:.0f} ms; a bare fork of this program {:.2f} ms\n", sandbox.level(), 1e3 * (Now() - starting), BareForkMilliseconds(300));
+  double latest = 0;
+  for (int i = 0; i < 5; ++i) {
+    const double begin = Now();
+    sandbox.Run({.source = "while True: pass\n"}, {.wall_seconds = 0.3});
+    latest = std::max(latest, Now() - begin - 0.3);
+  }
+  fmt::print("a verdict at most {:.0f} ms after its limit\n", 1e3 * latest);
+}
+
+}  // namespace
+}  // namespace cogent
+
+int main(int argc, char** argv) try {
+  cogent::Report(argc > 1 ? argv[1] : "");
+  return 0;
+} catch (const std::exception& error) {
+  fmt::print(stderr, "sandbox_bench: {}\nUsage: sandbox_bench [HumanEval.jsonl]\n", error.what());
+  return 2;
+}
