@@ -28,6 +28,7 @@ void RegisterSft(ObjectiveRegistry& objectives);
 void RegisterDpo(ObjectiveRegistry& objectives);
 void RegisterRewardModel(ObjectiveRegistry& objectives);
 void RegisterProcessReward(ObjectiveRegistry& objectives);
+void RegisterKto(ObjectiveRegistry& objectives);
 void RegisterGkd(ObjectiveRegistry& objectives);
 
 }  // namespace cogent

@@ -14,9 +14,11 @@ at::Tensor ExampleBatch::SequenceSums(const at::Tensor& per_target) const {
 
 ExampleBatch MakeExampleBatch(const std::vector<Example>& examples, std::size_t first, std::size_t last) {
   std::vector<double> margins, labels;
+  std::vector<std::uint8_t> good;
   std::vector<std::int64_t> example, lengths, sequence;
   for (std::size_t e = first; e < last; ++e) {
     margins.push_back(examples[e].margin);
+    good.push_back(examples[e].good);
     for (const Sequence& s : examples[e].sequences) {
       sequence.insert(sequence.end(), s.targets.size(), static_cast<std::int64_t>(lengths.size()));
       lengths.push_back(static_cast<std::int64_t>(s.targets.size()));
@@ -24,7 +26,7 @@ ExampleBatch MakeExampleBatch(const std::vector<Example>& examples, std::size_t 
       example.push_back(static_cast<std::int64_t>(e - first));
     }
   }
-  return {at::tensor(margins, at::kDouble), at::tensor(example, at::kLong), at::tensor(lengths, at::kLong), at::tensor(sequence, at::kLong), at::tensor(labels, at::kDouble), {}};
+  return {at::tensor(margins, at::kDouble), at::tensor(good, at::kByte).to(at::kBool), at::tensor(example, at::kLong), at::tensor(lengths, at::kLong), at::tensor(sequence, at::kLong), at::tensor(labels, at::kDouble), {}};
 }
 
 ObjectiveRegistry BuiltinObjectives() {
@@ -33,6 +35,7 @@ ObjectiveRegistry BuiltinObjectives() {
   RegisterDpo(objectives);
   RegisterRewardModel(objectives);
   RegisterProcessReward(objectives);
+  RegisterKto(objectives);
   RegisterGkd(objectives);
   return objectives;
 }

@@ -45,19 +45,26 @@ struct Sequence {
 struct Example {
   std::vector<Sequence> sequences;
   double margin = 0.0;  // of a pair: by how much the first is better, where the data says so
+  bool good = true;     // of a judged completion
 };
 
-enum class ExampleKind { kDemonstration, kPreference, kSteps };  // one sequence; a pair; one with labels
+// One sequence; a pair; one with a label a target; one that is good or not.
+enum class ExampleKind { kDemonstration, kPreference, kSteps, kJudged };
 // Sequences of an example of the kind.
 int SequenceCount(ExampleKind kind);
 
 struct ExampleBatch {
   at::Tensor margins;       // float64 [E]
+  at::Tensor good;          // bool [E]
   at::Tensor example;       // int64 [S], each sequence's example
   at::Tensor lengths;       // int64 [S], targets
   at::Tensor sequence;      // int64 [M], each target's sequence
   at::Tensor labels;        // float64 [M]; 0 where the data has none
   at::Tensor ref_logprobs;  // float32 [M], of the reference policy; undefined when the objective needs none, and in Denominator
+
+  // Where the objective asks for it: how far the policy has moved from the reference on completions that do not belong to
+  // their prompts, the mean over the step of log(pi / pi_ref) of a whole completion, at least 0.
+  double drift = 0.0;
 
   std::int64_t examples() const { return margins.size(0); }
   std::int64_t targets() const { return sequence.size(0); }
@@ -87,6 +94,8 @@ class Objective {
   virtual ObjectiveLoss ComputeLoss(const ExampleBatch& batch, const TokenOutputs& tokens) const = 0;
   virtual ExampleKind Kind() const { return ExampleKind::kDemonstration; }
   virtual bool NeedsReference() const { return false; }
+  // ExampleBatch::drift is wanted. It pairs each example with the one before it in the step, so it depends on their order.
+  virtual bool NeedsDrift() const { return false; }
   // The network has a value head instead of the language model's: a reward model.
   virtual bool LearnsValues() const { return false; }
   // The reference is a teacher, and TokenOutputs has the divergence from it.

@@ -79,6 +79,7 @@ class Trainer {
   struct Result;
   void OnLanes(std::size_t count, const std::function<void(std::size_t lane, std::size_t piece)>& run);
   StepReport Pass(const std::vector<Example>& examples, const Objective& objective, const double* learning_rate);
+  double Drift(const std::vector<Example>& examples);
   void Apply(double learning_rate, const at::Tensor& load, StepReport& report);
   int RowsAPiece(std::size_t rows) const;
   std::vector<Piece> Cut(const std::vector<const Trajectory*>& trajectories, std::size_t first, std::size_t last, bool policy) const;

@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 
 #include "algorithms/trainer.h"
@@ -97,7 +98,39 @@ void CheckShape(const std::vector<Example>& examples, ExampleKind kind) {
   }
 }
 
+// Each prompt with the completion of the example before it; the first takes the last one's.
+std::vector<Example> Mismatched(const std::vector<Example>& examples, std::size_t longest) {
+  std::vector<Example> mixed;
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    const Sequence &own = examples[i].sequences.front(), &other = examples[(i + examples.size() - 1) % examples.size()].sequences.front();
+    const int prompt = own.targets.front(), begin = other.targets.front();
+    Sequence s{{own.ids.begin(), own.ids.begin() + prompt}, {}, {}};
+    s.ids.insert(s.ids.end(), other.ids.begin() + begin, other.ids.end());
+    if (s.ids.size() > longest) s.ids.resize(longest);
+    for (const std::int32_t place : other.targets) {
+      if (place - begin + prompt < static_cast<int>(s.ids.size())) s.targets.push_back(place - begin + prompt);
+    }
+    mixed.push_back({{std::move(s)}});
+  }
+  return mixed;
+}
+
 }  // namespace
+
+double Trainer::Drift(const std::vector<Example>& examples) {
+  const std::vector<Example> mixed = Mismatched(examples, static_cast<std::size_t>(parameters_->config().max_position_embeddings));
+  std::size_t rows = 0;
+  for (const Example& e : mixed) rows += Rows(e);
+  const std::vector<Pack> packs = CutExamples(mixed, false, RowsAPiece(rows));
+  std::vector<double> sums(packs.size());
+  OnLanes(packs.size(), [&](std::size_t, std::size_t i) {
+    const c10::NoGradGuard no_grad;
+    const ForwardOptions options{.products = config_.products};
+    const auto logprobs = [&](const ParameterSet& parameters) { return Reading(packs[i], parameters, parameters.Leaves(), options).Tokens(packs[i], options.products).logprobs; };
+    sums[i] = (logprobs(*parameters_) - logprobs(*reference_)).sum().item<double>();
+  });
+  return std::max(0.0, std::accumulate(sums.begin(), sums.end(), 0.0) / static_cast<double>(mixed.size()));
+}
 
 StepReport Trainer::Learn(const std::vector<Example>& examples, const Objective& objective, double learning_rate) {
   return Pass(examples, objective, &learning_rate);
@@ -116,6 +149,7 @@ StepReport Trainer::Pass(const std::vector<Example>& examples, const Objective& 
   for (const Example& e : examples) rows += Rows(e);
   Check(parameters_->config().value_head == objective.LearnsValues(), "a value head is there where an objective learns values");
   const std::vector<Pack> packs = CutExamples(examples, objective.LearnsValues(), RowsAPiece(rows));
+  const double drift = objective.NeedsDrift() ? Drift(examples) : 0.0;
   const std::optional<Divergence> from_teacher = objective.FromTeacher();
   double segments = 0;  // of which the balance loss is a mean
   for (const Pack& pack : packs) segments += static_cast<double>(pack.tokens.segments.size());
@@ -129,6 +163,7 @@ StepReport Trainer::Pass(const std::vector<Example>& examples, const Objective& 
     const Pack& pack = packs[i];
     Result& result = results[i];
     ExampleBatch batch = MakeExampleBatch(examples, pack.first, pack.last);
+    batch.drift = drift;
     ForwardOptions options{.products = config_.products};
     std::optional<Reading> reference;
     if (objective.NeedsReference()) {

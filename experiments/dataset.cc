@@ -71,6 +71,11 @@ bool HasAll(const json& line, std::initializer_list<const char*> keys) {
   return true;
 }
 
+double Label(const json& label, const std::string& name) {
+  if (!label.is_boolean() && label != 0 && label != 1) throw Mistake{fmt::format("{} must be true or false, found {}", name, label.dump())};
+  return label == true || label == 1 ? 1.0 : 0.0;
+}
+
 TextExample ReadSteps(const json& line) {
   if (!HasAll(line, {"prompt", "completions", "labels"})) throw Mistake{"steps need \"prompt\", \"completions\" and \"labels\""};
   TextExample example;
@@ -80,10 +85,8 @@ TextExample ReadSteps(const json& line) {
   if (!steps.is_array() || !labels.is_array()) throw Mistake{"'completions' and 'labels' must be lists"};
   if (steps.empty() || steps.size() != labels.size()) throw Mistake{fmt::format("there are {} completions and {} labels; each step has one label", steps.size(), labels.size())};
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    const json& label = labels[i];
-    if (!label.is_boolean() && label != 0 && label != 1) throw Mistake{fmt::format("labels[{}] must be true or false, found {}", i, label.dump())};
     dialogue.push_back({Role::kAssistant, TextOf(steps[i], fmt::format("completions[{}]", i))});
-    example.labels.push_back(label == true || label == 1 ? 1.0 : 0.0);
+    example.labels.push_back(Label(labels[i], fmt::format("labels[{}]", i)));
   }
   CheckDialogue(dialogue);
   example.conversations = {std::move(dialogue)};
@@ -94,6 +97,12 @@ TextExample Read(const json& line, TextKind kind) {
   if (!line.is_object()) throw Mistake{fmt::format("a line must be an object {{...}}, found {}", line.type_name())};
   if (kind == TextKind::kSteps) return ReadSteps(line);
   TextExample example;
+  if (kind == TextKind::kJudged) {
+    if (!HasAll(line, {"prompt", "completion", "label"})) throw Mistake{"a judged completion needs \"prompt\", \"completion\" and \"label\""};
+    example.conversations = {Joined(line, "completion")};
+    example.labels = {Label(line.at("label"), "'label'")};
+    return example;
+  }
   if (kind == TextKind::kPreference) {
     if (!HasAll(line, {"prompt", "chosen", "rejected"})) throw Mistake{"a preference needs \"prompt\", \"chosen\" and \"rejected\""};
     example.conversations = {Joined(line, "chosen"), Joined(line, "rejected")};

@@ -4,6 +4,7 @@
 //   {"messages": [{"role": "user", "content": "2+3?"}, {"role": "assistant", "content": "5"}]}   the same, of any length
 //   {"prompt": "2+3?", "chosen": "5", "rejected": "6", "margin": 1.0}       a preference; `margin` may be left out
 //   {"prompt": "2+3*4?", "completions": ["3*4=12", "2+12=15"], "labels": [true, false]}   steps, and whether each is right
+//   {"prompt": "2+3?", "completion": "6", "label": false}                   a judged completion
 //
 // A prompt or completion may be a list of messages, too. Other keys are passed over. Blank lines do not count.
 //
@@ -22,12 +23,12 @@ namespace cogent {
 // Begins with what is read, ends with an assistant's message.
 using Dialogue = std::vector<Message>;
 
-enum class TextKind { kDemonstration, kPreference, kSteps };
+enum class TextKind { kDemonstration, kPreference, kSteps, kJudged };
 
 struct TextExample {
   std::vector<Dialogue> conversations;  // one; or the chosen, then the rejected
   double margin = 0.0;
-  std::vector<double> labels;  // of steps, an assistant's message each
+  std::vector<double> labels;  // of steps, an assistant's message each; or the one of a judged completion
   std::string where;  // "pairs.jsonl:12", for messages
 };
 

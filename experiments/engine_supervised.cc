@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "core/log.h"
@@ -17,7 +18,7 @@ namespace {
 
 std::vector<TextExample> GoldExamples(const Run& run, ExampleKind kind) {
   if (kind != ExampleKind::kDemonstration) {
-    throw ConfigError(fmt::format("data.gold gives demonstrations; algorithm '{}' needs preferences or labelled steps: give data.paths", run.config.algorithm.name));
+    throw ConfigError(fmt::format("data.gold gives demonstrations; algorithm '{}' needs preferences or labels: give data.paths", run.config.algorithm.name));
   }
   const auto env = EnvFactory(run.config, run.parts)();
   std::vector<TextExample> examples;
@@ -174,7 +175,9 @@ class Loop final : public TrainingLoop {
 ExampleSet LoadExamples(const Run& run, const Objective& objective) {
   const ExampleKind kind = objective.Kind();
   const DataSettings& data = *run.config.data;
-  const TextKind text_kind = kind == ExampleKind::kPreference ? TextKind::kPreference : kind == ExampleKind::kSteps ? TextKind::kSteps : TextKind::kDemonstration;
+  const std::map<ExampleKind, TextKind> text_kinds = {{ExampleKind::kDemonstration, TextKind::kDemonstration}, {ExampleKind::kPreference, TextKind::kPreference},
+                                                      {ExampleKind::kSteps, TextKind::kSteps}, {ExampleKind::kJudged, TextKind::kJudged}};
+  const TextKind text_kind = text_kinds.at(kind);
   const std::vector<TextExample> texts = data.gold > 0 ? GoldExamples(run, kind) : ReadExamples(data.paths, text_kind);
   const std::string prompt_template = TemplateText(run.config.prompt_template);
   const auto longest = static_cast<std::size_t>(run.parameters.config().max_position_embeddings);
@@ -182,6 +185,7 @@ ExampleSet LoadExamples(const Run& run, const Objective& objective) {
   std::size_t left_out = 0;
   for (const TextExample& text : texts) {
     Example example{{}, text.margin};
+    if (kind == ExampleKind::kJudged) example.good = text.labels.front() > 0.5;
     if (kind == ExampleKind::kSteps) {
       example.sequences.push_back(EncodeSteps(run.tokenizer, prompt_template, text, data.step_separator));
     } else {

@@ -102,7 +102,7 @@ void CriticSettings::Validate(Problems& problems, const Location& where) const {
 
 void DataSettings::VisitFields(FieldVisitor& visit) {
   visit("paths", paths, "JSONL files, an example a line: {\"prompt\", \"completion\"} or {\"messages\"}; {\"prompt\", \"chosen\", \"rejected\"} for dpo and "
-        "reward_model; {\"prompt\", \"completions\", \"labels\"} for process_reward");
+        "reward_model; {\"prompt\", \"completions\", \"labels\"} for process_reward; {\"prompt\", \"completion\", \"label\"} for kto");
   visit("gold", gold, "instead of files: this many of the environment's own solutions of its training tasks", {0, 1 << 24});
   visit("held_out", held_out, "share of the prompts that is never learned from, chosen by a hash of the prompt; the loss on it is logged", {0.0, 0.9});
   visit("examples", examples, "examples a step", {1, 1 << 20});

@@ -50,9 +50,14 @@ TEST_P(PeerTest, LossGradientAndMetricsEqualTrl) {
   for (const json& expected : file.at("expected")) {
     const std::string settings = expected.at("settings").dump();
     const auto objective = MakeObjective(file.at("objective"), settings);
-    const auto examples = ExamplesOf(file.at("batch").at("lengths"), objective->Kind());
+    auto examples = ExamplesOf(file.at("batch").at("lengths"), objective->Kind());
+    for (std::size_t i = 0; i < examples.size() && file.at("batch").contains("good"); ++i) examples[i].good = file.at("batch").at("good")[i];
     ExampleBatch batch = MakeExampleBatch(examples, 0, examples.size());
     const double denominator = objective->Denominator(batch);
+    if (objective->NeedsDrift()) {
+      const auto each = file.at("batch").at("drift").get<std::vector<double>>();
+      batch.drift = std::max(0.0, std::accumulate(each.begin(), each.end(), 0.0) / static_cast<double>(each.size()));
+    }
     batch.ref_logprobs = at::tensor(file.at("batch").at("ref_logprobs").get<std::vector<double>>(), at::kDouble);
     at::Tensor logprobs = at::tensor(file.at("batch").at("logprobs").get<std::vector<double>>(), at::kDouble).requires_grad_();
     const ObjectiveLoss loss = objective->ComputeLoss(batch, {logprobs, at::zeros_like(logprobs)});
@@ -75,7 +80,7 @@ TEST(RewardModel, LossGradientAndMetricsEqualTrl) {
       const auto objective = MakeObjective("reward_model", expected.at("settings").dump());
       const auto margins = file.at("batch").at("margins").get<std::vector<double>>();
       std::vector<Example> examples(margins.size());
-      for (std::size_t i = 0; i < margins.size(); ++i) examples[i] = {{{{0, 0}, {1}, {}}, {{0, 0}, {1}, {}}}, margins[i]};
+      for (std::size_t i = 0; i < margins.size(); ++i) examples[i] = {{{{0, 0}, {1}, {}}, {{0, 0}, {1}, {}}}, margins[i], true};
       const ExampleBatch batch = MakeExampleBatch(examples, 0, examples.size());
       at::Tensor values = at::tensor(file.at("batch").at("values").get<std::vector<double>>(), at::kDouble).requires_grad_();
       const ObjectiveLoss loss = objective->ComputeLoss(batch, {{}, {}, values});
@@ -152,7 +157,7 @@ TEST(ProcessReward, IsTheCrossEntropyOverTwoClasses) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Trl, PeerTest,
-                         testing::Values("sft_ragged", "sft_single_token", "dpo_ragged", "dpo_at_the_reference", "dpo_far_away", "dpo_single_tokens"),
+                         testing::Values("sft_ragged", "sft_single_token", "dpo_ragged", "dpo_at_the_reference", "dpo_far_away", "dpo_single_tokens", "kto_near", "kto_far"),
                          [](const auto& info) { return info.param; });
 
 // ---- any objective, through the trainer ----
@@ -163,6 +168,7 @@ std::vector<Example> RandomExamples(std::uint64_t seed, int count, ExampleKind k
   std::vector<Example> examples(static_cast<std::size_t>(count));
   for (Example& example : examples) {
     const auto prompt = tiny::Ids(rng, static_cast<int>(rng.Range(1, 8)), kVocabulary);
+    example.good = rng.Uniform() < 0.6;
     for (int s = 0; s < SequenceCount(kind); ++s) {
       Sequence sequence{prompt, {}, {}};
       const auto completion = tiny::Ids(rng, static_cast<int>(rng.Range(1, 10)), kVocabulary);
@@ -231,6 +237,7 @@ TEST_P(EveryObjective, IsTheSameInAnyOrderAndOnAnyLanes) {
     ExpectSame(several, forwards, "lanes " + std::to_string(lanes));
     EXPECT_TRUE(LearnOnce(examples, *objective_, {.lanes = lanes, .micro_batch_tokens = 40}).update.equal(several.update)) << lanes;
   }
+  if (objective_->NeedsDrift()) return;  // pairs neighbours, as its peer does
   std::reverse(examples.begin(), examples.end());
   ExpectSame(LearnOnce(examples, *objective_, {.micro_batch_tokens = 40}), forwards, "reversed");
 }
@@ -262,6 +269,23 @@ TEST_P(EveryObjective, IsThePlainForwardPassOfOneSequenceAtATime) {
   const auto joined = [](const std::vector<at::Tensor>& parts) { return parts.empty() ? at::Tensor() : at::cat(parts); };
   ExampleBatch batch = MakeExampleBatch(examples, 0, examples.size());
   batch.ref_logprobs = joined(ref_logprobs);
+  for (std::size_t i = 0; i < examples.size() && objective_->NeedsDrift(); ++i) {  // each prompt with the completion before it
+    const Sequence &own = examples[i].sequences[0], &other = examples[(i + examples.size() - 1) % examples.size()].sequences[0];
+    std::vector<std::int32_t> ids(own.ids.begin(), own.ids.begin() + own.targets[0]);
+    std::vector<std::int64_t> rows, targets;
+    for (std::size_t t = static_cast<std::size_t>(other.targets[0]); t < other.ids.size(); ++t) {
+      if (std::count(other.targets.begin(), other.targets.end(), static_cast<std::int32_t>(t)) > 0) {
+        rows.push_back(static_cast<std::int64_t>(ids.size()) - 1), targets.push_back(other.ids[t]);
+      }
+      ids.push_back(other.ids[t]);
+    }
+    const PackedTokens tokens{{ids.begin(), ids.end()}, {{0, static_cast<int>(ids.size()), -1}}};
+    for (const auto& [set, sign] : {std::pair(&weights, 1.0), std::pair(&reference, -1.0)}) {
+      const DeepseekV3 model(set->config(), set->Leaves(), set->biases());
+      batch.drift += sign * model.Logprobs(model.Forward(tokens, {}).hidden, rows, targets, 1.0).logprobs.sum().item<double>() / static_cast<double>(examples.size());
+    }
+  }
+  batch.drift = std::max(0.0, batch.drift);
   const TokenOutputs outputs{joined(logprobs), joined(entropy), joined(values), joined(divergence)};
   const at::Tensor loss = objective_->ComputeLoss(batch, outputs).value / objective_->Denominator(batch);
   loss.backward();

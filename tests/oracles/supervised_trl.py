@@ -1,8 +1,8 @@
-"""Writes tests/data/supervised/*.json: loss and gradient of SFT, DPO, reward models and GKD by TRL.
+"""Writes tests/data/supervised/*.json: loss and gradient of SFT, DPO, KTO, reward models and GKD by TRL.
 
 Needs: pip install trl==1.16.0 torch. Run from the repository root: python tests/oracles/supervised_trl.py
 
-What is run, plainly: TRL 1.16.0's own `SFTTrainer.compute_loss`, `DPOTrainer._compute_loss`, `RewardTrainer.compute_loss` and
+What is run, plainly: TRL 1.16.0's own `SFTTrainer.compute_loss`, `DPOTrainer._compute_loss`, `KTOTrainer._compute_loss`, `RewardTrainer.compute_loss` and
 `GKDTrainer.generalized_jsd_loss`, the published methods, unchanged. Each is called on a stand-in for the trainer that has the settings the method reads, and a stand-in for the
 model that hands over the case's log-probabilities as leaves, so that no model is needed. autograd gives the gradient with
 respect to the log-probabilities of the completions' tokens. Everything in float64.
@@ -18,6 +18,7 @@ import torch
 import trl
 from trl.experimental.gkd.gkd_trainer import GKDTrainer
 from trl.trainer.dpo_trainer import DPOTrainer
+from trl.trainer.kto_trainer import KTOTrainer
 from trl.trainer.reward_trainer import RewardTrainer
 from trl.trainer.sft_trainer import SFTTrainer
 
@@ -144,6 +145,29 @@ def gkd(settings, case):
     return loss.item(), student.grad.flatten().tolist(), {}
 
 
+def kto(settings, case):
+    rows = Rows(case["lengths"], case["prompts"])
+    logprobs = rows.fill(case["logprobs"]).requires_grad_()
+    model, ref = Model(logprobs, rows.mask), Model(rows.fill(case["ref_logprobs"]), rows.mask)
+    drift = torch.tensor(case["drift"], dtype=torch.float64)
+    trainer = types.SimpleNamespace(
+        model=model, ref_model=ref, aux_loss_enabled=False, precompute_ref_logps=False, calculate_KL=settings["loss"] == "kto",
+        args=types.SimpleNamespace(gradient_checkpointing=False, gradient_checkpointing_kwargs=None), accelerator=Accelerator(),
+        loss_type=settings["loss"], beta=settings["beta"], desirable_weight=settings["good_weight"], undesirable_weight=settings["bad_weight"],
+        _compute_kl_logps=lambda which, batch: drift if which is model else torch.zeros_like(drift), _metrics=metrics(), _total_train_tokens=0, _tp_size=1)
+    inputs = {"input_ids": torch.zeros_like(rows.mask), "attention_mask": torch.ones_like(rows.mask), "completion_mask": rows.mask,
+              "label": torch.tensor(case["good"])}
+    loss = KTOTrainer._compute_loss(trainer, model, inputs, False)
+    loss.backward()
+    return loss.item(), rows.flat(logprobs.grad), {"kl": trainer._metrics["eval"]["kl"][-1]}
+
+
+def judged(seed, count, longest, spread):
+    rng = random.Random(seed)
+    case = draws(seed, count, longest, spread)
+    return case | {"good": [bool(i % 3) for i in range(count)], "drift": [single(rng.gauss(0.5, 1.0)) for _ in range(count)]}
+
+
 def pairs(seed, count, spread):
     rng = random.Random(seed)
     return {"values": [single(rng.gauss(0, spread)) for _ in range(2 * count)], "margins": [single(rng.choice([0, rng.random()])) for _ in range(count)]}
@@ -166,6 +190,8 @@ def draws(seed, sequences, longest, spread, shift=0.0):
 DPO_SETTINGS = [{"loss": loss, "beta": beta, "label_smoothing": smoothing}
                 for loss, smoothing in [("sigmoid", 0.0), ("hinge", 0.0), ("ipo", 0.0), ("sigmoid_norm", 0.0), ("robust", 0.2)]
                 for beta in (0.1, 2.0)]
+KTO_SETTINGS = [{"loss": loss, "beta": beta, "good_weight": good, "bad_weight": bad}
+                for loss in ("kto", "apo_zero_unpaired") for beta, good, bad in ((0.1, 1.0, 1.0), (1.5, 0.7, 1.3))]
 RM_SETTINGS = [{"center": 0.0}, {"center": 0.01}]
 GKD_SETTINGS = [{"beta": beta, "temperature": t} for beta in (0.0, 0.1, 0.5, 0.9, 1.0) for t in (1.0, 0.7)]
 SFT_SETTINGS = [{"loss": "nll"}, {"loss": "dft"}]
@@ -178,6 +204,8 @@ CASES = {
     "dpo_single_tokens": ("dpo", draws(6, 4, 1, 1.0), DPO_SETTINGS),
     "reward_model_near": ("reward_model", pairs(7, 8, 0.5), RM_SETTINGS),
     "reward_model_far": ("reward_model", pairs(8, 5, 30.0), RM_SETTINGS),
+    "kto_near": ("kto", judged(11, 7, 12, 0.3), KTO_SETTINGS),
+    "kto_far": ("kto", judged(12, 5, 20, 3.0), KTO_SETTINGS),
     "gkd_near": ("gkd", distributions(9, 6, 11, 1.0), GKD_SETTINGS),
     "gkd_far": ("gkd", distributions(10, 3, 7, 8.0), GKD_SETTINGS),
 }
@@ -188,7 +216,7 @@ def main():
     for name, (objective, case, variants) in CASES.items():
         expected = []
         for settings in variants:
-            loss, gradient, logged = {"sft": sft, "dpo": dpo, "reward_model": reward_model, "gkd": gkd}[objective](settings, case)
+            loss, gradient, logged = {"sft": sft, "dpo": dpo, "reward_model": reward_model, "gkd": gkd, "kto": kto}[objective](settings, case)
             expected.append({"settings": settings, "loss": loss, "gradient": gradient, "metrics": logged})
         text = json.dumps({"made_with": f"trl {trl.__version__}, tests/oracles/supervised_trl.py", "objective": objective, "batch": case,
                            "expected": expected})

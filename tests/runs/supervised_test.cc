@@ -152,6 +152,17 @@ TEST_F(SupervisedRun, ARewardModelLearnsPreferencesFromALanguageModelsTrunk) {
   EXPECT_THAT(policy.text, HasSubstr("this is a critic or a reward model"));
 }
 
+TEST_F(SupervisedRun, JudgedCompletionsAreLearnedWithoutPairs) {
+  std::string text;
+  for (int i = 0; i < 60; ++i) text += json{{"prompt", std::to_string(i % 10) + "?"}, {"completion", i % 2 == 0 ? "yes" : "no"}, {"label", i % 2 == 0}}.dump() + "\n";
+  runs::Write(Root() + "/judged.jsonl", text);
+  const Outcome outcome = Go(PairsConfig("judged"), {"data.paths=[" + Root() + "/judged.jsonl]", "algorithm={name: kto, beta: 0.5}", "data.epochs=6"});
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  const json summary = json::parse(Read(Dir("judged") + "/summary.json"));
+  EXPECT_NEAR(summary.at("before").at("held_out/loss").get<double>(), 0.5, 1e-4);  // policy and reference begin equal
+  EXPECT_LT(summary.at("after").at("held_out/loss").get<double>(), 0.45);
+}
+
 TEST_F(SupervisedRun, AProcessRewardModelLearnsWhichStepsAreRight) {
   std::string text;
   for (int i = 0; i < 60; ++i) {
