@@ -78,6 +78,41 @@ char LeadingOption(std::string_view text) {
              : '\0';
 }
 
+struct OptionWithValue {
+  char option = 0;  // 0: the text is another
+  std::string_view value;
+};
+
+// "(B) 5", "\\textbf{(B)}\\ 5" of contests with options: the option and what stands behind it.
+OptionWithValue SplitOption(std::string_view gold) {
+  std::string_view text = TrimAscii(gold);
+  bool wrapped = false;
+  for (const std::string_view wrapper : {"\\text{", "\\textbf{", "\\mathrm{", "\\mathbf{"}) {
+    if (!text.starts_with(wrapper)) continue;
+    text.remove_prefix(wrapper.size());
+    wrapped = true;
+    break;
+  }
+  if (text.size() < 4 || text[0] != '(' || text[1] < 'A' || text[1] > 'J' || text[2] != ')') return {};
+  OptionWithValue split{text[1], text.substr(3)};
+  if (wrapped && !split.value.starts_with("}")) return {};
+  if (wrapped) split.value.remove_prefix(1);
+  for (bool again = true; again;) {
+    again = false;
+    split.value = TrimAscii(split.value);
+    for (const std::string_view space : {"\\ ", "\\,", "\\;", "\\:", "~", "\\quad", "\\qquad"}) {
+      if (!split.value.starts_with(space)) continue;
+      split.value.remove_prefix(space.size());
+      again = true;
+    }
+  }
+  // (A)(B), (A) + 1 and (A) \\cup (B) are expressions in A.
+  const bool begins = !split.value.empty() && (split.value[0] == '$' || split.value[0] == '-' || (split.value[0] >= '0' && split.value[0] <= '9') ||
+                                               split.value.starts_with("\\frac") || split.value.starts_with("\\dfrac") || split.value.starts_with("\\sqrt") ||
+                                               split.value.starts_with("\\text"));
+  return begins && split.value != "-" ? split : OptionWithValue{};
+}
+
 // "(A) or (B)": another option stands beside the first.
 bool NamesOtherOption(std::string_view text, char option) {
   const auto is_letter = [&](std::size_t at) {
@@ -118,7 +153,11 @@ bool HasStrayWords(const MathNode& node) {
 class Verification {
  public:
   Verification(std::string_view gold, const MathOptions& options)
-      : gold_(GoldAnswer(gold)), options_(options) {}
+      : gold_(GoldAnswer(gold)), options_(options) {
+    const OptionWithValue split = SplitOption(gold_);
+    option_ = split.option != 0 ? split.option : OptionLetter(gold_);
+    if (split.option != 0) gold_ = GoldAnswer(std::string(split.value));
+  }
 
   MathVerdict Judge(std::string_view prediction) {
     MathVerdict verdict;
@@ -145,7 +184,7 @@ class Verification {
   bool Try(const MathAnswer& answer, bool last, MathVerdict& verdict) {
     const bool sure = answer.place == MathAnswer::kBox || answer.place == MathAnswer::kAnswerPart;
     if (answer.text.empty()) return false;
-    if (const char option = OptionLetter(gold_)) {
+    if (const char option = option_) {
       if (const char given = LeadingOption(answer.text)) {
         const bool only = !NamesOtherOption(answer.text, given);
         Conclude(answer, given == option && only,
@@ -228,6 +267,7 @@ class Verification {
   }
 
   std::string gold_;
+  char option_ = 0;  // that is asked for; 0 = no options
   const MathOptions& options_;
   Work work_;
   MathTree gold_tree_;

@@ -206,7 +206,9 @@ const MathNode* MathParser::Call() {
   const bool several =
       argument->Is(Kind::kGroup) || argument->Is(Kind::kList) || argument->Is(Kind::kSet);
   if (several && !TakesSeveral(function)) return nullptr;
-  if (function == Function::kLog) {
+  if (function == Function::kDeterminant && argument->Is(Kind::kMatrix)) {
+    value = Determinant(argument);
+  } else if (function == Function::kLog) {
     value = tree_.Call(function, {argument, base ? base : tree_.Number(10)});
   } else if (base) {
     return nullptr;

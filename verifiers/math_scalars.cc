@@ -42,6 +42,12 @@ bool HasConstant(const MathNode& node, std::string_view name) {
   return false;
 }
 
+// An inverse trigonometric function gives an angle.
+bool HasInverse(const MathNode& node) {
+  if (node.Is(Kind::kFunction) && node.function >= Function::kArcsin && node.function <= Function::kArccsc) return true;
+  return std::any_of(node.children.begin(), node.children.end(), [](const MathNode* child) { return HasInverse(*child); });
+}
+
 }  // namespace
 
 int InfiniteSign(const MathNode& node) {
@@ -93,7 +99,7 @@ bool Comparer::SameQuantity(const MathNode& gold, const MathNode& prediction) {
   // An angle in degrees is the same as one in radians.
   const MathNode& quantity = gold_unit ? gold : prediction;
   const MathNode& bare = gold_unit ? number : gold_number;
-  if (quantity.unit->IsAngle() && HasConstant(bare, "pi")) return SameValue(quantity, bare);
+  if (quantity.unit->IsAngle() && (HasConstant(bare, "pi") || HasInverse(bare))) return SameValue(quantity, bare);
   return options_.units_optional && SameScalar(gold_number, number);
 }
 
