@@ -17,27 +17,28 @@
 namespace cogent {
 namespace {
 
-class Cispo final : public Algorithm {
- public:
-  struct Config {
-    std::string advantage = "trl";
-    std::string convention = "trl";
-    double ratio_max = 5.0;
-    double clip_ratio = 0.2;
-    double clip_ratio_high = 0.2;
-    PolicyGradient shared = {.average = "tokens", .kl_coef = 0.0};
+struct CispoConfig {
+  std::string advantage = "trl";
+  std::string convention = "trl";
+  double ratio_max = 5.0;
+  double clip_ratio = 0.2;
+  double clip_ratio_high = 0.2;
+  PolicyGradient shared = {.average = "tokens", .kl_coef = 0.0};
 
-    void VisitFields(FieldVisitor& visit) {
-      visit("convention", convention, "trl: weights up to ratio_max; verl: between 1 - clip_ratio and 1 + clip_ratio_high", OneOf{"trl", "verl"});
-      visit("ratio_max", ratio_max, "convention trl: the largest weight of a token (TRL's epsilon_high)", {0.0, 1e9});
-      visit("clip_ratio", clip_ratio, "convention verl: epsilon below 1", {0.0, 1.0});
-      visit("clip_ratio_high", clip_ratio_high, "convention verl: epsilon above 1", {0.0, 1e9});
-      visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
-      shared.VisitFields(visit);
-    }
-    void Validate(Problems& problems, const Node& section) const { shared.Validate(problems, section); }
-  };
-  explicit Cispo(const Config& config) : config_(config) {}
+  void VisitFields(FieldVisitor& visit) {
+    visit("convention", convention, "trl: weights up to ratio_max; verl: between 1 - clip_ratio and 1 + clip_ratio_high", OneOf{"trl", "verl"});
+    visit("ratio_max", ratio_max, "convention trl: the largest weight of a token (TRL's epsilon_high)", {0.0, 1e9});
+    visit("clip_ratio", clip_ratio, "convention verl: epsilon below 1", {0.0, 1.0});
+    visit("clip_ratio_high", clip_ratio_high, "convention verl: epsilon above 1", {0.0, 1e9});
+    visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
+    shared.VisitFields(visit);
+  }
+  void Validate(Problems& problems, const Node& section) const { shared.Validate(problems, section); }
+};
+
+class Cispo final : public WithKnobs<CispoConfig> {
+ public:
+  using WithKnobs::WithKnobs;
 
   at::Tensor Advantages(const Batch& batch) const override {
     const at::Tensor advantages = GroupAdvantages(config_.advantage, batch, config_.shared.Outcomes(batch));  // [B]
@@ -52,16 +53,6 @@ class Cispo final : public Algorithm {
     const at::Tensor capped = ratio.gt(high).logical_and(batch.advantages.gt(0));
     return config_.shared.Total(batch, {-weight * batch.advantages * logprobs, {{"cispo_clip_ratio", capped.sum()}}}, ratio, logprobs, entropy);
   }
-
-  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
-  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
-  bool NeedsReference() const override { return config_.shared.NeedsReference(); }
-  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
-    return config_.shared.NextState(batch, metrics);
-  }
-
- private:
-  Config config_;
 };
 
 }  // namespace

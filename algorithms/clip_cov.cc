@@ -24,31 +24,32 @@
 namespace cogent {
 namespace {
 
-class ClipCov final : public Algorithm {
- public:
-  struct Config {
-    std::string advantage = "trl";
-    double share = 0.0002;
-    double cov_low = 1.0;
-    double cov_high = 5.0;
-    Clip clip;
-    PolicyGradient shared = {.average = "tokens", .kl_coef = 0.0};
+struct ClipCovConfig {
+  std::string advantage = "trl";
+  double share = 0.0002;
+  double cov_low = 1.0;
+  double cov_high = 5.0;
+  Clip clip;
+  PolicyGradient shared = {.average = "tokens", .kl_coef = 0.0};
 
-    void VisitFields(FieldVisitor& visit) {
-      visit("share", share, "of the tokens, how many get no gradient", {0.0, 1.0});
-      visit("cov_low", cov_low, "drawn are tokens whose covariance is above this", {-1e9, 1e9});
-      visit("cov_high", cov_high, "and below this", {-1e9, 1e9});
-      clip.VisitFields(visit);
-      visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
-      shared.VisitFields(visit);
-    }
-    void Validate(Problems& problems, const Node& section) const {
-      clip.Validate(problems, section);
-      shared.Validate(problems, section);
-      if (cov_low >= cov_high) problems.Add(section.PlaceOf("cov_low"), "'cov_low' is not below 'cov_high': no token would be between them.");
-    }
-  };
-  explicit ClipCov(const Config& config) : config_(config) {}
+  void VisitFields(FieldVisitor& visit) {
+    visit("share", share, "of the tokens, how many get no gradient", {0.0, 1.0});
+    visit("cov_low", cov_low, "drawn are tokens whose covariance is above this", {-1e9, 1e9});
+    visit("cov_high", cov_high, "and below this", {-1e9, 1e9});
+    clip.VisitFields(visit);
+    visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
+    shared.VisitFields(visit);
+  }
+  void Validate(Problems& problems, const Node& section) const {
+    clip.Validate(problems, section);
+    shared.Validate(problems, section);
+    if (cov_low >= cov_high) problems.Add(section.PlaceOf("cov_low"), "'cov_low' is not below 'cov_high': no token would be between them.");
+  }
+};
+
+class ClipCov final : public WithKnobs<ClipCovConfig> {
+ public:
+  using WithKnobs::WithKnobs;
 
   at::Tensor Advantages(const Batch& batch) const override {
     const at::Tensor advantages = GroupAdvantages(config_.advantage, batch, config_.shared.Outcomes(batch));  // [B]
@@ -68,13 +69,6 @@ class ClipCov final : public Algorithm {
     return config_.shared.Total(batch, policy, ratio, logprobs, entropy);
   }
 
-  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
-  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
-  bool NeedsReference() const override { return config_.shared.NeedsReference(); }
-  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
-    return config_.shared.NextState(batch, metrics);
-  }
-
  private:
   // Some of the candidates, without replacement.
   at::Tensor Draw(const Batch& batch, const at::Tensor& candidates) const {
@@ -90,8 +84,6 @@ class ClipCov final : public Algorithm {
     order.resize(static_cast<std::size_t>(wanted));
     return candidates.index_select(0, at::tensor(order, at::kLong));
   }
-
-  Config config_;
 };
 
 }  // namespace

@@ -24,26 +24,27 @@
 namespace cogent {
 namespace {
 
-class Dapo final : public Algorithm {
- public:
-  struct Config {
-    std::string advantage = "trl";
-    bool dynamic_sampling = true;
-    Clip clip = {.clip_ratio_high = 0.28};
-    PolicyGradient shared = {.average = "tokens", .kl_coef = 0.0};
+struct DapoConfig {
+  std::string advantage = "trl";
+  bool dynamic_sampling = true;
+  Clip clip = {.clip_ratio_high = 0.28};
+  PolicyGradient shared = {.average = "tokens", .kl_coef = 0.0};
 
-    void VisitFields(FieldVisitor& visit) {
-      clip.VisitFields(visit);
-      visit("dynamic_sampling", dynamic_sampling, "leave out groups that are all right or all wrong, and draw others");
-      visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
-      shared.VisitFields(visit);
-    }
-    void Validate(Problems& problems, const Node& section) const {
-      clip.Validate(problems, section);
-      shared.Validate(problems, section);
-    }
-  };
-  explicit Dapo(const Config& config) : config_(config) {}
+  void VisitFields(FieldVisitor& visit) {
+    clip.VisitFields(visit);
+    visit("dynamic_sampling", dynamic_sampling, "leave out groups that are all right or all wrong, and draw others");
+    visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
+    shared.VisitFields(visit);
+  }
+  void Validate(Problems& problems, const Node& section) const {
+    clip.Validate(problems, section);
+    shared.Validate(problems, section);
+  }
+};
+
+class Dapo final : public WithKnobs<DapoConfig> {
+ public:
+  using WithKnobs::WithKnobs;
 
   bool Keep(const Group& group) const override {
     if (!config_.dynamic_sampling || group.members.size() < 2) return true;
@@ -61,16 +62,6 @@ class Dapo final : public Algorithm {
     const at::Tensor ratio = LogRatio(batch, logprobs).exp();                                                 // [m]
     return config_.shared.Total(batch, config_.clip.Surrogate(ratio, batch.advantages), ratio, logprobs, entropy);
   }
-
-  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
-  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
-  bool NeedsReference() const override { return config_.shared.NeedsReference(); }
-  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
-    return config_.shared.NextState(batch, metrics);
-  }
-
- private:
-  Config config_;
 };
 
 }  // namespace

@@ -20,31 +20,32 @@
 namespace cogent {
 namespace {
 
-class Distill final : public Algorithm {
- public:
-  struct Config {
-    double teacher = 1.0;
-    double task = 0.0;
-    double largest = 20.0;
-    std::string advantage = "trl";
-    Clip clip;
-    PolicyGradient shared = {.average = "tokens", .kl_coef = 0.0};
+struct DistillConfig {
+  double teacher = 1.0;
+  double task = 0.0;
+  double largest = 20.0;
+  std::string advantage = "trl";
+  Clip clip;
+  PolicyGradient shared = {.average = "tokens", .kl_coef = 0.0};
 
-    void VisitFields(FieldVisitor& visit) {
-      visit("teacher", teacher, "weight of log(pi_teacher / pi) of each token", {0.0, 1e6});
-      visit("task", task, "weight of the advantage by reward; 0 = the teacher alone", {0.0, 1e6});
-      visit("largest", largest, "a token's log(pi_teacher / pi) counts up to this on either side", {0.0, 1e6});
-      visit("advantage", advantage, "of `task`: what becomes of a group's rewards", OneOf{kGroupAdvantages});
-      clip.VisitFields(visit);
-      shared.VisitFields(visit);
-    }
-    void Validate(Problems& problems, const Node& section) const {
-      clip.Validate(problems, section);
-      shared.Validate(problems, section);
-      if (teacher == 0 && task == 0) problems.Add(section.PlaceOf("teacher"), "'teacher' and 'task' are both 0: nothing would be learned.");
-    }
-  };
-  explicit Distill(const Config& config) : config_(config) {}
+  void VisitFields(FieldVisitor& visit) {
+    visit("teacher", teacher, "weight of log(pi_teacher / pi) of each token", {0.0, 1e6});
+    visit("task", task, "weight of the advantage by reward; 0 = the teacher alone", {0.0, 1e6});
+    visit("largest", largest, "a token's log(pi_teacher / pi) counts up to this on either side", {0.0, 1e6});
+    visit("advantage", advantage, "of `task`: what becomes of a group's rewards", OneOf{kGroupAdvantages});
+    clip.VisitFields(visit);
+    shared.VisitFields(visit);
+  }
+  void Validate(Problems& problems, const Node& section) const {
+    clip.Validate(problems, section);
+    shared.Validate(problems, section);
+    if (teacher == 0 && task == 0) problems.Add(section.PlaceOf("teacher"), "'teacher' and 'task' are both 0: nothing would be learned.");
+  }
+};
+
+class Distill final : public WithKnobs<DistillConfig> {
+ public:
+  using WithKnobs::WithKnobs;
 
   at::Tensor Advantages(const Batch& batch) const override {
     at::Tensor advantages = config_.teacher * (batch.ref_logprobs - batch.old_logprobs).clamp(-config_.largest, config_.largest);  // [M]
@@ -59,16 +60,8 @@ class Distill final : public Algorithm {
     return config_.shared.Total(batch, policy, ratio, logprobs, entropy);
   }
 
-  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
-  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
   bool NeedsReference() const override { return true; }
   bool NeedsTeacher() const override { return true; }
-  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
-    return config_.shared.NextState(batch, metrics);
-  }
-
- private:
-  Config config_;
 };
 
 }  // namespace

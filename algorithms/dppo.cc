@@ -23,31 +23,32 @@
 namespace cogent {
 namespace {
 
-class Dppo final : public Algorithm {
- public:
-  struct Config {
-    std::string advantage = "trl";
-    std::string divergence = "tv";
-    std::string anchor = "old";
-    double low = 0.2;
-    double high = 0.2;
-    double ratio_max = 20.0;
-    double drift_coef = 0.0;
-    PolicyGradient shared = {.average = "tokens", .kl_coef = 0.0};
+struct DppoConfig {
+  std::string advantage = "trl";
+  std::string divergence = "tv";
+  std::string anchor = "old";
+  double low = 0.2;
+  double high = 0.2;
+  double ratio_max = 20.0;
+  double drift_coef = 0.0;
+  PolicyGradient shared = {.average = "tokens", .kl_coef = 0.0};
 
-    void VisitFields(FieldVisitor& visit) {
-      visit("divergence", divergence, "of sampled token against the rest: tv (difference of probabilities) or kl", OneOf{"tv", "kl"});
-      visit("low", low, "where the advantage is not positive, a token whose probability has fallen by more divergence is left out", {0.0, 1e9});
-      visit("high", high, "where the advantage is positive, one whose probability has risen by more is left out", {0.0, 1e9});
-      visit("ratio_max", ratio_max, "the ratio counts up to this", {1.0, 1e9});
-      visit("anchor", anchor, "what ratio and divergence compare with: old (the trainer's own), sampler (the engine's that sampled)", OneOf{"old", "sampler"});
-      visit("drift_coef", drift_coef, "weight of the squared log-ratio to the sampler, on every token (prime-rl: 1e-3)", {0.0, 100.0});
-      visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
-      shared.VisitFields(visit);
-    }
-    void Validate(Problems& problems, const Node& section) const { shared.Validate(problems, section); }
-  };
-  explicit Dppo(const Config& config) : config_(config) {}
+  void VisitFields(FieldVisitor& visit) {
+    visit("divergence", divergence, "of sampled token against the rest: tv (difference of probabilities) or kl", OneOf{"tv", "kl"});
+    visit("low", low, "where the advantage is not positive, a token whose probability has fallen by more divergence is left out", {0.0, 1e9});
+    visit("high", high, "where the advantage is positive, one whose probability has risen by more is left out", {0.0, 1e9});
+    visit("ratio_max", ratio_max, "the ratio counts up to this", {1.0, 1e9});
+    visit("anchor", anchor, "what ratio and divergence compare with: old (the trainer's own), sampler (the engine's that sampled)", OneOf{"old", "sampler"});
+    visit("drift_coef", drift_coef, "weight of the squared log-ratio to the sampler, on every token (prime-rl: 1e-3)", {0.0, 100.0});
+    visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
+    shared.VisitFields(visit);
+  }
+  void Validate(Problems& problems, const Node& section) const { shared.Validate(problems, section); }
+};
+
+class Dppo final : public WithKnobs<DppoConfig> {
+ public:
+  using WithKnobs::WithKnobs;
 
   at::Tensor Advantages(const Batch& batch) const override {
     const at::Tensor advantages = GroupAdvantages(config_.advantage, batch, config_.shared.Outcomes(batch));  // [B]
@@ -82,16 +83,6 @@ class Dppo final : public Algorithm {
     }
     return loss;
   }
-
-  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
-  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
-  bool NeedsReference() const override { return config_.shared.NeedsReference(); }
-  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
-    return config_.shared.NextState(batch, metrics);
-  }
-
- private:
-  Config config_;
 };
 
 }  // namespace

@@ -19,22 +19,23 @@
 namespace cogent {
 namespace {
 
-class DrGrpo final : public Algorithm {
- public:
-  struct Config {
-    Clip clip;
-    PolicyGradient shared = {.average = "dr_grpo", .kl_coef = 0.0};
+struct DrGrpoConfig {
+  Clip clip;
+  PolicyGradient shared = {.average = "dr_grpo", .kl_coef = 0.0};
 
-    void VisitFields(FieldVisitor& visit) {
-      clip.VisitFields(visit);
-      shared.VisitFields(visit);
-    }
-    void Validate(Problems& problems, const Node& section) const {
-      clip.Validate(problems, section);
-      shared.Validate(problems, section);
-    }
-  };
-  explicit DrGrpo(const Config& config) : config_(config) {}
+  void VisitFields(FieldVisitor& visit) {
+    clip.VisitFields(visit);
+    shared.VisitFields(visit);
+  }
+  void Validate(Problems& problems, const Node& section) const {
+    clip.Validate(problems, section);
+    shared.Validate(problems, section);
+  }
+};
+
+class DrGrpo final : public WithKnobs<DrGrpoConfig> {
+ public:
+  using WithKnobs::WithKnobs;
 
   at::Tensor Advantages(const Batch& batch) const override {
     const at::Tensor advantages = GroupAdvantages("mean_only", batch, config_.shared.Outcomes(batch));        // [B]
@@ -45,16 +46,6 @@ class DrGrpo final : public Algorithm {
     const at::Tensor ratio = LogRatio(batch, logprobs).exp();                                                 // [m]
     return config_.shared.Total(batch, config_.clip.Surrogate(ratio, batch.advantages), ratio, logprobs, entropy);
   }
-
-  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
-  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
-  bool NeedsReference() const override { return config_.shared.NeedsReference(); }
-  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
-    return config_.shared.NextState(batch, metrics);
-  }
-
- private:
-  Config config_;
 };
 
 }  // namespace

@@ -18,23 +18,24 @@
 namespace cogent {
 namespace {
 
-class Gmpo final : public Algorithm {
- public:
-  struct Config {
-    std::string advantage = "trl";
-    double log_clip = 0.4;
-    double log_clip_high = 0.4;
-    PolicyGradient shared = {.average = "paper", .kl_coef = 0.0};
+struct GmpoConfig {
+  std::string advantage = "trl";
+  double log_clip = 0.4;
+  double log_clip_high = 0.4;
+  PolicyGradient shared = {.average = "paper", .kl_coef = 0.0};
 
-    void VisitFields(FieldVisitor& visit) {
-      visit("log_clip", log_clip, "the log-ratio of a token counts down to minus this", {0.0, 20.0});
-      visit("log_clip_high", log_clip_high, "and up to this", {0.0, 20.0});
-      visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
-      shared.VisitFields(visit);
-    }
-    void Validate(Problems& problems, const Node& section) const { shared.Validate(problems, section); }
-  };
-  explicit Gmpo(const Config& config) : config_(config) {}
+  void VisitFields(FieldVisitor& visit) {
+    visit("log_clip", log_clip, "the log-ratio of a token counts down to minus this", {0.0, 20.0});
+    visit("log_clip_high", log_clip_high, "and up to this", {0.0, 20.0});
+    visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
+    shared.VisitFields(visit);
+  }
+  void Validate(Problems& problems, const Node& section) const { shared.Validate(problems, section); }
+};
+
+class Gmpo final : public WithKnobs<GmpoConfig> {
+ public:
+  using WithKnobs::WithKnobs;
 
   at::Tensor Advantages(const Batch& batch) const override {
     const at::Tensor advantages = GroupAdvantages(config_.advantage, batch, config_.shared.Outcomes(batch));  // [B]
@@ -53,16 +54,6 @@ class Gmpo final : public Algorithm {
                             {"clip_ratio/high_mean", cut.logical_and(batch.advantages.gt(0)).sum()}}};
     return config_.shared.Total(batch, policy, ratio, logprobs, entropy);
   }
-
-  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
-  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
-  bool NeedsReference() const override { return config_.shared.NeedsReference(); }
-  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
-    return config_.shared.NextState(batch, metrics);
-  }
-
- private:
-  Config config_;
 };
 
 }  // namespace

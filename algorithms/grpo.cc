@@ -21,25 +21,26 @@
 namespace cogent {
 namespace {
 
-class Grpo final : public Algorithm {
- public:
-  struct Config {
-    std::string advantage = "trl";
-    Clip clip;
-    PolicyGradient shared;
+struct GrpoConfig {
+  std::string advantage = "trl";
+  Clip clip;
+  PolicyGradient shared;
 
-    void VisitFields(FieldVisitor& visit) {
-      clip.VisitFields(visit);
-      visit("advantage", advantage, "what becomes of a group's rewards: trl ((r - mean) / (std + 1e-4)), verl (+ 1e-6), mean_only, ...",
-            OneOf{kGroupAdvantages});
-      shared.VisitFields(visit);
-    }
-    void Validate(Problems& problems, const Node& section) const {
-      clip.Validate(problems, section);
-      shared.Validate(problems, section);
-    }
-  };
-  explicit Grpo(const Config& config) : config_(config) {}
+  void VisitFields(FieldVisitor& visit) {
+    clip.VisitFields(visit);
+    visit("advantage", advantage, "what becomes of a group's rewards: trl ((r - mean) / (std + 1e-4)), verl (+ 1e-6), mean_only, ...",
+          OneOf{kGroupAdvantages});
+    shared.VisitFields(visit);
+  }
+  void Validate(Problems& problems, const Node& section) const {
+    clip.Validate(problems, section);
+    shared.Validate(problems, section);
+  }
+};
+
+class Grpo final : public WithKnobs<GrpoConfig> {
+ public:
+  using WithKnobs::WithKnobs;
 
   at::Tensor Advantages(const Batch& batch) const override {
     const at::Tensor advantages = GroupAdvantages(config_.advantage, batch, config_.shared.Outcomes(batch));  // [B]
@@ -50,16 +51,6 @@ class Grpo final : public Algorithm {
     const at::Tensor ratio = LogRatio(batch, logprobs).exp();                                                 // [m]
     return config_.shared.Total(batch, config_.clip.Surrogate(ratio, batch.advantages), ratio, logprobs, entropy);
   }
-
-  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
-  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
-  bool NeedsReference() const override { return config_.shared.NeedsReference(); }
-  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
-    return config_.shared.NextState(batch, metrics);
-  }
-
- private:
-  Config config_;
 };
 
 }  // namespace

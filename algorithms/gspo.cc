@@ -20,26 +20,27 @@
 namespace cogent {
 namespace {
 
-class Gspo final : public Algorithm {
- public:
-  struct Config {
-    std::string advantage = "trl";
-    double largest_log_ratio = kLargestLogRatio;
-    Clip clip = {.clip_ratio = 3e-4, .clip_ratio_high = 4e-4};
-    PolicyGradient shared = {.average = "paper", .kl_coef = 0.0};
+struct GspoConfig {
+  std::string advantage = "trl";
+  double largest_log_ratio = kLargestLogRatio;
+  Clip clip = {.clip_ratio = 3e-4, .clip_ratio_high = 4e-4};
+  PolicyGradient shared = {.average = "paper", .kl_coef = 0.0};
 
-    void VisitFields(FieldVisitor& visit) {
-      clip.VisitFields(visit);
-      visit("largest_log_ratio", largest_log_ratio, "log-ratios count up to this (verl: 10)", {0.0, 80.0});
-      visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
-      shared.VisitFields(visit);
-    }
-    void Validate(Problems& problems, const Node& section) const {
-      clip.Validate(problems, section);
-      shared.Validate(problems, section);
-    }
-  };
-  explicit Gspo(const Config& config) : config_(config) {}
+  void VisitFields(FieldVisitor& visit) {
+    clip.VisitFields(visit);
+    visit("largest_log_ratio", largest_log_ratio, "log-ratios count up to this (verl: 10)", {0.0, 80.0});
+    visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
+    shared.VisitFields(visit);
+  }
+  void Validate(Problems& problems, const Node& section) const {
+    clip.Validate(problems, section);
+    shared.Validate(problems, section);
+  }
+};
+
+class Gspo final : public WithKnobs<GspoConfig> {
+ public:
+  using WithKnobs::WithKnobs;
 
   at::Tensor Advantages(const Batch& batch) const override {
     const at::Tensor advantages = GroupAdvantages(config_.advantage, batch, config_.shared.Outcomes(batch));  // [B]
@@ -50,16 +51,6 @@ class Gspo final : public Algorithm {
     const at::Tensor ratio = LogRatio(batch, logprobs, RatioLevel::kSequenceMean, config_.largest_log_ratio).exp();  // [m], s_i
     return config_.shared.Total(batch, config_.clip.Surrogate(ratio, batch.advantages), ratio, logprobs, entropy);
   }
-
-  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
-  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
-  bool NeedsReference() const override { return config_.shared.NeedsReference(); }
-  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
-    return config_.shared.NextState(batch, metrics);
-  }
-
- private:
-  Config config_;
 };
 
 }  // namespace

@@ -22,23 +22,24 @@
 namespace cogent {
 namespace {
 
-class KlCov final : public Algorithm {
- public:
-  struct Config {
-    std::string advantage = "trl";
-    double share = 0.0002;
-    double cov_coef = 0.1;
-    PolicyGradient shared = {.average = "tokens", .kl_coef = 0.0};
+struct KlCovConfig {
+  std::string advantage = "trl";
+  double share = 0.0002;
+  double cov_coef = 0.1;
+  PolicyGradient shared = {.average = "tokens", .kl_coef = 0.0};
 
-    void VisitFields(FieldVisitor& visit) {
-      visit("share", share, "of the tokens, how many are held back", {0.0, 1.0});
-      visit("cov_coef", cov_coef, "what they pay for each unit of the log-ratio", {0.0, 1e6});
-      visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
-      shared.VisitFields(visit);
-    }
-    void Validate(Problems& problems, const Node& section) const { shared.Validate(problems, section); }
-  };
-  explicit KlCov(const Config& config) : config_(config) {}
+  void VisitFields(FieldVisitor& visit) {
+    visit("share", share, "of the tokens, how many are held back", {0.0, 1.0});
+    visit("cov_coef", cov_coef, "what they pay for each unit of the log-ratio", {0.0, 1e6});
+    visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
+    shared.VisitFields(visit);
+  }
+  void Validate(Problems& problems, const Node& section) const { shared.Validate(problems, section); }
+};
+
+class KlCov final : public WithKnobs<KlCovConfig> {
+ public:
+  using WithKnobs::WithKnobs;
 
   at::Tensor Advantages(const Batch& batch) const override {
     const at::Tensor advantages = GroupAdvantages(config_.advantage, batch, config_.shared.Outcomes(batch));  // [B]
@@ -54,16 +55,6 @@ class KlCov final : public Algorithm {
     const TokenLoss policy{-ratio * batch.advantages + held * price, {{"cov/held_back", held.sum()}}};
     return config_.shared.Total(batch, policy, ratio, logprobs, entropy);
   }
-
-  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
-  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
-  bool NeedsReference() const override { return config_.shared.NeedsReference(); }
-  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
-    return config_.shared.NextState(batch, metrics);
-  }
-
- private:
-  Config config_;
 };
 
 }  // namespace

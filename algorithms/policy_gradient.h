@@ -85,6 +85,24 @@ struct PolicyGradient {
   double EntropyCoef(const Batch& batch) const;
 };
 
+// The members of an algorithm that its knobs answer for. Its settings C hold a PolicyGradient called `shared`.
+//   class Grpo final : public WithKnobs<GrpoConfig> { public: using WithKnobs::WithKnobs; ... };
+template <typename C>
+class WithKnobs : public Algorithm {
+ public:
+  using Config = C;
+  explicit WithKnobs(const Config& config) : config_(config) {}
+  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
+  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
+  bool NeedsReference() const override { return config_.shared.NeedsReference(); }
+  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
+    return config_.shared.NextState(batch, metrics);
+  }
+
+ protected:
+  const Config config_;
+};
+
 // The clipped surrogate of PPO, its sign turned: what is minimised.
 struct Clip {
   double clip_ratio = 0.2;

@@ -24,32 +24,33 @@
 namespace cogent {
 namespace {
 
-class Ppo final : public Algorithm {
- public:
-  struct Config {
-    double discount = 1.0;
-    double gae_lambda = 1.0;
-    double value_clip = 0.2;
-    double value_coef = 1.0;
-    bool whiten_rewards = false;
-    Clip clip;
-    PolicyGradient shared = {.average = "tokens", .whiten_advantages = true, .kl_estimator = "k1", .kl_in = "reward"};
+struct PpoConfig {
+  double discount = 1.0;
+  double gae_lambda = 1.0;
+  double value_clip = 0.2;
+  double value_coef = 1.0;
+  bool whiten_rewards = false;
+  Clip clip;
+  PolicyGradient shared = {.average = "tokens", .whiten_advantages = true, .kl_estimator = "k1", .kl_in = "reward"};
 
-    void VisitFields(FieldVisitor& visit) {
-      clip.VisitFields(visit);
-      visit("discount", discount, "gamma: what a reward is worth one token earlier", {0.0, 1.0});
-      visit("gae_lambda", gae_lambda, "lambda: 1 trusts the rewards that came, 0 the critic's next value", {0.0, 1.0});
-      visit("value_clip", value_clip, "how far a value may move from the one before the step; 0 = any distance", {0.0, 1e9});
-      visit("value_coef", value_coef, "weight of the critic's loss", {0.0, 1e9});
-      visit("whiten_rewards", whiten_rewards, "rewards of all tokens get variance 1 and keep their mean (TRL)");
-      shared.VisitFields(visit);
-    }
-    void Validate(Problems& problems, const Node& section) const {
-      clip.Validate(problems, section);
-      shared.Validate(problems, section);
-    }
-  };
-  explicit Ppo(const Config& config) : config_(config) {}
+  void VisitFields(FieldVisitor& visit) {
+    clip.VisitFields(visit);
+    visit("discount", discount, "gamma: what a reward is worth one token earlier", {0.0, 1.0});
+    visit("gae_lambda", gae_lambda, "lambda: 1 trusts the rewards that came, 0 the critic's next value", {0.0, 1.0});
+    visit("value_clip", value_clip, "how far a value may move from the one before the step; 0 = any distance", {0.0, 1e9});
+    visit("value_coef", value_coef, "weight of the critic's loss", {0.0, 1e9});
+    visit("whiten_rewards", whiten_rewards, "rewards of all tokens get variance 1 and keep their mean (TRL)");
+    shared.VisitFields(visit);
+  }
+  void Validate(Problems& problems, const Node& section) const {
+    clip.Validate(problems, section);
+    shared.Validate(problems, section);
+  }
+};
+
+class Ppo final : public WithKnobs<PpoConfig> {
+ public:
+  using WithKnobs::WithKnobs;
 
   at::Tensor Advantages(const Batch& batch) const override { return config_.shared.Finish(batch, Plain(batch)); }  // [M]
   at::Tensor Returns(const Batch& batch) const override {                                                          // [M]
@@ -77,21 +78,12 @@ class Ppo final : public Algorithm {
     return loss;
   }
 
-  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
-  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
-  bool NeedsReference() const override { return config_.shared.NeedsReference(); }
-  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
-    return config_.shared.NextState(batch, metrics);
-  }
-
  private:
   at::Tensor Plain(const Batch& batch) const {  // float64 [M], A before whitening
     at::Tensor rewards = config_.shared.TokenRewards(batch);
     if (config_.whiten_rewards) rewards = Whiten(rewards, /*keep_mean=*/true);
     return Gae(batch, rewards, batch.old_values, config_.discount, config_.gae_lambda);
   }
-
-  Config config_;
 };
 
 }  // namespace

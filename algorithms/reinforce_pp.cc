@@ -16,24 +16,25 @@
 namespace cogent {
 namespace {
 
-class ReinforcePp final : public Algorithm {
- public:
-  struct Config {
-    double discount = 1.0;
-    Clip clip;
-    PolicyGradient shared = {.average = "tokens", .whiten_advantages = true, .kl_estimator = "k1", .kl_in = "reward"};
+struct ReinforcePpConfig {
+  double discount = 1.0;
+  Clip clip;
+  PolicyGradient shared = {.average = "tokens", .whiten_advantages = true, .kl_estimator = "k1", .kl_in = "reward"};
 
-    void VisitFields(FieldVisitor& visit) {
-      clip.VisitFields(visit);
-      visit("discount", discount, "gamma: what a reward is worth one token earlier", {0.0, 1.0});
-      shared.VisitFields(visit);
-    }
-    void Validate(Problems& problems, const Node& section) const {
-      clip.Validate(problems, section);
-      shared.Validate(problems, section);
-    }
-  };
-  explicit ReinforcePp(const Config& config) : config_(config) {}
+  void VisitFields(FieldVisitor& visit) {
+    clip.VisitFields(visit);
+    visit("discount", discount, "gamma: what a reward is worth one token earlier", {0.0, 1.0});
+    shared.VisitFields(visit);
+  }
+  void Validate(Problems& problems, const Node& section) const {
+    clip.Validate(problems, section);
+    shared.Validate(problems, section);
+  }
+};
+
+class ReinforcePp final : public WithKnobs<ReinforcePpConfig> {
+ public:
+  using WithKnobs::WithKnobs;
 
   at::Tensor Advantages(const Batch& batch) const override {
     return config_.shared.Finish(batch, DiscountedReturns(batch, config_.shared.TokenRewards(batch), config_.discount));  // [M]
@@ -43,16 +44,6 @@ class ReinforcePp final : public Algorithm {
     const at::Tensor ratio = LogRatio(batch, logprobs).exp();                                                 // [m]
     return config_.shared.Total(batch, config_.clip.Surrogate(ratio, batch.advantages), ratio, logprobs, entropy);
   }
-
-  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
-  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
-  bool NeedsReference() const override { return config_.shared.NeedsReference(); }
-  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
-    return config_.shared.NextState(batch, metrics);
-  }
-
- private:
-  Config config_;
 };
 
 }  // namespace

@@ -17,22 +17,23 @@
 namespace cogent {
 namespace {
 
-class ReinforcePpBaseline final : public Algorithm {
- public:
-  struct Config {
-    Clip clip;
-    PolicyGradient shared = {.average = "tokens", .whiten_advantages = true, .kl_estimator = "k2"};
+struct ReinforcePpBaselineConfig {
+  Clip clip;
+  PolicyGradient shared = {.average = "tokens", .whiten_advantages = true, .kl_estimator = "k2"};
 
-    void VisitFields(FieldVisitor& visit) {
-      clip.VisitFields(visit);
-      shared.VisitFields(visit);
-    }
-    void Validate(Problems& problems, const Node& section) const {
-      clip.Validate(problems, section);
-      shared.Validate(problems, section);
-    }
-  };
-  explicit ReinforcePpBaseline(const Config& config) : config_(config) {}
+  void VisitFields(FieldVisitor& visit) {
+    clip.VisitFields(visit);
+    shared.VisitFields(visit);
+  }
+  void Validate(Problems& problems, const Node& section) const {
+    clip.Validate(problems, section);
+    shared.Validate(problems, section);
+  }
+};
+
+class ReinforcePpBaseline final : public WithKnobs<ReinforcePpBaselineConfig> {
+ public:
+  using WithKnobs::WithKnobs;
 
   at::Tensor Advantages(const Batch& batch) const override {
     const at::Tensor centered = GroupAdvantages("verl_mean_only", batch, config_.shared.Outcomes(batch));     // [B]
@@ -43,16 +44,6 @@ class ReinforcePpBaseline final : public Algorithm {
     const at::Tensor ratio = LogRatio(batch, logprobs).exp();                                                 // [m]
     return config_.shared.Total(batch, config_.clip.Surrogate(ratio, batch.advantages), ratio, logprobs, entropy);
   }
-
-  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
-  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
-  bool NeedsReference() const override { return config_.shared.NeedsReference(); }
-  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
-    return config_.shared.NextState(batch, metrics);
-  }
-
- private:
-  Config config_;
 };
 
 }  // namespace

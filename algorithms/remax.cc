@@ -20,22 +20,23 @@
 namespace cogent {
 namespace {
 
-class Remax final : public Algorithm {
- public:
-  struct Config {
-    Clip clip;
-    PolicyGradient shared = {.average = "tokens", .kl_coef = 0.0, .kl_estimator = "k1", .kl_in = "reward"};
+struct RemaxConfig {
+  Clip clip;
+  PolicyGradient shared = {.average = "tokens", .kl_coef = 0.0, .kl_estimator = "k1", .kl_in = "reward"};
 
-    void VisitFields(FieldVisitor& visit) {
-      clip.VisitFields(visit);
-      shared.VisitFields(visit);
-    }
-    void Validate(Problems& problems, const Node& section) const {
-      clip.Validate(problems, section);
-      shared.Validate(problems, section);
-    }
-  };
-  explicit Remax(const Config& config) : config_(config) {}
+  void VisitFields(FieldVisitor& visit) {
+    clip.VisitFields(visit);
+    shared.VisitFields(visit);
+  }
+  void Validate(Problems& problems, const Node& section) const {
+    clip.Validate(problems, section);
+    shared.Validate(problems, section);
+  }
+};
+
+class Remax final : public WithKnobs<RemaxConfig> {
+ public:
+  using WithKnobs::WithKnobs;
 
   at::Tensor Advantages(const Batch& batch) const override {
     if (!batch.greedy_rewards.defined()) throw DataError("'greedy_rewards' is missing: this algorithm compares with a greedy completion of the prompt");
@@ -49,15 +50,6 @@ class Remax final : public Algorithm {
   }
 
   bool NeedsGreedy() const override { return true; }
-  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
-  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
-  bool NeedsReference() const override { return config_.shared.NeedsReference(); }
-  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
-    return config_.shared.NextState(batch, metrics);
-  }
-
- private:
-  Config config_;
 };
 
 }  // namespace

@@ -21,28 +21,29 @@
 namespace cogent {
 namespace {
 
-class Rloo final : public Algorithm {
- public:
-  struct Config {
-    std::string ratio = "sequence";
-    std::string alone = "zero";
-    bool normalize = false;
-    Clip clip;
-    PolicyGradient shared = {.average = "paper", .kl_coef = 0.05, .kl_estimator = "k1", .kl_in = "reward"};
+struct RlooConfig {
+  std::string ratio = "sequence";
+  std::string alone = "zero";
+  bool normalize = false;
+  Clip clip;
+  PolicyGradient shared = {.average = "paper", .kl_coef = 0.05, .kl_estimator = "k1", .kl_in = "reward"};
 
-    void VisitFields(FieldVisitor& visit) {
-      clip.VisitFields(visit);
-      visit("ratio", ratio, "sequence: one a completion, the product over its tokens; token: one a token", OneOf{"sequence", "token"});
-      visit("alone", alone, "advantage of a group of one: zero, or the reward itself", OneOf{"zero", "reward"});
-      visit("normalize", normalize, "advantages of all completions: (A - mean) / (std + 1e-4) (TRL's normalize_advantages)");
-      shared.VisitFields(visit);
-    }
-    void Validate(Problems& problems, const Node& section) const {
-      clip.Validate(problems, section);
-      shared.Validate(problems, section);
-    }
-  };
-  explicit Rloo(const Config& config) : config_(config) {}
+  void VisitFields(FieldVisitor& visit) {
+    clip.VisitFields(visit);
+    visit("ratio", ratio, "sequence: one a completion, the product over its tokens; token: one a token", OneOf{"sequence", "token"});
+    visit("alone", alone, "advantage of a group of one: zero, or the reward itself", OneOf{"zero", "reward"});
+    visit("normalize", normalize, "advantages of all completions: (A - mean) / (std + 1e-4) (TRL's normalize_advantages)");
+    shared.VisitFields(visit);
+  }
+  void Validate(Problems& problems, const Node& section) const {
+    clip.Validate(problems, section);
+    shared.Validate(problems, section);
+  }
+};
+
+class Rloo final : public WithKnobs<RlooConfig> {
+ public:
+  using WithKnobs::WithKnobs;
 
   at::Tensor Advantages(const Batch& batch) const override {
     const std::string kind = config_.alone == "zero" ? "leave_one" : "verl_leave_one";
@@ -56,16 +57,6 @@ class Rloo final : public Algorithm {
     const at::Tensor ratio = LogRatio(batch, logprobs, level).exp();                                          // [m], rho_i
     return config_.shared.Total(batch, config_.clip.Surrogate(ratio, batch.advantages), ratio, logprobs, entropy);
   }
-
-  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
-  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
-  bool NeedsReference() const override { return config_.shared.NeedsReference(); }
-  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
-    return config_.shared.NextState(batch, metrics);
-  }
-
- private:
-  Config config_;
 };
 
 }  // namespace

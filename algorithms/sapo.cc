@@ -13,23 +13,24 @@
 namespace cogent {
 namespace {
 
-class Sapo final : public Algorithm {
- public:
-  struct Config {
-    std::string advantage = "trl";
-    double tau_pos = 1.0;
-    double tau_neg = 1.05;
-    PolicyGradient shared = {.average = "paper", .kl_coef = 0.0};
+struct SapoConfig {
+  std::string advantage = "trl";
+  double tau_pos = 1.0;
+  double tau_neg = 1.05;
+  PolicyGradient shared = {.average = "paper", .kl_coef = 0.0};
 
-    void VisitFields(FieldVisitor& visit) {
-      visit("tau_pos", tau_pos, "temperature of the gate where the advantage is positive", {1e-6, 1e6});
-      visit("tau_neg", tau_neg, "temperature of the gate elsewhere", {1e-6, 1e6});
-      visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
-      shared.VisitFields(visit);
-    }
-    void Validate(Problems& problems, const Node& section) const { shared.Validate(problems, section); }
-  };
-  explicit Sapo(const Config& config) : config_(config) {}
+  void VisitFields(FieldVisitor& visit) {
+    visit("tau_pos", tau_pos, "temperature of the gate where the advantage is positive", {1e-6, 1e6});
+    visit("tau_neg", tau_neg, "temperature of the gate elsewhere", {1e-6, 1e6});
+    visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
+    shared.VisitFields(visit);
+  }
+  void Validate(Problems& problems, const Node& section) const { shared.Validate(problems, section); }
+};
+
+class Sapo final : public WithKnobs<SapoConfig> {
+ public:
+  using WithKnobs::WithKnobs;
 
   at::Tensor Advantages(const Batch& batch) const override {
     const at::Tensor advantages = GroupAdvantages(config_.advantage, batch, config_.shared.Outcomes(batch));  // [B]
@@ -42,16 +43,6 @@ class Sapo final : public Algorithm {
     const at::Tensor gate = 4.0 / tau * (tau * (ratio - 1.0)).sigmoid();                                      // [m], f(rho)
     return config_.shared.Total(batch, {-gate * batch.advantages, {}}, ratio, logprobs, entropy);
   }
-
-  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
-  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
-  bool NeedsReference() const override { return config_.shared.NeedsReference(); }
-  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
-    return config_.shared.NextState(batch, metrics);
-  }
-
- private:
-  Config config_;
 };
 
 }  // namespace

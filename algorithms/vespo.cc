@@ -22,32 +22,33 @@
 namespace cogent {
 namespace {
 
-class Vespo final : public Algorithm {
- public:
-  struct Config {
-    std::string advantage = "trl";
-    double k_pos = 2.0;
-    double lambda_pos = 3.0;
-    double k_neg = 3.0;
-    double lambda_neg = 2.0;
-    PolicyGradient shared = {.average = "tokens", .kl_coef = 0.0};
+struct VespoConfig {
+  std::string advantage = "trl";
+  double k_pos = 2.0;
+  double lambda_pos = 3.0;
+  double k_neg = 3.0;
+  double lambda_neg = 2.0;
+  PolicyGradient shared = {.average = "tokens", .kl_coef = 0.0};
 
-    void VisitFields(FieldVisitor& visit) {
-      visit("k_pos", k_pos, "exponent of the ratio where the advantage is not negative", {0.0, 100.0});
-      visit("lambda_pos", lambda_pos, "how fast the weight falls with the ratio there", {1e-4, 100.0});
-      visit("k_neg", k_neg, "exponent of the ratio elsewhere", {0.0, 100.0});
-      visit("lambda_neg", lambda_neg, "how fast the weight falls elsewhere", {1e-4, 100.0});
-      visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
-      shared.VisitFields(visit);
+  void VisitFields(FieldVisitor& visit) {
+    visit("k_pos", k_pos, "exponent of the ratio where the advantage is not negative", {0.0, 100.0});
+    visit("lambda_pos", lambda_pos, "how fast the weight falls with the ratio there", {1e-4, 100.0});
+    visit("k_neg", k_neg, "exponent of the ratio elsewhere", {0.0, 100.0});
+    visit("lambda_neg", lambda_neg, "how fast the weight falls elsewhere", {1e-4, 100.0});
+    visit("advantage", advantage, "what becomes of a group's rewards: trl, verl, mean_only, ...", OneOf{kGroupAdvantages});
+    shared.VisitFields(visit);
+  }
+  void Validate(Problems& problems, const Node& section) const {
+    shared.Validate(problems, section);
+    if (shared.importance.starts_with("sequence")) {
+      problems.Add(section.PlaceOf("importance"), "vespo multiplies the weights of single tokens into its ratio; choose token_truncate or token_mask.");
     }
-    void Validate(Problems& problems, const Node& section) const {
-      shared.Validate(problems, section);
-      if (shared.importance.starts_with("sequence")) {
-        problems.Add(section.PlaceOf("importance"), "vespo multiplies the weights of single tokens into its ratio; choose token_truncate or token_mask.");
-      }
-    }
-  };
-  explicit Vespo(const Config& config) : config_(config) {}
+  }
+};
+
+class Vespo final : public WithKnobs<VespoConfig> {
+ public:
+  using WithKnobs::WithKnobs;
 
   at::Tensor Advantages(const Batch& batch) const override {
     const at::Tensor advantages = GroupAdvantages(config_.advantage, batch, config_.shared.Outcomes(batch));  // [B]
@@ -68,16 +69,6 @@ class Vespo final : public Algorithm {
     weighed.importance = at::Tensor();
     return config_.shared.Total(weighed, {-phi * batch.advantages * logprobs, {{"vespo/phi_seq_mean", phi.sum()}}}, LogRatio(batch, logprobs).exp(), logprobs, entropy);
   }
-
-  at::Tensor Weights(const Batch& batch) const override { return config_.shared.Weights(batch); }
-  at::Tensor Importance(const Batch& batch) const override { return config_.shared.Importance(batch); }
-  bool NeedsReference() const override { return config_.shared.NeedsReference(); }
-  AlgorithmState NextState(const Batch& batch, const std::map<std::string, double>& metrics) const override {
-    return config_.shared.NextState(batch, metrics);
-  }
-
- private:
-  Config config_;
 };
 
 }  // namespace
