@@ -7,9 +7,7 @@ FOLDER = os.environ["HOME"] + "/run"
 
 def warm():
     """What nearly every program needs, imported and compiled once instead of in each run."""
-    for name in ("abc array bisect collections contextlib copy dataclasses datetime decimal enum fractions functools heapq "
-                 "itertools json math numbers operator queue re shutil signal statistics string tempfile textwrap time "
-                 "traceback linecache tokenize typing unittest zlib hashlib").split():
+    for name in ("bisect collections copy enum functools heapq itertools math operator re string time typing").split():
         __import__(name)
     compile("class A:\n def f(self, *a, **k):\n  try:\n   return [x for x in a if x] or {**k}\n  except E as e: raise\n"
             "with a as b: f'{b!r:>3}'\n", "warm", "exec")
