@@ -6,7 +6,8 @@ FOLDER = os.environ["HOME"] + "/run"
 
 
 def warm():
-    """What nearly every program needs, imported and compiled once instead of in each run."""
+    """What most programs need, imported and compiled once instead of in each run. No more than that: each fork
+    copies the memory of all that is loaded here (docs/sandbox.md, "Speed")."""
     for name in ("bisect collections copy enum functools heapq itertools math operator re string time typing").split():
         __import__(name)
     compile("class A:\n def f(self, *a, **k):\n  try:\n   return [x for x in a if x] or {**k}\n  except E as e: raise\n"
