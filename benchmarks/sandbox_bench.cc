@@ -3,6 +3,8 @@
 //
 //   build/release/sandbox_bench                       # an empty program
 //   build/release/sandbox_bench HumanEval.jsonl       # and each problem with its canonical solution and tests
+//   build/release/sandbox_bench HumanEval.jsonl --check     # all solutions pass, all broken ones fail, also with many workers
+//   build/release/sandbox_bench --soak 100000         # what so many runs leave behind
 //
 // Figures are of the whole machine: processor time is what /proc/stat counts while they are taken, so nothing else should run.
 #include <fmt/format.h>
@@ -11,6 +13,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -82,6 +85,66 @@ double BareForkMilliseconds(int count) {
   return 1e3 * (Now() - begin) / count;
 }
 
+// What a process and its descendants hold.
+struct Held {
+  int processes = 0, descriptors = 0;
+  double megabytes = 0;
+};
+void Count(int process, Held& held) {
+  const std::string folder = fmt::format("/proc/{}", process);
+  std::error_code error;
+  if (!std::filesystem::exists(folder, error)) return;
+  ++held.processes;
+  for (const auto& entry : std::filesystem::directory_iterator(folder + "/fd", error)) held.descriptors += !entry.path().empty();
+  std::ifstream status(folder + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("RssAnon:")) held.megabytes += std::stod(line.substr(8)) / 1024;
+  }
+  std::ifstream children(folder + "/task/" + std::to_string(process) + "/children");
+  for (int child; children >> child;) Count(child, held);
+}
+
+int Soak(std::size_t runs) {
+  Sandbox sandbox({.workers = 2});
+  const std::vector<Program> programs = {{.source = "open('left.txt', 'w').write('x')\n"}, {.source = "import os\nif os.fork() == 0:\n  while True: pass\n"},
+                                         {.source = "print(6 * 7)\n"}};
+  Measure(sandbox, programs, 600);
+  const auto held = [] {
+    Held all;
+    Count(getpid(), all);
+    return all;
+  };
+  const Held before = held();
+  std::size_t not_ok = 0;
+  for (std::size_t done = 0; done < runs; done += 1000) not_ok += Measure(sandbox, programs, std::min<std::size_t>(1000, runs - done)).not_ok;
+  const Held after = held();
+  fmt::print("{} runs, a third of which leave a file and a third a process; {} not ok\nprocesses {} then {}, descriptors {} then {}, memory {:.1f} MB then {:.1f} MB\n", runs, not_ok,
+             before.processes, after.processes, before.descriptors, after.descriptors, before.megabytes, after.megabytes);
+  return not_ok == 0 && after.processes <= before.processes && after.descriptors <= before.descriptors ? 0 : 1;
+}
+
+// Canonical solutions, and the same with a body that does nothing.
+int CheckSolutions(const std::string& path) {
+  std::vector<Program> broken;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    if (line.empty()) continue;
+    const auto problem = nlohmann::json::parse(line);
+    broken.push_back({.source = problem.at("prompt").get<std::string>() + "    return None\n" + problem.at("test").get<std::string>() + "\ncheck(" +
+                                problem.at("entry_point").get<std::string>() + ")\n"});
+  }
+  int wrong = 0;
+  for (const int workers : {0, 4 * static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN))}) {
+    Sandbox sandbox({.workers = workers});
+    const std::vector<Program> right = Programs(path);
+    const Load good = Measure(sandbox, right, right.size()), bad = Measure(sandbox, broken, broken.size());
+    fmt::print("{}: {} of {} solutions pass, {} of {} broken ones fail\n", workers == 0 ? "one worker a core" : "four workers a core", right.size() - good.not_ok,
+               right.size(), bad.not_ok, broken.size());
+    wrong += static_cast<int>(good.not_ok + broken.size() - bad.not_ok);
+  }
+  return wrong == 0 ? 0 : 1;
+}
+
 void Report(const std::string& path) {
   std::vector<std::pair<std::string, std::vector<Program>>> sets = {{"empty", {Program{.source = "pass\n"}}}};
   if (!path.empty()) sets.emplace_back("human-eval", Programs(path));
@@ -111,9 +174,13 @@ void Report(const std::string& path) {
 }  // namespace cogent
 
 int main(int argc, char** argv) try {
-  cogent::Report(argc > 1 ? argv[1] : "");
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.size() == 2 && words[0] == "--soak") return cogent::Soak(std::stoul(words[1]));
+  if (words.size() == 2 && words[1] == "--check") return cogent::CheckSolutions(words[0]);
+  if (words.size() > 1 || (words.size() == 1 && words[0].starts_with("-"))) throw cogent::ConfigError("unknown words");
+  cogent::Report(words.empty() ? "" : words[0]);
   return 0;
 } catch (const std::exception& error) {
-  fmt::print(stderr, "sandbox_bench: {}\nUsage: sandbox_bench [HumanEval.jsonl]\n", error.what());
+  fmt::print(stderr, "sandbox_bench: {}\nUsage: sandbox_bench [HumanEval.jsonl [--check] | --soak RUNS]\n", error.what());
   return 2;
 }
