@@ -58,6 +58,8 @@ Evaluation Evaluate(const RunConfig& config, const Parts& parts, const Generator
   std::vector<TaskCount> counts;
   double length = 0, right_length = 0, truncated = 0, all = 0, right = 0, unscorable = 0;
   std::map<std::string, std::vector<double>> scores;
+  std::string cause;
+  const double most = plan.k.empty() ? 1.0 : *std::max_element(plan.k.begin(), plan.k.end());
   for (const Group& group : out.groups) {
     TaskCount count;
     for (const Trajectory& t : group.members) {
@@ -66,6 +68,7 @@ Evaluation Evaluate(const RunConfig& config, const Parts& parts, const Generator
       truncated += t.status == TrajectoryStatus::kTruncated;
       if (t.status == TrajectoryStatus::kUnscorable) {
         ++unscorable;
+        cause = t.cause;
         continue;
       }
       for (const NamedScore& score : t.scores) scores[score.name].push_back(score.score);
@@ -75,7 +78,11 @@ Evaluation Evaluate(const RunConfig& config, const Parts& parts, const Generator
       right += correct;
       if (correct) right_length += t.CompletionTokens();
     }
-    counts.push_back(count);
+    if (static_cast<double>(count.samples) >= most) counts.push_back(count);  // else too few could be scored
+  }
+  if (unscorable / all > config.rollout.max_unscorable || counts.empty()) {
+    throw InternalError(fmt::format("evaluation: {:.0f}% of the completions could not be scored (rollout.max_unscorable is {:.0f}%); last cause: {}",
+                                    100 * unscorable / all, 100 * config.rollout.max_unscorable, cause));
   }
   for (const double k : plan.k) {
     const Estimate estimate = MeanPassAtK(counts, static_cast<int>(k), Rng(config.seed).Fork("bootstrap"));
