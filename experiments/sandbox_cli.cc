@@ -5,9 +5,11 @@
 #include <filesystem>
 #include <iostream>
 #include <iterator>
+#include <map>
 #include <utility>
 #include <vector>
 
+#include "core/config.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "sandbox/sandbox.h"
@@ -41,8 +43,41 @@ Limits LimitsOf(const Command& command) {
   return limits;
 }
 
-std::string LanguageOf(const std::string& path) {
+// One entry of a file of languages.
+struct LanguageEntry {
+  std::string file;
+  std::vector<std::string> build, run;
+  void VisitFields(FieldVisitor& visit) {
+    visit("file", file, "what a source is called in its folder, as program.pl");
+    visit("build", build, "words of the command that builds it; left out = none");
+    visit("run", run, "words of the command that runs it, as [/usr/bin/perl, program.pl]");
+  }
+};
+
+std::map<std::string, Language> ReadLanguages(const std::string& path) {
+  const Node root = ParseYamlFile(path);
+  Problems problems;
+  std::map<std::string, Language> languages;
+  if (root.kind != Node::Kind::kMap) problems.Add(root.location, "languages by name are wanted: `perl: {file: program.pl, run: [/usr/bin/perl, program.pl]}`");
+  for (const auto& [name, node] : root.entries) {
+    LanguageEntry read = ReadConfig<LanguageEntry>(node, problems, "language '" + name + "'");
+    if (read.file.empty() || read.file.find('/') != std::string::npos) problems.Add(node.location, "'file' must be a name without folders, as program.pl");
+    if (read.run.empty()) problems.Add(node.location, "'run' is missing: the words of the command that runs the program");
+    Language& language = languages[name];
+    language.file = read.file;
+    if (!read.build.empty()) language.commands.push_back(read.build);
+    language.commands.push_back(read.run);
+  }
+  problems.ThrowIfAny();
+  return languages;
+}
+
+// By the ending of the file's name.
+std::string LanguageOf(const std::string& path, const std::map<std::string, Language>& languages) {
   const std::string extension = std::filesystem::path(path).extension().string();
+  for (const auto& [name, language] : languages) {
+    if (std::filesystem::path(language.file).extension().string() == extension) return name;
+  }
   return extension == ".cc" || extension == ".cpp" || extension == ".cxx" ? "c++" : "python";
 }
 
@@ -72,10 +107,11 @@ std::uint64_t ParseBytes(const std::string& text, const std::string& what) {
 int SandboxRun(const Command& command) {
   const std::string& path = command.arguments[0];
   constexpr std::uint64_t kLongest = 64ull << 20;
-  Program program{.source = ReadFile(path, kLongest), .language = command.Get("language", LanguageOf(path))};
+  SandboxOptions options;
+  if (command.Has("languages")) options.languages = ReadLanguages(command.Get("languages"));
+  Program program{.source = ReadFile(path, kLongest), .language = command.Get("language", LanguageOf(path, options.languages))};
   if (command.Has("stdin")) program.input = ReadFile(command.Get("stdin"), kLongest);
   const Limits limits = LimitsOf(command);
-  SandboxOptions options;
   options.workers = 1;
   const std::string level = command.Get("level", "full");
   if (level != "full" && level != "reduced") throw ConfigError("--level '" + level + "' is none. Known: full, reduced");

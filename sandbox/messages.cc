@@ -12,8 +12,8 @@
 namespace cogent {
 namespace {
 
-const std::map<std::string, Language>& Languages() {
-  static const std::map<std::string, Language> table = {
+const LanguageTable& Languages() {
+  static const LanguageTable table = {
       {"python", {"program.py", {}}},
       {"c++", {"program.cc", {{"/usr/bin/g++", "-std=c++17", "-O2", "-o", "program", "program.cc"}, {"./program"}}}},
   };
@@ -69,19 +69,21 @@ const char* Name(RunVerdict verdict) {
   return names[static_cast<int>(verdict)];
 }
 
-const Language& FindLanguage(const std::string& name) {
-  const auto found = Languages().find(name);
-  if (found != Languages().end()) return found->second;
+const Language& FindLanguage(const std::string& name, const LanguageTable& more) {
   std::vector<std::string> known;
-  for (const auto& [one, language] : Languages()) known.push_back(one);
+  for (const LanguageTable* table : {&more, &Languages()}) {
+    const auto found = table->find(name);
+    if (found != table->end()) return found->second;
+    for (const auto& [one, language] : *table) known.push_back(one);
+  }
   const auto near = Nearest(name, known);
   std::string text = "unknown language '" + name + "'." + (near ? " Did you mean '" + *near + "'?" : "") + " Known:";
   for (const std::string& one : known) text += (text.back() == ':' ? " " : ", ") + one;
   throw ConfigError(text);
 }
 
-std::string EncodeProgram(const Program& program, const Limits& limits, wire::Mode mode) {
-  const Language& language = FindLanguage(program.language);
+std::string EncodeProgram(const Program& program, const Limits& limits, wire::Mode mode, const LanguageTable& more) {
+  const Language& language = FindLanguage(program.language, more);
   std::string body;
   wire::ProgramHead head{};
   if (!program.source.empty() || mode != wire::kJudge) AppendFile(body, language.file, program.source);

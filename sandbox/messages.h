@@ -7,6 +7,7 @@
 // Thread rule: pure functions.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,15 +21,11 @@ struct Outcome {
   std::string out, err, fault;
 };
 
-// How programs of a language are built and run; none: the interpreter of the worker.
-struct Language {
-  std::string file;                                // what the source is called
-  std::vector<std::vector<std::string>> commands;  // run in order in the program's folder
-};
-// Throws ConfigError with the known names.
-const Language& FindLanguage(const std::string& name);
+using LanguageTable = std::map<std::string, Language>;
+// Ours or one of `more`. Throws ConfigError with the known names.
+const Language& FindLanguage(const std::string& name, const LanguageTable& more);
 
-std::string EncodeProgram(const Program& program, const Limits& limits, wire::Mode mode);
+std::string EncodeProgram(const Program& program, const Limits& limits, wire::Mode mode, const LanguageTable& more = {});
 std::string EncodeRequest(std::uint64_t id, const std::vector<std::string>& programs);
 // Throws SandboxError on bytes that are no reply.
 std::vector<Outcome> DecodeOutcomes(const std::string& body, std::uint32_t count);

@@ -88,6 +88,7 @@ class Sandbox::Impl {
   }
 
   const std::string& level() const { return level_; }
+  const LanguageTable& languages() const { return options_.languages; }
   bool has_group() const { return has_group_; }
   pid_t spawner() const { return spawner_; }
 
@@ -279,7 +280,7 @@ std::future<RunResult> Sandbox::Submit(Program program, Limits limits) {
 
 void Sandbox::Submit(Program program, Limits limits, std::function<void(RunResult)> done) {
   auto job = std::make_unique<Job>();
-  job->request = EncodeRequest(0, {EncodeProgram(program, limits, wire::kScript)});
+  job->request = EncodeRequest(0, {EncodeProgram(program, limits, wire::kScript, impl_->languages())});
   job->patience_seconds = limits.wall_seconds + kSlackSeconds + (program.language == "python" ? 0 : kBuildSeconds);
   job->done = [limits, level = level(), done = std::move(done)](std::vector<Outcome> outcomes, const std::string& fault) {
     RunResult result = fault.empty() ? ResultOf(std::move(outcomes.at(0)), limits) : InternalFault(fault);
@@ -347,7 +348,7 @@ std::future<JudgedResult> Sandbox::SubmitJudged(Program candidate, Tests tests, 
   judge_limits.output_bytes = 64 << 10, judge_limits.open_files = 256;
   judge_limits.wall_seconds += 0.2;  // a candidate over its limit is found so first
   auto job = std::make_unique<Job>();
-  job->request = EncodeRequest(0, {EncodeProgram(candidate, limits, wire::kCandidate),
+  job->request = EncodeRequest(0, {EncodeProgram(candidate, limits, wire::kCandidate, impl_->languages()),
                                    EncodeProgram({.input = std::move(tests.json)}, judge_limits, wire::kJudge)});
   job->patience_seconds = judge_limits.wall_seconds + kSlackSeconds;
   job->done = [promise, limits, judge_limits, level = level()](std::vector<Outcome> outcomes, const std::string& fault) {

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -79,6 +80,12 @@ struct JudgedResult {
 
 enum class SandboxLevel { kFull, kReduced };
 
+// How programs of a language are built and run, inside. None: by the interpreter of the worker.
+struct Language {
+  std::string file;                                // what the source is called in the program's folder
+  std::vector<std::vector<std::string>> commands;  // words, run in order there; the last one is the program
+};
+
 struct SandboxOptions {
   int workers = 0;                 // 0: one a core
   SandboxLevel level = SandboxLevel::kFull;
@@ -86,6 +93,7 @@ struct SandboxOptions {
   bool control_group = true;       // use one where it can be had
   std::uint32_t without = 0;       // for tests of the layers: wire::Layer bits; named in every result's level
   int runs_per_worker = 20000;     // then it is replaced
+  std::map<std::string, Language> languages;  // beside python and c++, by name
 };
 
 class Sandbox {

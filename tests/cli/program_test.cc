@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <fstream>
 
 #include "tests/cli/shell.h"
@@ -22,6 +24,22 @@ TEST(Program, HelpGoesToStandardOutputAndMistakesToStandardError) {
   const Outcome mistake = Shell(kProgram + "trian 2>&1");
   EXPECT_EQ(mistake.code, 2);
   EXPECT_THAT(mistake.out, HasSubstr("Did you mean 'train'?"));
+}
+
+TEST(Program, MistakesInAFileOfLanguagesAreSaidWithTheirPlace) {
+  const std::string folder = testing::TempDir() + "/cogent_languages." + std::to_string(getpid());
+  const auto run = [&](const std::string& languages) {
+    std::ofstream(folder + ".yaml") << languages;
+    std::ofstream(folder + ".sh") << "echo 42";
+    return Shell(kProgram + "sandbox run " + folder + ".sh --languages " + folder + ".yaml 2>&1");
+  };
+  for (const auto& [text, said] : {std::pair("sh: {fil: x}", ":1:6: unknown key 'fil' in language 'sh'. Did you mean 'file'?"), std::pair("[1]", "languages by name are wanted"),
+                                   std::pair("sh: {file: a/b.sh, run: [/bin/sh]}", "must be a name without folders"), std::pair("sh: {file: b.sh}", "'run' is missing")}) {
+    const Outcome mistake = run(text);
+    EXPECT_EQ(mistake.code, 2) << text;
+    EXPECT_THAT(mistake.out, HasSubstr(said));
+  }
+  for (const char* ending : {".yaml", ".sh"}) std::remove((folder + ending).c_str());
 }
 
 TEST(Program, SaysItsVersion) {

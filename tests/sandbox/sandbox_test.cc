@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "core/error.h"
 #include "sandbox/judge.h"
 #include "tests/sandbox/sandbox_test_util.h"
 
@@ -67,6 +68,24 @@ TEST(Sandbox, CppThatDoesNotCompileIsTheProgramsError) {
   const RunResult result = Shared().Run({.source = "int main( {", .language = "c++"});
   EXPECT_EQ(result.verdict, RunVerdict::kRuntimeError);
   EXPECT_NE(result.reason.find("compile"), std::string::npos);
+}
+
+TEST(Sandbox, RunsALanguageThatItsCallerAdds) {
+  SandboxOptions options;
+  options.workers = 1;
+  options.languages["shell"] = {"program.sh", {{"/bin/sh", "program.sh"}}};
+  options.languages["two steps"] = {"a.txt", {{"/bin/cp", "a.txt", "b.txt"}, {"/bin/cat", "b.txt"}}};
+  Sandbox sandbox(options);
+  const Limits limits{.wall_seconds = 10, .cpu_seconds = 10};
+  EXPECT_EQ(sandbox.Run({.source = "read x; echo $((x * 7))", .input = "6\n", .language = "shell"}, limits).out, "42\n");
+  EXPECT_EQ(sandbox.Run({.source = "made\n", .language = "two steps"}, limits).out, "made\n");
+  EXPECT_EQ(sandbox.Run({.source = "print(1)"}, limits).out, "1\n");
+  try {
+    sandbox.Run({.source = "", .language = "shel"});
+    FAIL() << "was taken";
+  } catch (const ConfigError& error) {
+    EXPECT_STREQ(error.what(), "unknown language 'shel'. Did you mean 'shell'? Known: shell, two steps, c++, python");
+  }
 }
 
 TEST(Sandbox, AFileNameWithFoldersIsRefusedAndIsNoVerdictAboutTheProgram) {
