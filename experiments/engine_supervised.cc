@@ -74,7 +74,7 @@ void CutTo(std::size_t longest, Sequence& s) {
 }
 
 // False when the example is left out.
-bool Fit(const RunConfig& config, std::size_t longest, const std::string& where, Example& example) {
+bool Fit(const RunConfig& config, std::size_t longest, const std::string& where, bool judged_at_end, Example& example) {
   for (Sequence& s : example.sequences) {
     if (s.targets.empty() || s.targets.front() == 0) throw DataError(where + ": the tokenizer knows no character of the prompt");
     if (s.ids.size() > longest && config.data->too_long == "leave_out") return false;
@@ -84,6 +84,7 @@ bool Fit(const RunConfig& config, std::size_t longest, const std::string& where,
     }
     CutTo(longest, s);
     if (s.targets.empty()) return false;  // only its prompt was left
+    if (judged_at_end) s.targets = {static_cast<std::int32_t>(s.ids.size()) - 1};
   }
   return true;
 }
@@ -191,10 +192,8 @@ ExampleSet LoadExamples(const Run& run, const Objective& objective) {
     } else {
       for (const Dialogue& dialogue : text.conversations) example.sequences.push_back(Encode(run.tokenizer, prompt_template, dialogue));
     }
-    if (kind == ExampleKind::kPreference && objective.LearnsValues()) {  // the whole completion is judged at its end
-      for (Sequence& s : example.sequences) s.targets = {static_cast<std::int32_t>(s.ids.size()) - 1};
-    }
-    if (!Fit(run.config, longest, text.where, example)) ++left_out;
+    const bool judged_at_end = kind == ExampleKind::kPreference && objective.LearnsValues();  // the whole completion
+    if (!Fit(run.config, longest, text.where, judged_at_end, example)) ++left_out;
     else (IsHeldOut(run.config, text) ? set.held_out : set.training).push_back(std::move(example));
   }
   if (left_out > 0) LogWarn(fmt::format("{} of {} examples were left out: longer than the model's context of {} tokens", left_out, texts.size(), longest));

@@ -129,11 +129,13 @@ void CheckSource(const Methods& methods, const RunConfig& config) {
   problems.ThrowIfAny();
 }
 
-int DryRun(const Parts& parts, const LoadedConfig& loaded) {
+int DryRun(const Parts& parts, const LoadedConfig& loaded, bool values) {
   const RunConfig& c = loaded.config;
   std::cout << loaded.resolved;
   const Tokenizer tokenizer = c.policy.checkpoint.empty() ? MakeTokenizer(c, parts) : Tokenizer::Load(c.policy.checkpoint + "/tokenizer.json");
-  const ModelConfig model = c.policy.checkpoint.empty() ? FinishModel(c.policy.model, tokenizer) : LoadPolicyConfig(c.policy.checkpoint);
+  const std::string& source = c.policy.checkpoint;
+  ModelConfig model = source.empty() ? FinishModel(c.policy.model, tokenizer) : values ? LoadModelConfig(source) : LoadPolicyConfig(source);
+  if (values) model = ValueModel(model);
   const ParameterCount count = CountParameters(model);
   const double critic = c.critic ? CountParameters(c.critic->checkpoint.empty() ? ValueModel(model) : ValueModel(LoadModelConfig(c.critic->checkpoint))).total : 0.0;
   const double policy = count.total + count.prediction, size = policy + critic, lanes = Threads(c);
@@ -164,13 +166,13 @@ int TrainCommand(const Parts& parts, const Methods& methods, const Command& comm
   std::vector<std::string> overrides(command.arguments.begin() + 1, command.arguments.end());
   if (command.Has("name")) overrides.push_back("name=" + command.Get("name"));
   LoadedConfig loaded = LoadChecked(parts, methods, command.arguments.at(0), overrides);
-  if (command.Has("dry-run")) return DryRun(parts, loaded);
+  const bool values = LearnsValues(methods, loaded.config);
+  if (command.Has("dry-run")) return DryRun(parts, loaded, values);
   const std::string dir = loaded.config.Directory();
   if (!command.Has("resume") && std::filesystem::exists(dir) && !std::filesystem::is_empty(dir)) {
     throw ConfigError(dir + " exists; go on with that run by --resume, or choose another name (--name NAME)");
   }
   CatchStopSignals();
-  const bool values = LearnsValues(methods, loaded.config);
   Run run = MakeRun(parts, std::move(loaded), values, command.Has("quiet"));
   return Train(run, methods, command.Get("resume"));
 }

@@ -147,6 +147,12 @@ TEST_F(SupervisedRun, ARewardModelLearnsPreferencesFromALanguageModelsTrunk) {
   EXPECT_THAT(config.at("architectures").at(0).get<std::string>(), HasSubstr("ForSequenceClassification"));
   // It goes on as a reward model, and is no policy.
   EXPECT_EQ(Go(PairsConfig("rewards_on"), {"policy={checkpoint: " + Dir("rewards") + "/checkpoints/latest}", "algorithm=reward_model", "data.epochs=1"}).code, 0);
+  EXPECT_EQ(Go(PairsConfig("rewards_dry"), {"policy={checkpoint: " + Dir("rewards") + "/checkpoints/latest}", "algorithm=reward_model", "--dry-run"}).code, 0);
+  // A completion that is too long is judged where it is cut.
+  runs::Write(Root() + "/long_pairs.jsonl", Preferences(20) + json{{"prompt", "a"}, {"chosen", "b"}, {"rejected", std::string(500, 'c')}}.dump() + "\n");
+  const Outcome cut = Go(PairsConfig("rewards_cut"), {trunk, "algorithm=reward_model", "data={paths: [" + Root() + "/long_pairs.jsonl], held_out: 0, too_long: cut, examples: 21}", "train.steps=1"});
+  EXPECT_EQ(cut.code, 0) << cut.text;
+  EXPECT_THAT(cut.text, testing::Not(HasSubstr("left out")));
   const Outcome policy = Go(PairsConfig("no_policy"), {"policy={checkpoint: " + Dir("rewards") + "/checkpoints/latest}"});
   EXPECT_EQ(policy.code, 2) << policy.text;
   EXPECT_THAT(policy.text, HasSubstr("this is a critic or a reward model"));
