@@ -8,6 +8,7 @@
 
 #include "agents/policy_agent.h"
 #include "experiments/statistics.h"
+#include "verifiers/extract.h"
 
 namespace cogent {
 namespace {
@@ -59,9 +60,11 @@ Evaluation Evaluate(const RunConfig& config, const Parts& parts, const Generator
   double length = 0, right_length = 0, truncated = 0, all = 0, right = 0, unscorable = 0;
   std::map<std::string, std::vector<double>> scores;
   std::string cause;
+  std::vector<double> majorities;
   const double most = plan.k.empty() ? 1.0 : *std::max_element(plan.k.begin(), plan.k.end());
   for (const Group& group : out.groups) {
     TaskCount count;
+    std::vector<Vote> votes;
     for (const Trajectory& t : group.members) {
       ++all;
       length += t.CompletionTokens();
@@ -73,11 +76,13 @@ Evaluation Evaluate(const RunConfig& config, const Parts& parts, const Generator
       }
       for (const NamedScore& score : t.scores) scores[score.name].push_back(score.score);
       const bool correct = t.scores.front().score >= 1.0;
+      votes.push_back({Extract(t.turns.back().text).text.value_or(""), correct});
       ++count.samples;
       count.correct += correct;
       right += correct;
       if (correct) right_length += t.CompletionTokens();
     }
+    if (count.samples > 0) majorities.push_back(MajorityScore(votes));
     if (static_cast<double>(count.samples) >= most) counts.push_back(count);  // else too few could be scored
   }
   if (unscorable / all > config.rollout.max_unscorable || counts.empty()) {
@@ -91,6 +96,7 @@ Evaluation Evaluate(const RunConfig& config, const Parts& parts, const Generator
     out.metrics[name + "_low"] = estimate.low;
     out.metrics[name + "_high"] = estimate.high;
   }
+  if (plan.samples > 1) out.metrics[fmt::format("cons@{}", plan.samples)] = Mean(majorities);
   out.metrics["mean_length"] = length / all;
   if (right > 0) out.metrics["mean_length_correct"] = right_length / right;
   if (right < all) out.metrics["mean_length_wrong"] = (length - right_length) / (all - right);

@@ -147,6 +147,7 @@ const std::vector<MetricInfo>& MetricTable() {
       {"moe/dead_experts", "experts", "experts of all layers that no token of the step chose"},
 
       // Evaluation on held-out tasks; in TensorBoard under `eval/`.
+      {"cons@*", "share", "tasks of which the answer that most of k completions give is right (majority vote), mean over tasks"},
       {"pass@*_low", "share", "lower border of the 95% bootstrap interval of pass@k"},
       {"pass@*_high", "share", "upper border of the 95% bootstrap interval of pass@k"},
       {"pass@*", "share", "chance that one of k completions is right, unbiased, mean over tasks"},

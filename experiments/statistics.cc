@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <string>
 
 #include "core/error.h"
 
@@ -50,6 +52,27 @@ Estimate BootstrapMean(std::span<const double> values, const Rng& rng, int resam
   }
   std::sort(means.begin(), means.end());
   return {Mean(values), Quantile(means, 0.025), Quantile(means, 0.975)};
+}
+
+double MajorityScore(const std::vector<Vote>& votes) {
+  struct Tally {
+    int count = 0, correct = 0;
+  };
+  std::map<std::string, Tally> tallies;
+  int most = 0;
+  for (const Vote& vote : votes) {
+    if (vote.answer.empty()) continue;
+    Tally& tally = tallies[vote.answer];
+    most = std::max(most, ++tally.count);
+    tally.correct += vote.correct;
+  }
+  double sum = 0, winners = 0;
+  for (const auto& [answer, tally] : tallies) {
+    if (tally.count < most) continue;
+    sum += static_cast<double>(tally.correct) / tally.count;
+    ++winners;
+  }
+  return winners > 0 ? sum / winners : 0.0;
 }
 
 double PassAtK(const TaskCount& count, std::int64_t k) {

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/rng.h"
@@ -37,6 +38,14 @@ struct TaskCount {
   std::int64_t samples = 0;  // n
   std::int64_t correct = 0;  // c
 };
+
+// Whether the answer that most completions of a task give is right: 1 or 0, between where several are given equally often.
+// An empty answer is none and has no vote; without any vote 0.
+struct Vote {
+  std::string answer;
+  bool correct = false;
+};
+double MajorityScore(const std::vector<Vote>& votes);
 
 // Unbiased chance that at least one of k completions is right: 1 - C(n-c, k) / C(n, k).
 // Throws InternalError unless 0 <= c <= n and 1 <= k <= n.

@@ -24,6 +24,15 @@ double ByCounting(int n, int c, int k) {
   return static_cast<double>(with_right) / sets;
 }
 
+TEST(MajorityScore, IsThatOfTheAnswerGivenMostOften) {
+  EXPECT_EQ(MajorityScore({{"14", true}, {"20", false}, {"14", true}}), 1.0);
+  EXPECT_EQ(MajorityScore({{"14", true}, {"20", false}, {"20", false}}), 0.0);
+  EXPECT_EQ(MajorityScore({{"14", true}, {"20", false}}), 0.5);  // a tie
+  EXPECT_EQ(MajorityScore({{"", false}, {"", false}, {"14", true}}), 1.0);  // no answer has no vote
+  EXPECT_EQ(MajorityScore({{"", false}, {"", false}}), 0.0);
+  EXPECT_EQ(MajorityScore({}), 0.0);
+}
+
 TEST(PassAtK, IsTheShareOfAllChoicesThatHoldARightOne) {
   for (int n = 1; n <= 10; ++n) {
     for (int c = 0; c <= n; ++c) {

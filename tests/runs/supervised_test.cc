@@ -219,6 +219,13 @@ TEST_F(SupervisedRun, TheEnvironmentsOwnSolutionsCanBeLearned) {
   EXPECT_EQ(Lines(Dir("gold") + "/metrics.jsonl"), 2);
 }
 
+TEST_F(SupervisedRun, SeveralCompletionsOfATaskAreVotedOn) {
+  ASSERT_EQ(Go(Config("voted"), {"train.steps=1", "eval.samples=3", "eval.k=[1, 3]", "--quiet"}).code, 0);
+  const json after = json::parse(Read(Dir("voted") + "/summary.json")).at("after");
+  EXPECT_LE(after.at("cons@3").get<double>(), after.at("pass@3").get<double>());
+  EXPECT_GE(after.at("cons@3").get<double>(), 0.0);
+}
+
 TEST_F(SupervisedRun, MistakesEndItWithOneMessageBeforeARunIsMade) {
   runs::Write(Root() + "/wrong.jsonl", Demonstrations(3) + "{\"prompt\": \"a\"}\n");
   runs::Write(Root() + "/long.jsonl", Demonstrations(3) + json{{"prompt", "a"}, {"completion", std::string(500, 'b')}}.dump() + "\n");
