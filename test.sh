@@ -16,4 +16,4 @@ printf 'subdirs("%s/tests" "%s/tests")\n' "$PWD/build/release" "$PWD/build/debug
 echo "Tests: a line a folder; what ends in .sanitized runs under the sanitizers. What fails is printed."
 [ $# = 0 ] || exec ctest --test-dir build/tests --output-on-failure --no-tests=error -j "$(nproc)" "$@"
 ctest --test-dir build/tests --output-on-failure --no-tests=error -j "$(nproc)"
-scripts/fuzz.sh 10
+COGENT_FUZZ_SEED=1 scripts/fuzz.sh 10

@@ -3,6 +3,7 @@
 # found lies in build/fuzz/findings/NAME, what was learnt in build/fuzz/corpus/NAME. Needs clang.
 #
 #   scripts/fuzz.sh [SECONDS [NAME...]]
+#   COGENT_FUZZ_SEED=1 scripts/fuzz.sh 10      the same inputs each time, as far as the time goes
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 seconds=${1:-60}
@@ -23,7 +24,7 @@ run() {  # seconds, name
   local seconds=$1 name=$2 seeds=()
   mkdir -p "build/fuzz/corpus/$name" "build/fuzz/findings/$name"
   [ ! -d "tests/fuzz/seeds/$name" ] || seeds=("tests/fuzz/seeds/$name")
-  if "build/fuzz/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+  if "build/fuzz/$name" -max_total_time="$seconds" -seed="${COGENT_FUZZ_SEED:-0}" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
     -artifact_prefix="build/fuzz/findings/$name/" "build/fuzz/corpus/$name" "${seeds[@]}" >"build/fuzz/$name.log" 2>&1; then
     printf '%s: nothing found; %s inputs, %s MB at most\n' "$name" "$(sed -n 's/.*number_of_executed_units: *//p' "build/fuzz/$name.log")" \
       "$(sed -n 's/.*peak_rss_mb: *//p' "build/fuzz/$name.log")"

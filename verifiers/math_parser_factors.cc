@@ -217,6 +217,8 @@ const MathNode* MathParser::Call() {
     call->function = function;
     if (function == Function::kBinomial && call->size() != 2) return nullptr;
     value = call;
+  } else if (function == Function::kBinomial) {
+    return nullptr;  // of one number
   } else {
     value = tree_.Call(function, {argument});
   }
