@@ -2,7 +2,7 @@
 # workers and cleans up behind them, and libcogent_zygote.so, which is loaded into a worker's interpreter
 # and has no C++ runtime.
 set(python_texts "")
-foreach(name driver values candidate judge)
+foreach(name driver values candidate judge session)
   set(file ${PROJECT_SOURCE_DIR}/sandbox/zygote/${name}.py)
   set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
   file(READ ${file} text)
@@ -40,4 +40,5 @@ add_dependencies(cogent_sandbox_program cogent_zygote)
 
 install(TARGETS cogent_sandbox_program RUNTIME DESTINATION ${CMAKE_INSTALL_LIBDIR}/cogent)
 install(TARGETS cogent_zygote LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/cogent)
+target_sources(cogent_sandbox PRIVATE ${PROJECT_BINARY_DIR}/python_text.cc)  # a session's
 add_dependencies(cogent cogent_sandbox_program)

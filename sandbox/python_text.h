@@ -1,4 +1,4 @@
-// The Python files of sandbox/zygote as texts inside the program. Internal to sandbox/.
+// The Python files of sandbox/zygote as texts inside the programs. Internal to sandbox/.
 //
 //   PythonText("judge")   // zygote/judge.py
 //
@@ -9,7 +9,7 @@
 
 namespace cogent {
 
-// "driver", "values", "candidate" or "judge"; throws std::out_of_range for another name.
+// "driver", "values", "candidate", "judge" or "session"; throws std::out_of_range for another name.
 std::string PythonText(const std::string& name);
 
 }  // namespace cogent
