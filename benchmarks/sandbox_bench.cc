@@ -21,6 +21,7 @@
 
 #include "core/error.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/session.h"
 
 namespace cogent {
 namespace {
@@ -168,6 +169,11 @@ void Report(const std::string& path) {
     latest = std::max(latest, Now() - begin - 0.3);
   }
   fmt::print("a verdict at most {:.0f} ms after its limit\n", 1e3 * latest);
+  const int calls = 20;
+  PythonSession session(sandbox, {.max_calls = calls});
+  const double opened = Now();
+  for (int i = 0; i < calls; ++i) session.Call("x = " + std::to_string(i));
+  fmt::print("a call of a session of {} small ones: {:.1f} ms\n", calls, 1e3 * (Now() - opened) / calls);
 }
 
 }  // namespace
