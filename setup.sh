@@ -25,6 +25,7 @@ done
 [ "$want_tests" = 0 ] || packages+=("${test_packages[@]}")
 install_system_packages
 make_python_environment "$want_cuda"
+[ "$want_tests" = 0 ] || install_test_wheels
 [ "$want_build" = 1 ] || exit 0
 build_preset release "$([ "$want_tests" = 1 ] && echo all || echo cogent_program)"
 [ "$want_tests" = 0 ] || build_preset debug all

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "verifiers/extract.h"
+#include "verifiers/ruff.h"
 
 namespace cogent {
 namespace {
@@ -87,14 +88,26 @@ CodeScore Broken(const std::string& reason) {
   return score;
 }
 
-CodeScore ScoreOne(Sandbox& sandbox, const CodeProblem& problem, const std::string& completion, const CodeScoring& scoring, References& references) {
+// What ruff finds in each code; nothing when it is not asked for.
+std::vector<int> Lint(const std::vector<std::optional<std::string>>& codes, const CodeScoring& scoring) {
+  std::vector<int> findings(codes.size(), 0);
+  if (scoring.lint == 0) return findings;
+  const std::string ruff = FindRuff(scoring.ruff);
+  if (ruff.empty()) throw MachineError("lint needs ruff, and there is none" + (scoring.ruff.empty() ? std::string(" on PATH") : " at '" + scoring.ruff + "'") + ": pip install ruff");
+  std::vector<std::string> sources;
+  for (const auto& code : codes) sources.push_back(code.value_or(""));
+  return RuffFindings(ruff, sources);
+}
+
+CodeScore ScoreOne(Sandbox& sandbox, const CodeProblem& problem, const std::optional<std::string>& code, int findings, const CodeScoring& scoring,
+                   References& references) {
   CodeScore score;
-  const auto code = ExtractCode(completion);
   if (!code) {
     score.reason = "no code block";
     return score;
   }
   score.has_code = true;
+  score.findings = findings;
   const JudgedResult judged = JudgeOnce(sandbox, problem, *code, scoring);
   score.verdict = judged.candidate.verdict;
   if (score.verdict == RunVerdict::kInternalError) return Broken(judged.candidate.reason);
@@ -110,7 +123,8 @@ CodeScore ScoreOne(Sandbox& sandbox, const CodeProblem& problem, const std::stri
     return score;
   }
   const double share = score.total > 0 ? static_cast<double>(score.passed) / score.total : 0.0;
-  score.score = scoring.form + (right ? 1.0 : scoring.share ? share : 0.0) * (1.0 - scoring.form - scoring.speed_bonus);
+  score.score = scoring.form + scoring.lint / (1.0 + findings) +
+                (right ? 1.0 : scoring.share ? share : 0.0) * (1.0 - scoring.form - scoring.lint - scoring.speed_bonus);
   if (!right || scoring.speed_bonus == 0) return score;
   const double reference = references.Cpu(problem);
   score.cpu_seconds = LeastCpu(sandbox, problem, *code, scoring, score.cpu_seconds);
@@ -168,9 +182,12 @@ std::vector<CodeScore> ScoreCode(Sandbox& sandbox, const std::vector<std::pair<c
                                  const CodeScoring& scoring) {
   std::vector<CodeScore> scores(answers.size());
   References references(sandbox, scoring);
+  std::vector<std::optional<std::string>> codes;
+  for (const auto& [problem, completion] : answers) codes.push_back(ExtractCode(completion));
+  const std::vector<int> findings = Lint(codes, scoring);
   ForAll(answers.size(), [&](std::size_t i) {
     try {
-      scores[i] = ScoreOne(sandbox, *answers[i].first, answers[i].second, scoring, references);
+      scores[i] = ScoreOne(sandbox, *answers[i].first, codes[i], findings[i], scoring, references);
     } catch (const Error& error) {
       scores[i] = Broken(error.what());
     }
@@ -181,6 +198,8 @@ std::vector<CodeScore> ScoreCode(Sandbox& sandbox, const std::vector<std::pair<c
 void CodeSettings::VisitFields(FieldVisitor& visit) {
   visit("score", score, "what tests pay: all of them or nothing, or the share that passes", OneOf{"all", "share"});
   visit("form", form, "what Python that passes no test is worth; half of it for a block that is no Python", {0.0, 0.5});
+  visit("lint", lint, "the part of the worth that ruff decides, the linter: all of it without findings, half of it with one", {0.0, 0.3});
+  visit("ruff", ruff, "the linter's program; empty = on PATH (pip install ruff)");
   visit("speed_bonus", speed_bonus, "the part of a right answer's worth that goes by CPU time beside the reference", {0.0, 0.5});
   visit("repeats", repeats, "judgings for a measured time; the least counts", {1, 100});
   visit("wall_seconds", wall_seconds, "of a program, all tests together; CPU time as well", {0.05, 3600.0});
@@ -191,11 +210,17 @@ void CodeSettings::VisitFields(FieldVisitor& visit) {
 }
 
 void CodeSettings::Validate(Problems& problems, const Location& where) const {
-  if (form + speed_bonus >= 1.0) problems.Add(where, "form and speed_bonus leave nothing for the tests; together they must be below 1");
+  if (form + 2 * lint + speed_bonus >= 1.0) {
+    problems.Add(where, "form, lint and speed_bonus leave too little for the tests: a wrong answer without findings would be worth as much as a right one; "
+                        "form + 2 * lint + speed_bonus must be below 1");
+  }
+  if (lint > 0 && FindRuff(ruff).empty()) {
+    problems.Add(where, "lint needs ruff, and there is none" + (ruff.empty() ? std::string(" on PATH") : " at '" + ruff + "'") + ": pip install ruff, or name it by ruff:");
+  }
 }
 
 CodeScoring CodeSettings::Scoring() const {
-  CodeScoring scoring{.share = score == "share", .form = form, .speed_bonus = speed_bonus, .repeats = repeats};
+  CodeScoring scoring{.share = score == "share", .form = form, .lint = lint, .speed_bonus = speed_bonus, .ruff = ruff, .repeats = repeats};
   scoring.limits.wall_seconds = scoring.limits.cpu_seconds = wall_seconds;
   scoring.limits.memory_bytes = static_cast<std::uint64_t>(memory_mb) << 20;
   return scoring;

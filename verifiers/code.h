@@ -5,14 +5,14 @@
 //   CodeScore score = ScoreCode(sandbox, {{&problems[0], completion}}, {}).front();
 //   score.score;    // in [0, 1]; score.broken: a fault of ours or of the tests, and no score
 //
-// The score, with `form` and `speed_bonus` from CodeScoring (both 0.1 and 0 unless set):
+// The score, with `form`, `lint` and `speed_bonus` from CodeScoring (0.1, 0 and 0 unless set):
 //   0                     no code block
 //   form / 2              a block that is no Python
-//   form                  Python that passes no test
-//   form + t * (1 - form - speed_bonus)                     t: 1 when all tests pass, else 0 (or their share)
+//   form + lint / (1 + n)                                   Python that passes no test; n: findings of ruff (verifiers/ruff.h)
+//   ... + t * (1 - form - lint - speed_bonus)               t: 1 when all tests pass, else 0 (or their share)
 //   ... + speed_bonus * min(1, reference CPU / CPU)         only when all tests pass
-// so that a right answer is always worth more than a wrong one, and a slow right one 1 - speed_bonus at
-// least. CPU time is the least of `repeats` judgings, as other work on the machine can only add to it.
+// so that a right answer is always worth more than a wrong one (CodeSettings sees to lint), and a slow right one
+// 1 - lint - speed_bonus at least. CPU time is the least of `repeats` judgings, as other work on the machine can only add to it.
 // Tests run in the sandbox, apart from the candidate (sandbox/judge.h).
 // Thread rule: free functions, callable from any thread.
 #pragma once
@@ -48,7 +48,9 @@ std::optional<std::string> ExtractCode(const std::string& completion);
 struct CodeScoring {
   bool share = false;        // pay the share of tests that pass
   double form = 0.1;
+  double lint = 0.0;         // needs ruff
   double speed_bonus = 0.0;  // needs problems with a reference
+  std::string ruff;          // empty: on PATH
   int repeats = 3;           // judgings for a measured time
   Limits limits;
 };
@@ -60,6 +62,7 @@ struct CodeScore {
   bool has_code = false, parses = false;
   RunVerdict verdict = RunVerdict::kWrongAnswer;  // of the run; meaningful with code
   int passed = 0, total = 0;
+  int findings = 0;  // of ruff, where lint is not 0
   double cpu_seconds = 0;
 };
 
@@ -69,8 +72,8 @@ std::vector<CodeScore> ScoreCode(Sandbox& sandbox, const std::vector<std::pair<c
 
 // Settings in YAML, of the reward and of the environment alike.
 struct CodeSettings {
-  std::string score = "all", level = "full", python;
-  double form = 0.1, speed_bonus = 0.0, wall_seconds = 2.0;
+  std::string score = "all", level = "full", python, ruff;
+  double form = 0.1, lint = 0.0, speed_bonus = 0.0, wall_seconds = 2.0;
   int repeats = 3, workers = 0, memory_mb = 256;
   void VisitFields(FieldVisitor& visit);
   void Validate(Problems& problems, const Location& where) const;
