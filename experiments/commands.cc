@@ -202,6 +202,12 @@ std::vector<CommandSpec> VerifyCommands() {
              {{.name = "options", .kind = kText, .placeholder = "YAML", .help = "settings: '{extraction: strict, decimal_digits: 4}'"}},
              {{"verify math -i answers.jsonl -o verdicts.jsonl", ""},
               {"verify math --options '{extraction: strict}' -i answers.jsonl", "as in training"}}),
+      Verify("tests", "tests that a policy wrote, held to the reference solutions",
+             "In: {\"id\", \"completion\", \"problem\"}, as for `verify code`, with a reference in the problem; the tests are the assert\n"
+             "statements of the completion's last Python block. Out: {\"id\", \"kept\", \"refused\", \"reasons\", \"none\"}; `none` says\n"
+             "why there was nothing to read, or is null.",
+             {{.name = "level", .kind = kText, .placeholder = "LEVEL", .help = "full (default) or reduced: weaker isolation, see docs/sandbox.md"}},
+             {{"verify tests -i tests.jsonl -o kept.jsonl", ""}}),
       {"verify audit", "where two verifiers disagree on stored completions",
        "A side is a reward as in YAML: a name that `list rewards` prints, or {name: .., setting: ..}; or field:PATH,\n"
        "a number, true or false that the lines hold. A line needs `completion` (`prediction`, `text`) and may have\n"

@@ -10,6 +10,7 @@
 #include "verifiers/format.h"
 #include "verifiers/language.h"
 #include "verifiers/math.h"
+#include "verifiers/written_tests.h"
 
 namespace cogent {
 namespace {
@@ -60,23 +61,45 @@ LineVerifier MathVerifier(const Command& command) {
   }};
 }
 
-LineVerifier CodeVerifier(const Command& command) {
+CodeSettings SandboxSettings(const Command& command) {
   CodeSettings settings;
   settings.level = command.Get("level", "full");
   if (settings.level != "full" && settings.level != "reduced") {
     throw ConfigError("--level '" + settings.level + "' is none. Known: full, reduced");
   }
+  return settings;
+}
+
+CodeProblem ProblemOf(const LineObject& line) {
+  const auto json = line.FindJson("problem");
+  if (!json) throw DataError("'problem' is missing: the object with the prompt and the tests");
+  return ReadCodeProblem(*json, "'problem'");
+}
+
+LineVerifier CodeVerifier(const Command& command) {
+  CodeSettings settings = SandboxSettings(command);
   settings.score = command.Has("share") ? "share" : "all";
   const std::shared_ptr<Sandbox> sandbox = OpenSandbox(settings);
   return {[sandbox, scoring = settings.Scoring()](const LineObject& line) -> LineResult {
-            const auto json = line.FindJson("problem");
-            if (!json) throw DataError("'problem' is missing: the object with the prompt and the tests");
-            const CodeProblem problem = ReadCodeProblem(*json, "'problem'");
+            const CodeProblem problem = ProblemOf(line);
             const CodeScore score = ScoreCode(*sandbox, {{&problem, line.Text("completion")}}, scoring).front();
             if (score.broken) throw SandboxError(score.reason);
             return {{"score", score.score}, {"verdict", std::string(score.has_code ? Name(score.verdict) : "no_code")},
                     {"passed", std::int64_t{score.passed}}, {"total", std::int64_t{score.total}},
                     {"cpu_seconds", score.cpu_seconds}, {"reason", score.reason}};
+          },
+          1};
+}
+
+// Tests as the completion, held to the problem's reference.
+LineVerifier TestsVerifier(const Command& command) {
+  const CodeSettings settings = SandboxSettings(command);
+  const std::shared_ptr<Sandbox> sandbox = OpenSandbox(settings);
+  return {[sandbox, limits = settings.Scoring().limits](const LineObject& line) -> LineResult {
+            const WrittenTests written = ReadWrittenTests(*sandbox, ProblemOf(line), line.Text("completion"), limits);
+            std::vector<std::string> refused, reasons;
+            for (const auto& one : written.refused) refused.push_back(one.test), reasons.push_back(one.reason);
+            return {{"kept", written.kept}, {"refused", refused}, {"reasons", reasons}, {"none", written.none.empty() ? LineValue(nullptr) : LineValue(written.none)}};
           },
           1};
 }
@@ -87,6 +110,7 @@ const std::map<std::string, MakeVerifier> kMakers = {
     {"verify format", FormatVerifier},
     {"verify language", LanguageVerifier},
     {"verify math", MathVerifier},
+    {"verify tests", TestsVerifier},
 };
 
 // ---- lines --------------------------------------------------------------------------------------
