@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/parallel.h"
 
 namespace cogent {
 namespace {
@@ -28,6 +29,18 @@ struct Episode {
 Completion LastCompletion(const Trajectory& trajectory) {
   const Turn& turn = trajectory.turns.back();
   return {turn.text, static_cast<int>(turn.completion_ids.size()), turn.truncated};
+}
+
+// All that the policy wrote in the episode, as rewards see it.
+Completion WholeCompletion(const Trajectory& trajectory) {
+  Completion whole;
+  for (const Turn& turn : trajectory.turns) {
+    if (&turn != &trajectory.turns.front()) whole.text += '\n';
+    whole.text += turn.text;
+    whole.tokens += static_cast<int>(turn.completion_ids.size());
+    whole.truncated = turn.truncated;
+  }
+  return whole;
 }
 
 void Start(Episode& episode) {
@@ -69,7 +82,7 @@ void ScoreEpisodes(std::vector<Episode>& episodes, const Rubric& rubric) {
   for (Episode& e : episodes) {
     if (e.trajectory->status == TrajectoryStatus::kUnscorable) continue;
     scored.push_back(&e);
-    completions.push_back(LastCompletion(*e.trajectory));
+    completions.push_back(WholeCompletion(*e.trajectory));
   }
   std::vector<Answered> answered;
   for (std::size_t i = 0; i < scored.size(); ++i) {
@@ -124,7 +137,8 @@ std::vector<Group> CollectGroups(const RolloutOptions& options, const MakeEnv& m
     }
     if (open.empty()) break;
     std::vector<Turn> turns = agent.Act(conversations, draws);
-    for (std::size_t i = 0; i < open.size(); ++i) TakeStep(*open[i], std::move(turns[i]), options.max_turns);
+    const bool wait = open.front()->env->StepWaits();
+    ForEachOnThreads(open.size(), wait ? ThreadsThatWait() : 1, [&](std::size_t i) { TakeStep(*open[i], std::move(turns[i]), options.max_turns); });
   }
   ScoreEpisodes(episodes, rubric);
   return groups;

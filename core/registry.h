@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -23,17 +24,20 @@ class Registry {
   // `kind` is the word in messages: "environment", "algorithm".
   explicit Registry(std::string kind) : kind_(std::move(kind)) {}
 
-  // Registers a type with a nested Config and a constructor that takes it. Throws InternalError on
-  // a name that is taken.
+  // Registers a type with a nested Config and a constructor that takes it; or it and this registry and where to put
+  // mistakes, for a part that is made of other parts. Throws InternalError on a name that is taken.
   template <typename T>
   void Add(const std::string& name, const std::string& summary) {
     using Config = typename T::Config;
     Insert(name, {summary,
-                  [name, kind = kind_](const Node& settings, Problems& problems) -> std::unique_ptr<Part> {
+                  [name](const Registry& all, const Node& settings, Problems& problems) -> std::unique_ptr<Part> {
                     const std::size_t before = problems.lines().size();
-                    Config config = ReadConfig<Config>(settings, problems, kind + " '" + name + "'");
+                    Config config = ReadConfig<Config>(settings, problems, all.kind() + " '" + name + "'");
                     if (problems.lines().size() != before) return nullptr;
-                    return std::make_unique<T>(config);
+                    std::unique_ptr<Part> part;
+                    if constexpr (std::is_constructible_v<T, Config, const Registry&, Problems&>) part = std::make_unique<T>(config, all, problems);
+                    else part = std::make_unique<T>(config);
+                    return problems.lines().size() == before ? std::move(part) : nullptr;
                   },
                   [] { Config config; return DescribeFields([&](FieldVisitor& v) { VisitAll(config, v); }); },
                   [name, kind = kind_](const Node& settings) {
@@ -46,7 +50,7 @@ class Registry {
   // Makes the part named in `choice`. On a mistake adds to `problems` and returns null.
   std::unique_ptr<Part> Make(const Choice& choice, Problems& problems) const {
     const Entry* entry = FindOrReport(choice, problems);
-    return entry ? entry->make(choice.settings, problems) : nullptr;
+    return entry ? entry->make(*this, choice.settings, problems) : nullptr;
   }
   // The settings of `choice` with every default written out, for the resolved config.
   Node Resolve(const Choice& choice) const {
@@ -66,7 +70,7 @@ class Registry {
  private:
   struct Entry {
     std::string summary;
-    std::function<std::unique_ptr<Part>(const Node&, Problems&)> make;
+    std::function<std::unique_ptr<Part>(const Registry&, const Node&, Problems&)> make;
     std::function<std::string()> describe;
     std::function<Node(const Node&)> resolve;
   };

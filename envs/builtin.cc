@@ -3,6 +3,7 @@
 #include "envs/code.h"
 #include "envs/env.h"
 #include "envs/signs.h"
+#include "envs/tools.h"
 
 namespace cogent {
 
@@ -11,6 +12,7 @@ EnvRegistry BuiltinEnvs() {
   RegisterArithmetic(envs);
   RegisterCode(envs);
   RegisterSigns(envs);
+  RegisterTools(envs);
   return envs;
 }
 

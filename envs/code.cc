@@ -66,6 +66,8 @@ class CodeEnv final : public SingleTurnEnv {
     return {score.score, score.reason};
   }
 
+  bool StepWaits() const override { return config_.judge; }
+
   std::string GoldCompletion() const override {
     return config_.judge && !task().answer.empty() ? "<think>sort</think> <answer>\n```python\n" + task().answer + "\n```\n</answer>" : "";
   }

@@ -50,6 +50,9 @@ class Env {
   virtual ~Env() = default;
   virtual Observation Reset(const TaskId& id) = 0;
   virtual StepResult Step(const Completion& completion) = 0;
+  // True where Step waits for something outside of this process (the sandbox): then the steps of several
+  // episodes are taken at once, each by one thread.
+  virtual bool StepWaits() const { return false; }
   // The task of the running episode. REQUIRES Reset.
   virtual const Task& task() const = 0;
   // A completion that the environment itself would pay 1 for, inside the tags of R1-Zero; used by

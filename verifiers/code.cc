@@ -1,39 +1,16 @@
 #include "verifiers/code.h"
 
 #include <algorithm>
-#include <atomic>
 #include <map>
 #include <mutex>
-#include <thread>
 
 #include "core/error.h"
+#include "core/parallel.h"
 #include "verifiers/extract.h"
 #include "verifiers/ruff.h"
 
 namespace cogent {
 namespace {
-
-// Runs `work(i)` for every i on a few threads, which mostly wait for the sandbox.
-template <typename Work>
-void ForAll(std::size_t count, const Work& work) {
-  const std::size_t threads = std::min<std::size_t>(count, 2 * std::max(1u, std::thread::hardware_concurrency()));
-  std::atomic<std::size_t> next{0};
-  std::exception_ptr failure;
-  std::mutex guard;
-  std::vector<std::jthread> pool;
-  for (std::size_t t = 0; t < threads; ++t) {
-    pool.emplace_back([&] {
-      try {
-        for (std::size_t i; (i = next++) < count;) work(i);
-      } catch (...) {
-        const std::lock_guard lock(guard);
-        failure = std::current_exception();
-      }
-    });
-  }
-  pool.clear();
-  if (failure) std::rethrow_exception(failure);
-}
 
 JudgedResult JudgeOnce(Sandbox& sandbox, const CodeProblem& problem, const std::string& code, const CodeScoring& scoring) {
   Program program{.source = code};
@@ -185,7 +162,7 @@ std::vector<CodeScore> ScoreCode(Sandbox& sandbox, const std::vector<std::pair<c
   std::vector<std::optional<std::string>> codes;
   for (const auto& [problem, completion] : answers) codes.push_back(ExtractCode(completion));
   const std::vector<int> findings = Lint(codes, scoring);
-  ForAll(answers.size(), [&](std::size_t i) {
+  ForEachOnThreads(answers.size(), ThreadsThatWait(), [&](std::size_t i) {
     try {
       scores[i] = ScoreOne(sandbox, *answers[i].first, codes[i], findings[i], scoring, references);
     } catch (const Error& error) {

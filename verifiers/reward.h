@@ -35,7 +35,8 @@ struct Task {
   std::map<std::string, std::string> facts;  // whatever the environment's own scoring needs
 };
 
-// One turn's text by the policy.
+// What the policy wrote: one turn where an environment is asked, all turns of the episode with a line break between
+// them (and nothing of what the environment said) where rewards are.
 struct Completion {
   std::string text;        // UTF-8, special tokens other than the end of sequence included
   int tokens = 0;          // sampled tokens, the end of sequence included

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <functional>
 #include <memory>
@@ -22,6 +24,7 @@ class CountingEnv final : public Env {
     int turns = 1;
     std::function<void(const TaskId&)> on_reset = {};
     std::function<void(const TaskId&, const Completion&)> on_step = {};
+    bool waits = false;
   };
   explicit CountingEnv(Script script) : script_(std::move(script)) {}
 
@@ -38,6 +41,7 @@ class CountingEnv final : public Env {
     const bool right = completion.text == task_.answer;
     return {{}, true, {right ? 1.0 : 0.0, right ? "right" : "wrong"}};
   }
+  bool StepWaits() const override { return script_.waits; }
   const Task& task() const override { return task_; }
 
  private:
@@ -378,9 +382,10 @@ TEST(CollectGroups, ABatchRewardIsAskedOnceForTheWholeRollout) {
   for (const Group& group : groups) {
     for (const Trajectory& t : group.members) {
       ASSERT_EQ(t.scores.size(), 2u);
-      EXPECT_EQ(t.scores[1].score, static_cast<double>(t.turns.back().text.size())) << "each verdict at its own completion";
+      const auto size = static_cast<double>(t.turns.at(0).text.size() + 1 + t.turns.at(1).text.size());  // both turns and the line break between
+      EXPECT_EQ(t.scores[1].score, size) << "each verdict at its own completion";
       EXPECT_EQ(t.scores[1].reason, t.task.answer);
-      EXPECT_DOUBLE_EQ(t.reward, 0.5 * static_cast<double>(t.turns.back().text.size()));
+      EXPECT_DOUBLE_EQ(t.reward, 0.5 * size);
     }
   }
 }
@@ -403,6 +408,22 @@ TEST(CollectGroups, ACutCompletionEndsTheEpisodeAsTruncatedAndIsScoredStill) {
     EXPECT_EQ(t.status == TrajectoryStatus::kTruncated, t.turns.back().truncated);
     for (std::size_t n = 0; n + 1 < t.turns.size(); ++n) EXPECT_FALSE(t.turns[n].truncated) << "nothing follows a cut turn";
   }
+}
+
+TEST(CollectGroups, StepsThatWaitAreTakenAtOnceAndGiveTheSame) {
+  std::atomic<int> inside{0};
+  std::atomic<bool> met{false};
+  const auto wait = [&](const TaskId&, const Completion&) {
+    ++inside;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (inside < 2 && !met && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    if (inside >= 2) met = true;
+    --inside;
+  };
+  ScriptedAgent agent(Random()), other(Random());
+  const auto together = CollectGroups({.group_size = 3}, Envs({.turns = 2, .on_step = wait, .waits = true}), MakeRubric({}), agent, Tasks({1, 2}), Rng(5));
+  EXPECT_TRUE(met);
+  ExpectSame(together, CollectGroups({.group_size = 3}, Envs({.turns = 2}), MakeRubric({}), other, Tasks({1, 2}), Rng(5)));
 }
 
 TEST(CollectGroups, EpisodesAreCutAfterMaxTurns) {
