@@ -1,14 +1,8 @@
 #include "policies/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <limits>
@@ -21,6 +15,8 @@
 
 #include "core/error.h"
 #include "policies/atomic_file.h"
+#include "policies/mapped_file.h"
+#include "policies/tokenizer_bytes.h"
 
 namespace cogent {
 
@@ -75,16 +71,6 @@ std::string KnownDTypes() {
   return list;
 }
 
-// A name from a file, fit for a message.
-std::string Quote(std::string_view name) {
-  constexpr std::size_t kShown = 200;
-  std::string text(name.substr(0, kShown));
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return "'" + text + (name.size() > kShown ? "...'" : "'");
-}
-
 std::string Shape(const std::vector<std::int64_t>& shape) {
   std::string text = "[";
   for (std::size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
@@ -110,7 +96,7 @@ Json ParseStrict(std::string_view text, const std::string& where, int max_depth)
     if (event == Json::parse_event_t::object_end) keys.pop_back();
     if (event == Json::parse_event_t::key &&
         !keys.back().insert(value.get_ref<const std::string&>()).second) {
-      throw DataError(where + ": the name " + Quote(value.get_ref<const std::string&>()) +
+      throw DataError(where + ": the name " + QuoteText(value.get_ref<const std::string&>()) +
                       " occurs twice");
     }
     return true;
@@ -143,7 +129,7 @@ class Reader {
  private:
   [[noreturn]] void Fail(const std::string& what) const { throw DataError(name_ + ": " + what); }
   [[noreturn]] void FailTensor(const std::string& tensor, const std::string& what) const {
-    Fail("tensor " + Quote(tensor) + ": " + what);
+    Fail("tensor " + QuoteText(tensor) + ": " + what);
   }
 
   Json ReadHeader() {
@@ -171,7 +157,7 @@ class Reader {
   void ReadMetadata(const Json& value, std::map<std::string, std::string>& metadata) const {
     if (!value.is_object()) Fail("header: __metadata__ is no object of strings");
     for (const auto& [key, text] : value.items()) {
-      if (!text.is_string()) Fail("header: __metadata__ " + Quote(key) + " is no string");
+      if (!text.is_string()) Fail("header: __metadata__ " + QuoteText(key) + " is no string");
       metadata.emplace(key, text.get<std::string>());
     }
   }
@@ -183,7 +169,7 @@ class Reader {
       FailTensor(tensor, "dtype is missing or no string");
     const auto dtype = DTypeNamed(dtype_at->get_ref<const std::string&>());
     if (!dtype) {
-      FailTensor(tensor, "unknown dtype " + Quote(dtype_at->get_ref<const std::string&>()) +
+      FailTensor(tensor, "unknown dtype " + QuoteText(dtype_at->get_ref<const std::string&>()) +
                              "; known: " + KnownDTypes());
     }
     TensorView view;
@@ -257,39 +243,6 @@ class Reader {
   const std::string& name_;
 };
 
-// A whole file in memory, read-only.
-class Mapping {
- public:
-  Mapping() = default;
-  explicit Mapping(const std::string& path) {
-    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0) throw DataError(path + ": cannot be opened: " + std::strerror(errno));
-    struct stat status {};
-    if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
-      ::close(descriptor);
-      throw DataError(path + ": is no regular file");
-    }
-    size_ = static_cast<std::size_t>(status.st_size);
-    void* at = size_ == 0 ? nullptr : ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    const int error = errno;
-    ::close(descriptor);
-    if (at == MAP_FAILED)
-      throw DataError(path + ": cannot be mapped into memory: " + std::strerror(error));
-    at_ = at;
-  }
-  ~Mapping() {
-    if (at_ != nullptr) ::munmap(at_, size_);
-  }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-
-  std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(at_), size_}; }
-
- private:
-  void* at_ = nullptr;
-  std::size_t size_ = 0;
-};
-
 }  // namespace
 
 std::size_t SizeOf(DType dtype) { return InfoOf(dtype).size; }
@@ -297,7 +250,7 @@ const char* NameOf(DType dtype) { return InfoOf(dtype).name; }
 
 struct SafetensorsFile::Impl {
   std::string path;
-  std::unique_ptr<Mapping> mapping;  // null when the bytes are the caller's
+  std::unique_ptr<MappedFile> mapping;  // null when the bytes are the caller's
   std::map<std::string, TensorView> tensors;
   std::map<std::string, std::string> metadata;
 };
@@ -308,7 +261,7 @@ SafetensorsFile::SafetensorsFile(SafetensorsFile&&) noexcept = default;
 SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&&) noexcept = default;
 
 SafetensorsFile SafetensorsFile::Open(const std::string& path) {
-  auto mapping = std::make_unique<Mapping>(path);
+  auto mapping = std::make_unique<MappedFile>(path);
   SafetensorsFile file = Parse(mapping->bytes(), path);
   file.impl_->mapping = std::move(mapping);
   return file;
@@ -331,7 +284,7 @@ const std::string& SafetensorsFile::path() const { return impl_->path; }
 const TensorView& SafetensorsFile::Get(const std::string& name) const {
   const auto found = impl_->tensors.find(name);
   if (found != impl_->tensors.end()) return found->second;
-  throw DataError(impl_->path + ": tensor " + Quote(name) +
+  throw DataError(impl_->path + ": tensor " + QuoteText(name) +
                   " is missing; the file belongs to another architecture");
 }
 
@@ -356,11 +309,11 @@ SafetensorsDir SafetensorsDir::Open(const std::string& dir) {
   std::map<std::string, std::size_t> opened;  // file name to its place in files_
   for (const auto& [tensor, file] : json["weight_map"].items()) {
     if (!file.is_string())
-      throw DataError(name + ": the file of tensor " + Quote(tensor) + " is no string");
+      throw DataError(name + ": the file of tensor " + QuoteText(tensor) + " is no string");
     const std::string& shard = file.get_ref<const std::string&>();
     const bool outside = shard.find_first_of(std::string_view("/\0", 2)) != std::string::npos;
     if (shard.empty() || shard == "." || shard == ".." || outside) {
-      throw DataError(name + ": tensor " + Quote(tensor) + ": " + Quote(shard) +
+      throw DataError(name + ": tensor " + QuoteText(tensor) + ": " + QuoteText(shard) +
                       " is no file name of this folder");
     }
     const auto [at, is_new] = opened.emplace(shard, result.files_.size());
@@ -376,10 +329,10 @@ void WriteSafetensors(const std::string& path, const std::map<std::string, Tenso
   if (!metadata.empty()) header.emplace_back(kMetadata, metadata);
   std::size_t end = 0;
   for (const auto& [name, view] : tensors) {
-    if (name == kMetadata) throw DataError(path + ": a tensor cannot be named " + Quote(name));
+    if (name == kMetadata) throw DataError(path + ": a tensor cannot be named " + QuoteText(name));
     const auto size = ByteSize(view.dtype, view.shape);
     if (!size || *size != view.bytes.size()) {
-      throw DataError(path + ": tensor " + Quote(name) + ": shape " + Shape(view.shape) + " of " +
+      throw DataError(path + ": tensor " + QuoteText(name) + ": shape " + Shape(view.shape) + " of " +
                       NameOf(view.dtype) + " does not take the " +
                       std::to_string(view.bytes.size()) + " bytes given");
     }

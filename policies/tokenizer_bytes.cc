@@ -113,6 +113,15 @@ std::string RepairUtf8(std::string_view bytes) {
   return text;
 }
 
+std::string QuoteText(std::string_view text) {
+  constexpr std::size_t kShown = 100;
+  std::string shown = RepairUtf8(text.substr(0, kShown));
+  for (char& c : shown) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  }
+  return "'" + shown + (text.size() > kShown ? "...'" : "'");
+}
+
 std::size_t DecidedBytes(std::string_view bytes) {
   // A character has at most 4 bytes, so an undecided rest has at most 3 and starts with a lead
   // byte.

@@ -29,6 +29,8 @@ Utf8Char LastUtf8(std::string_view text);
 
 bool IsUtf8(std::string_view bytes);
 std::string RepairUtf8(std::string_view bytes);
+// A text from a file, fit for a message: in quotes, repaired, cut when long, no control characters.
+std::string QuoteText(std::string_view text);
 // How many leading bytes are decided: the rest is the start of a character that more bytes may
 // complete.
 std::size_t DecidedBytes(std::string_view bytes);

@@ -17,14 +17,6 @@ namespace {
 using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
-std::string Quote(std::string_view text) {
-  constexpr std::size_t kShown = 100;
-  std::string shown = RepairUtf8(text.substr(0, kShown));
-  std::replace_if(
-      shown.begin(), shown.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, '?');
-  return "'" + shown + (text.size() > kShown ? "...'" : "'");
-}
-
 // A value of the file with its place, for messages.
 class Part {
  public:
@@ -107,7 +99,7 @@ std::vector<AddedTokenSpec> ReadAddedTokens(const Part& list) {
     token.normalized = item.At("normalized").Bool(!token.special);
     if (token.text.empty()) item.Fail("content is empty");
     if (!texts.insert(token.text).second)
-      item.Fail("content " + Quote(token.text) + " occurs twice");
+      item.Fail("content " + QuoteText(token.text) + " occurs twice");
     if (!ids.insert(token.id).second) item.Fail("id " + std::to_string(token.id) + " occurs twice");
     tokens.push_back(std::move(token));
   }
@@ -130,7 +122,7 @@ void ReadStage(const Part& part, bool last, std::vector<PreTokenizerStage>& stag
   } else if (type == "Digits" && !last) {
     stages.push_back(DigitsStage{part.At("individual_digits").Bool(false)});
   } else {
-    part.Fail("type " + Quote(type) +
+    part.Fail("type " + QuoteText(type) +
               " cannot be read here; known: ByteLevel, or a Sequence of Digits and then ByteLevel");
   }
 }
@@ -156,7 +148,7 @@ std::vector<std::pair<std::string, std::int32_t>> ReadVocab(const Part& part) {
   for (const auto& [text, id] : part.json().items()) {
     const bool fits = id.is_number_unsigned() && id.get<std::uint64_t>() <= kMaxTokenId;
     if (!fits)
-      part.Fail(Quote(text) + " has no id (a whole number from 0 to " +
+      part.Fail(QuoteText(text) + " has no id (a whole number from 0 to " +
                 std::to_string(kMaxTokenId) + ")");
     vocab.emplace_back(text, id.get<std::int32_t>());
     if (!ids.insert(vocab.back().second).second) {
@@ -174,7 +166,7 @@ std::pair<std::string, std::string> ReadPair(const Part& part) {
     const std::string& text = part.Text();
     const std::size_t space = text.find(' ');
     if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) {
-      part.Fail(Quote(text) + " is not two tokens with a space between");
+      part.Fail(QuoteText(text) + " is not two tokens with a space between");
     }
     return {text.substr(0, space), text.substr(space + 1)};
   }
@@ -192,7 +184,7 @@ std::vector<BpeSpec::Merge> ReadMerges(const Part& list,
     const auto [left, right] = ReadPair(item);
     const auto id_of = [&](const std::string& token) {
       const auto found = ids.find(token);
-      if (found == ids.end()) item.Fail(Quote(token) + " is not in model.vocab");
+      if (found == ids.end()) item.Fail(QuoteText(token) + " is not in model.vocab");
       return found->second;
     };
     merges.push_back({id_of(left), id_of(right), id_of(left + right)});
@@ -203,7 +195,7 @@ std::vector<BpeSpec::Merge> ReadMerges(const Part& list,
 BpeSpec ReadModel(const Part& part) {
   const Part type = part.At("type");
   if (!type.IsNull() && type.Text() != "BPE")
-    type.Fail(Quote(type.Text()) + " cannot be read; known: BPE");
+    type.Fail(QuoteText(type.Text()) + " cannot be read; known: BPE");
   part.At("dropout").RequireNull("is not supported");
   part.At("continuing_subword_prefix").RequireEmpty();
   part.At("end_of_word_suffix").RequireEmpty();
@@ -223,7 +215,7 @@ BpeSpec ReadModel(const Part& part) {
 void CheckDecoder(const Part& part) {
   if (part.IsNull()) part.Fail("is missing; known: ByteLevel");
   const std::string& type = part.At("type").Text();
-  if (type != "ByteLevel") part.Fail("type " + Quote(type) + " cannot be read; known: ByteLevel");
+  if (type != "ByteLevel") part.Fail("type " + QuoteText(type) + " cannot be read; known: ByteLevel");
 }
 
 // ByteLevel changes only offsets. Anything that adds tokens is refused: ids would differ in
@@ -232,7 +224,7 @@ void CheckPostProcessor(const Part& part) {
   if (part.IsNull()) return;
   const std::string& type = part.At("type").Text();
   if (type != "ByteLevel")
-    part.Fail("type " + Quote(type) + " cannot be read; known: ByteLevel, null");
+    part.Fail("type " + QuoteText(type) + " cannot be read; known: ByteLevel, null");
 }
 
 // An added token may also stand in the vocabulary, with the same id; two tokens never share one.
@@ -246,9 +238,9 @@ void CheckIds(const Part& added, const TokenizerParts& parts) {
     const bool id_taken = at_id != texts.end() && *at_id->second != token.text;
     const bool other_id = at_text != ids.end() && at_text->second != token.id;
     if (id_taken)
-      added.Fail("id " + std::to_string(token.id) + " of " + Quote(token.text) +
+      added.Fail("id " + std::to_string(token.id) + " of " + QuoteText(token.text) +
                  " is another token's in model.vocab");
-    if (other_id) added.Fail(Quote(token.text) + " has another id in model.vocab");
+    if (other_id) added.Fail(QuoteText(token.text) + " has another id in model.vocab");
   }
 }
 
