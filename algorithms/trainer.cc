@@ -67,7 +67,7 @@ void TakeStep(const ParameterSet& parameters, AdamW& optimizer, std::vector<at::
   for (std::size_t lane = 1; lane < gradients.size(); ++lane) gradients[0].add_(gradients[lane]);
   const double norm = optimizer.Step(gradients[0], learning_rate);
   for (at::Tensor& gradient : gradients) gradient.zero_();
-  UpdateBiases(parameters.biases(), load, bias_speed);
+  if (parameters.config().HasCorrection()) UpdateBiases(parameters.biases(), load, bias_speed);
   report.metrics[prefix + "grad_norm"] = norm;
   report.metrics[prefix + "grad_clipped"] += optimizer.Clips(norm);
   report.metrics[prefix + "learning_rate"] = learning_rate;
@@ -127,25 +127,25 @@ void Trainer::Apply(double learning_rate, const at::Tensor& load, StepReport& re
 
 // What a network says of every chosen token, [M].
 at::Tensor Trainer::AskAll(const ParameterSet& parameters, const std::vector<const Trajectory*>& trajectories,
-                           const std::function<at::Tensor(const DeepseekV3& model, const at::Tensor& hidden, const Piece& piece)>& read) {
+                           const std::function<at::Tensor(const Transformer& model, const at::Tensor& hidden, const Piece& piece)>& read) {
   const auto pieces = Cut(trajectories, 0, trajectories.size(), &parameters == parameters_);
   std::vector<at::Tensor> answers(pieces.size());
   OnLanes(pieces.size(), [&](std::size_t, std::size_t i) {
     c10::NoGradGuard no_grad;
-    const DeepseekV3 model(parameters.config(), parameters.Leaves(), parameters.biases());
+    const Transformer model(parameters.config(), parameters.Leaves(), parameters.biases());
     answers[i] = read(model, model.Forward(pieces[i].tokens, {.products = config_.products}).hidden, pieces[i]);
   });
   return at::cat(answers);
 }
 
 at::Tensor Trainer::LogprobsOf(const ParameterSet& parameters, const std::vector<const Trajectory*>& trajectories) {
-  return AskAll(parameters, trajectories, [&](const DeepseekV3& model, const at::Tensor& hidden, const Piece& piece) {
+  return AskAll(parameters, trajectories, [&](const Transformer& model, const at::Tensor& hidden, const Piece& piece) {
     return model.Logprobs(hidden, piece.rows, piece.targets, config_.temperature).logprobs;
   });
 }
 
 at::Tensor Trainer::ValuesOf(const std::vector<const Trajectory*>& trajectories) {
-  return AskAll(critic_->parameters, trajectories, [](const DeepseekV3& model, const at::Tensor& hidden, const Piece& piece) { return model.Values(hidden, piece.rows); });
+  return AskAll(critic_->parameters, trajectories, [](const Transformer& model, const at::Tensor& hidden, const Piece& piece) { return model.Values(hidden, piece.rows); });
 }
 
 // What an optimizer step may not change any more: log-probabilities and values of before, advantages, returns.
@@ -224,7 +224,7 @@ void Trainer::EachMinibatch(const Lesson& lesson, const Algorithm& algorithm, bo
 Trainer::Result Trainer::LearnPolicy(const Lesson& lesson, const Algorithm& algorithm, const Minibatch& step, const Piece& piece, std::size_t lane) const {
   const bool own_old = Supported(config_.products) != Products::kFloat32 && config_.epochs * config_.minibatches == 1;
   Batch slice = step.Slice(piece);
-  const DeepseekV3 model(parameters_->config(), parameters_->Leaves(gradients_[lane]), parameters_->biases());
+  const Transformer model(parameters_->config(), parameters_->Leaves(gradients_[lane]), parameters_->biases());
   const ForwardResult out = model.Forward(piece.tokens, {.balance_alpha = config_.balance_alpha, .products = config_.products});
   const TokenStats stats = model.Logprobs(out.hidden, piece.rows, piece.targets, config_.temperature, config_.products);
   CheckFinite(stats.logprobs.detach(), slice, lesson.From(piece), "log-probability");
@@ -299,7 +299,7 @@ void Trainer::UpdateCritic(const Lesson& lesson, const Algorithm& algorithm, dou
     OnLanes(step.pieces.size(), [&](std::size_t lane, std::size_t i) {
       const Piece& piece = step.pieces[i];
       const Batch slice = step.Slice(piece);
-      const DeepseekV3 model(parameters.config(), parameters.Leaves(critic_gradients_[lane]), parameters.biases());
+      const Transformer model(parameters.config(), parameters.Leaves(critic_gradients_[lane]), parameters.biases());
       const ForwardResult out = model.Forward(piece.tokens, {.products = config_.products});
       const at::Tensor values = model.Values(out.hidden, piece.rows);
       CheckFinite(values.detach(), slice, lesson.From(piece), "critic's value");

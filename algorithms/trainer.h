@@ -24,7 +24,7 @@
 #include "algorithms/critic.h"
 #include "algorithms/objective.h"
 #include "algorithms/optimizer.h"
-#include "policies/deepseek_v3.h"
+#include "policies/transformer.h"
 
 namespace cogent {
 
@@ -84,7 +84,7 @@ class Trainer {
   int RowsAPiece(std::size_t rows) const;
   std::vector<Piece> Cut(const std::vector<const Trajectory*>& trajectories, std::size_t first, std::size_t last, bool policy) const;
   at::Tensor AskAll(const ParameterSet& parameters, const std::vector<const Trajectory*>& trajectories,
-                    const std::function<at::Tensor(const DeepseekV3& model, const at::Tensor& hidden, const Piece& piece)>& read);
+                    const std::function<at::Tensor(const Transformer& model, const at::Tensor& hidden, const Piece& piece)>& read);
   at::Tensor LogprobsOf(const ParameterSet& parameters, const std::vector<const Trajectory*>& trajectories);
   at::Tensor ValuesOf(const std::vector<const Trajectory*>& trajectories);
   Lesson Prepare(const std::vector<Group>& groups, const Algorithm& algorithm, StepReport& report);

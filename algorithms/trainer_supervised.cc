@@ -76,7 +76,7 @@ std::vector<Pack> CutExamples(const std::vector<Example>& examples, bool values,
 
 // What a network says of a micro-batch.
 struct Reading {
-  DeepseekV3 model;
+  Transformer model;
   ForwardResult out;
 
   Reading(const Pack& pack, const ParameterSet& parameters, const std::vector<at::Tensor>& leaves, const ForwardOptions& options)

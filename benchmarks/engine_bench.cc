@@ -133,7 +133,7 @@ void TrainPhases(benchmark::State& state) {
         tokens.segments.push_back({begin, begin + kLength, -1});
         for (int i = 1; i < kLength; ++i) rows.push_back(begin + i - 1), targets.push_back(documents[d].ids[i]);
       }
-      const DeepseekV3 model(subject.config, subject.parameters.Leaves(gradient), subject.parameters.biases());
+      const Transformer model(subject.config, subject.parameters.Leaves(gradient), subject.parameters.biases());
       const at::Tensor hidden = model.Forward(tokens, {}).hidden;
       at::Tensor loss = model.Logprobs(hidden, rows, targets, 1.0).logprobs.sum() * (-1.0 / (kSequences * (kLength - 1)));
       forward.Stop();

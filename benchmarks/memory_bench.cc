@@ -20,7 +20,7 @@
 
 #include "core/error.h"
 #include "core/rng.h"
-#include "policies/deepseek_v3.h"
+#include "policies/transformer.h"
 #include "policies/ops.h"
 #include "policies/parameters.h"
 
@@ -88,7 +88,7 @@ Cost Pass(const ModelConfig& config, const Input& input, const Way& way) {
   parameters.Initialize(Rng(1));
   at::Tensor gradient = at::zeros_like(parameters.flat());
   const auto run = [&](const Input& in) {
-    const DeepseekV3 model(config, parameters.Leaves(gradient), parameters.biases());
+    const Transformer model(config, parameters.Leaves(gradient), parameters.biases());
     const at::Tensor hidden = model.Forward(in.tokens, {}).hidden;
     const at::Tensor head = parameters.Named().at("lm_head.weight").detach().requires_grad_();
     const TokenStats stats = way.chunked ? ops::TokenLogprobs(hidden, head, in.rows, in.targets, 1.0)

@@ -184,7 +184,7 @@ Phases TrainingPhases(const Settings& s, ParameterSet& parameters) {
   }
   return Repeat("", 0, [&] {
     auto start = Clock::now();
-    const DeepseekV3 model(parameters.config(), parameters.Leaves(gradient), parameters.biases());
+    const Transformer model(parameters.config(), parameters.Leaves(gradient), parameters.biases());
     const at::Tensor loss = -model.Logprobs(model.Forward(tokens, {}).hidden, rows, targets, 1.0).logprobs.mean();
     const double forward = Since(start);
     start = Clock::now();

@@ -12,7 +12,7 @@
 #include "core/file.h"
 #include "experiments/engine_commands.h"
 #include "policies/decoder.h"
-#include "policies/deepseek_v3.h"
+#include "policies/transformer.h"
 #include "policies/safetensors.h"
 
 namespace cogent {
@@ -62,7 +62,7 @@ std::vector<Sequence> ReadSequences(const std::string& path, const ModelConfig& 
 }
 
 // The trainer's forward pass, one sequence at a time.
-void AddForward(const DeepseekV3& model, const Sequence& ids, const std::string& prefix, Tensors& out) {
+void AddForward(const Transformer& model, const Sequence& ids, const std::string& prefix, Tensors& out) {
   const int size = static_cast<int>(ids.size());
   Tensors trace;
   const ForwardResult result = model.Forward({ids, {{0, size, -1}}}, {.trace = &trace});
@@ -110,7 +110,7 @@ int ModelForwardCommand(const Command& command) {
   const auto sequences = ReadSequences(command.Get("input"), LoadPolicyConfig(command.Get("model")), greedy);
   const ParameterSet parameters = LoadWeights(command.Get("model"));
   c10::NoGradGuard no_grad;
-  const DeepseekV3 model(parameters.config(), parameters.Leaves(), parameters.biases());
+  const Transformer model(parameters.config(), parameters.Leaves(), parameters.biases());
   Tensors out;
   for (std::size_t i = 0; i < sequences.size(); ++i) AddForward(model, sequences[i], fmt::format("seq{}.", i), out);
   if (greedy > 0) {

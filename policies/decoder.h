@@ -1,8 +1,8 @@
 // Decoding: batched, cached, without autograd or LibTorch's operators.
 //
-// Attention runs in the absorbed form of multi-head latent attention (DeepSeek-V2, arXiv 2405.04434,
-// section 2.1.2): the cache holds the normalised latent and the rotated shared key, kv_lora_rank +
-// qk_rope_head_dim numbers a token and layer, whatever the number of heads.
+// Latent attention runs in its absorbed form (DeepSeek-V2, arXiv 2405.04434, section 2.1.2): the cache holds the
+// normalised latent and the rotated shared key, kv_lora_rank + qk_rope_head_dim numbers a token and layer, whatever the
+// number of heads. Grouped attention holds the rotated keys of all groups and then their values.
 //
 // Rows of a call are independent: a token's logits are the same bits whatever stands beside it (see
 // kernels.h). Cost grows with the rows and the experts chosen, not with the experts held.
@@ -15,11 +15,16 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "policies/kernels.h"
 #include "policies/model_config.h"
 
+namespace at {
+class Tensor;
+}
 namespace cogent {
 
 class ParameterSet;
@@ -36,11 +41,17 @@ class DecoderWeights {
   friend class Decoder;
   struct Layer {
     bool mixture = false;
-    std::vector<float> input_norm, q_norm, kv_norm, post_norm, down_bias, out_bias, correction;
-    PackedMatrix down, q_up, out, gate_up, mlp_down, router;
+    std::vector<float> input_norm, post_norm, out_bias, gate_up_bias, mlp_down_bias, correction;
+    std::vector<float> q_norm, kv_norm;                    // latent: of the compressed rows; grouped: of each query, of each key
+    std::vector<float> down_bias;
+    PackedMatrix down;                                     // all projections of the input: latent q_a and kv_a, grouped q, k, v
+    PackedMatrix q_up, out, gate_up, mlp_down, router;
     std::vector<PackedMatrix> key_up, value_up;            // of each head: q~ = q_nope * Wk, o = o_c * Wv^T
     std::vector<PackedMatrix> experts_up, experts_down;
   };
+  void UpdateLatent(Layer& layer, const std::map<std::string, at::Tensor>& named, const std::string& prefix);
+  void UpdateGrouped(Layer& layer, const std::map<std::string, at::Tensor>& named, const std::string& prefix);
+
   ModelConfig config_;
   std::vector<float> embedding_, norm_;
   std::vector<double> speeds_;
@@ -74,8 +85,13 @@ class Decoder {
   static std::size_t CacheBytes(const ModelConfig& config, int slots, int longest);
 
  private:
-  void Attend(const DecoderWeights::Layer& layer, int index, const std::vector<DecodeRow>& rows);
-  void AttendRow(float* cache, const float* query, int position, float* mixed);
+  // Where in a token's cached numbers keys and values lie, and how many queries read them.
+  struct CachePart {
+    int keys = 0, key_size = 0, values = 0, value_size = 0, heads = 0;
+  };
+  void AttendLatent(const DecoderWeights::Layer& layer, int index, const std::vector<DecodeRow>& rows);
+  void AttendGrouped(const DecoderWeights::Layer& layer, int index, const std::vector<DecodeRow>& rows);
+  void AttendRow(const float* cache, const CachePart& part, const float* query, int position, float* mixed);
   void Mlp(const DecoderWeights::Layer& layer, int rows);
   void Mixture(const DecoderWeights::Layer& layer, int index, int rows);
   float* Cache(int layer, int slot) {

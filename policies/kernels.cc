@@ -362,8 +362,27 @@ void RotatePairs(float* x, const float* cosines, const float* sines, int pairs) 
   }
 }
 
+void RotateHalves(float* x, const float* cosines, const float* sines, int pairs) {
+  for (int i = 0; i < pairs; ++i) {
+    const float a = x[i], b = x[pairs + i];
+    x[i] = a * cosines[i] - b * sines[i];
+    x[pairs + i] = b * cosines[i] + a * sines[i];
+  }
+}
+
 namespace {
-float Affinity(float logit) { return 1.0f / (1.0f + std::exp(-logit)); }
+
+void ScoreExperts(const RouterRule& rule, const float* logits, float* scores) {
+  if (!rule.softmax) {
+    for (int e = 0; e < rule.experts; ++e) scores[e] = 1.0f / (1.0f + std::exp(-logits[e]));
+    return;
+  }
+  const float top = *std::max_element(logits, logits + rule.experts);
+  float sum = 0.0f;
+  for (int e = 0; e < rule.experts; ++e) sum += scores[e] = std::exp(logits[e] - top);
+  for (int e = 0; e < rule.experts; ++e) scores[e] /= sum;
+}
+
 }  // namespace
 
 void RouteToken(const RouterRule& rule, const float* logits, const float* bias, std::int32_t* experts, float* weights, float* scores) {
@@ -371,7 +390,8 @@ void RouteToken(const RouterRule& rule, const float* logits, const float* bias, 
   constexpr float kNever = -std::numeric_limits<float>::infinity();
   thread_local std::vector<float> biased, group_score;
   biased.resize(static_cast<std::size_t>(rule.experts));
-  for (int e = 0; e < rule.experts; ++e) biased[e] = Affinity(logits[e]) + bias[e];
+  ScoreExperts(rule, logits, biased.data());
+  for (int e = 0; e < rule.experts; ++e) biased[e] += bias[e];
   if (rule.groups > 1) {
     group_score.assign(static_cast<std::size_t>(rule.groups), 0.0f);
     for (int g = 0; g < rule.groups; ++g) {
@@ -401,7 +421,7 @@ void RouteToken(const RouterRule& rule, const float* logits, const float* bias, 
 }
 
 void WeighExperts(const RouterRule& rule, const float* logits, const std::int32_t* experts, float* weights, float* scores) {
-  for (int e = 0; e < rule.experts; ++e) scores[e] = Affinity(logits[e]);
+  ScoreExperts(rule, logits, scores);
   float sum = 0.0f;
   for (int k = 0; k < rule.chosen; ++k) sum += scores[experts[k]];
   for (int k = 0; k < rule.chosen; ++k) {

@@ -133,13 +133,17 @@ void RmsNormBackwardRows(const float* x, std::ptrdiff_t x_stride, const float* w
                          std::ptrdiff_t dy_stride, int rows, int width, float* dx, std::ptrdiff_t dx_stride, float* d_weight);
 // Rotates pairs (x[2i], x[2i+1]) by the cosines and sines of one position, in place, interleaved order kept.
 void RotatePairs(float* x, const float* cosines, const float* sines, int pairs);
+// The same for pairs (x[i], x[pairs + i]).
+void RotateHalves(float* x, const float* cosines, const float* sines, int pairs);
 
-// The router of one token (DeepSeek-V3 report, equations 12-16 with groups): from E logits to K experts
-// and their weights. Experts come in rising order; ties go to the smaller id.
+// The router of one token: from E logits to K experts and their weights. Scores are sigmoids (DeepSeek-V3 report, equations
+// 12-16 with groups) or, with `softmax`, probabilities over all experts (Qwen3-MoE). Experts come in rising order; ties go
+// to the smaller id.
 struct RouterRule {
   int experts = 0, chosen = 0, groups = 1, kept_groups = 1;
   bool normalize = true;
   float scale = 1.0f;
+  bool softmax = false;
 };
 void RouteToken(const RouterRule& rule, const float* logits, const float* bias, std::int32_t* experts, float* weights,
                 float* scores);

@@ -1,18 +1,21 @@
-// The shape of a DeepSeek-V3 decoder, by the keys of its Hugging Face config.json, and what follows
-// from it without allocating anything: the list of parameters, how many there are, how many a token
-// touches, and how large the decoding cache is.
+// The shape of a decoder, by the keys of its Hugging Face config.json, and what follows from it without
+// allocating anything: the list of parameters, how many there are, how many a token touches, and how large
+// the decoding cache is.
+//
+// Architectures, by model_type: deepseek_v3 (latent attention, experts), llama (SmolLM2 is one), qwen2, qwen3 and qwen3_moe
+// (grouped attention; of these the last has experts). docs/models.md says how to add one.
 //
 //   ModelConfig config = LoadModelConfig("checkpoints/latest");       // a directory or a config.json
 //   for (const Leaf& leaf : ParameterLayout(config)) ...              // names and shapes
 //   std::string text = DescribeModel("deepseek-v3/config.json");      // what `cogent model describe` prints
 //
-// Keys have the meaning of section 2 of the DeepSeek-V3 report (arXiv 2412.19437) and of the
-// `deepseek_v3` model type; unknown extra keys are ignored, a missing one takes the default below.
+// Keys have the meaning of section 2 of the DeepSeek-V3 report (arXiv 2412.19437) and of the model types of
+// transformers; unknown extra keys are ignored, a missing one takes the default below. Where another architecture has
+// its own name for a thing (`num_experts`), the field has the name that deepseek_v3 gives it.
 // Both layouts of the rotary settings are read: `rope_theta` with `rope_scaling`, and the newer
 // `rope_parameters`. Thread rule: plain values.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -22,10 +25,11 @@
 namespace cogent {
 
 struct RopeConfig {
-  std::string type = "default";  // default, linear, yarn
+  std::string type = "default";  // default, linear, llama3, yarn
   double theta = 10000.0;
   double factor = 1.0;
   double original_max_position_embeddings = 4096;
+  double low_freq_factor = 1.0, high_freq_factor = 4.0;  // llama3
   double beta_fast = 32.0;
   double beta_slow = 1.0;
   double mscale = 0.0;           // 0 = not given
@@ -49,12 +53,16 @@ struct ModelConfig {
   int moe_intermediate_size = 64;
   int num_hidden_layers = 4;
   int num_attention_heads = 4;
+  int num_key_value_heads = 0;  // grouped attention: 0 = as many as heads
+  int head_dim = 0;             // grouped attention: 0 = hidden_size / num_attention_heads
   int n_routed_experts = 8;  // 0 = every layer dense
   int n_shared_experts = 1;
   int num_experts_per_tok = 2;
   int n_group = 1;
   int topk_group = 1;
-  int first_k_dense_replace = 1;
+  int first_k_dense_replace = 1;         // deepseek_v3
+  int decoder_sparse_step = 1;           // qwen3_moe: every such layer has experts
+  std::vector<int> mlp_only_layers;      // qwen3_moe: but not these
   double routed_scaling_factor = 1.0;
   bool norm_topk_prob = true;
   int q_lora_rank = 48;  // 0 = direct query projection (null in the file)
@@ -63,6 +71,7 @@ struct ModelConfig {
   int qk_rope_head_dim = 16;
   int v_head_dim = 16;
   bool attention_bias = false;
+  bool mlp_bias = false;  // llama
   bool tie_word_embeddings = false;
   int num_nextn_predict_layers = 0;
   int max_position_embeddings = 512;
@@ -70,6 +79,7 @@ struct ModelConfig {
   double initializer_range = 0.02;
   int bos_token_id = 0;
   int eos_token_id = 1;
+  std::vector<int> more_eos_token_ids;  // where the file lists several: any of them stops
   int pad_token_id = -1;  // -1 = none
   bool value_head = false;  // one number a row in the place of logits: a critic or a reward model; no key of a run
   RopeConfig rope;
@@ -77,12 +87,24 @@ struct ModelConfig {
   void VisitFields(FieldVisitor& visit);
   void Validate(Problems& problems, const Location& where) const;
 
+  // What the architectures differ in.
+  bool IsLatent() const { return model_type == "deepseek_v3"; }        // else grouped attention, rotated by halves
+  bool HasExperts() const { return (IsLatent() || model_type == "qwen3_moe") && n_routed_experts > 0; }
+  bool IsMoe(int layer) const;
+  bool HasSharedExperts() const { return IsLatent() && n_shared_experts > 0; }
+  bool HasCorrection() const { return IsLatent(); }                    // biases of the router, moved by rule
+  bool HasHeadNorms() const { return model_type == "qwen3" || model_type == "qwen3_moe"; }
+  bool HasQueryBias() const { return model_type == "qwen2" || attention_bias; }  // grouped: of q, k and v
+  bool HasOutputBias() const { return model_type != "qwen2" && attention_bias; }
+
   int qk_head_dim() const { return qk_nope_head_dim + qk_rope_head_dim; }
-  int MixtureLayers() const { return n_routed_experts > 0 ? num_hidden_layers - std::min(num_hidden_layers, first_k_dense_replace) : 0; }
-  bool IsMoe(int layer) const { return n_routed_experts > 0 && layer >= first_k_dense_replace; }
+  int KeyValueHeads() const { return num_key_value_heads > 0 ? num_key_value_heads : num_attention_heads; }
+  int HeadDim() const { return head_dim > 0 ? head_dim : hidden_size / num_attention_heads; }
+  int RopeDim() const { return IsLatent() ? qk_rope_head_dim : HeadDim(); }
+  int MixtureLayers() const;
   double SoftmaxScale() const;
-  // Numbers a token keeps in each layer's decoding cache: kv_lora_rank + qk_rope_head_dim.
-  int CacheWidth() const { return kv_lora_rank + qk_rope_head_dim; }
+  // Numbers a token keeps in each layer's decoding cache: the latent and the shared key, or keys and values of all groups.
+  int CacheWidth() const { return IsLatent() ? kv_lora_rank + qk_rope_head_dim : 2 * KeyValueHeads() * HeadDim(); }
 };
 
 // Reads config.json (or DIR/config.json). DataError names the file and the key that cannot be used.
@@ -108,7 +130,8 @@ struct Leaf {
   bool matrix = true;                  // weight decay applies to matrices alone
 };
 std::vector<Leaf> ParameterLayout(const ModelConfig& config);
-// Router correction biases, one a mixture layer: [n_routed_experts], moved by rule, not by gradient.
+// Router correction biases, one a mixture layer where the architecture has them: [n_routed_experts], moved by rule,
+// not by gradient.
 std::vector<Leaf::Part> BufferLayout(const ModelConfig& config);
 
 struct ParameterCount {

@@ -114,7 +114,9 @@ Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule&
       for (int k = 0; k < rule.chosen; ++k) {
         out[chosen[k]] += rule.normalize ? (d_weight[k] - pull) * rule.scale / sum : d_weight[k] * rule.scale;
       }
-      for (int e = 0; e < rule.experts; ++e) out[e] *= score[e] * (1.0f - score[e]);
+      float mean = 0.0f;
+      for (int e = 0; e < rule.experts && rule.softmax; ++e) mean += out[e] * score[e];
+      for (int e = 0; e < rule.experts; ++e) out[e] = rule.softmax ? score[e] * (out[e] - mean) : out[e] * (score[e] * (1.0f - score[e]));
     }
     return {dx};
   });

@@ -28,15 +28,22 @@ struct Rotation {
   at::Tensor cosines, sines;
 };
 
+// Latent attention has keys and values of each head and one rotated key for all; grouped attention has `groups` heads of
+// keys, all of them rotated, and of values, each for a run of neighbouring query heads.
 struct Heads {
   int count = 0, nope = 0, rope = 0, value = 0;
   double scale = 1.0;  // of the scores
+  int groups = 0;      // 0 = latent
+  int ValueHeads() const { return groups > 0 ? groups : count; }
+  int RopeHeads() const { return groups > 0 ? groups : 1; }
+  int ValueHead(int head) const { return head / (count / ValueHeads()); }
+  int RopeHead(int head) const { return head / (count / RopeHeads()); }
 };
 
 struct Routes {
   at::Tensor experts;  // int32 [N, K], rising
   at::Tensor weights;  // [N, K], carries the gradient to the router
-  at::Tensor scores;   // [N, E], sigmoid affinities, carries the gradient too
+  at::Tensor scores;   // [N, E], of all experts, carries the gradient too
 };
 
 struct TokenStats {
@@ -51,9 +58,9 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
 at::Tensor Embedding(const at::Tensor& weight, const at::Tensor& ids);                               // [V, D], int64 [N] -> [N, D]
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);                       // [N, D] -> [N, D]
 at::Tensor SwiGlu(const at::Tensor& gate_up);                                                        // [N, 2 D] -> [N, D]
-// q [N, H (dn + dr)] and keys' rope part [N, dr] come unrotated; kv [N, H (dn + dv)] -> [N, H dv].
-
-at::Tensor LatentAttention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
+// q [N, H (dn + dr)] and the keys' rotary part [N, RopeHeads dr] come unrotated; kv [N, ValueHeads (dn + dv)] -> [N, H dv].
+// Grouped attention has dn = 0 and rotates by halves, latent attention rotates neighbouring pairs.
+at::Tensor Attention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
                            const Heads& heads, const std::vector<Segment>& segments);
 // [N, E], [E]. `replayed`, int32 [N, K] if defined, holds experts chosen before; a row that begins with -1 chooses anew.
 Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule& rule, const at::Tensor& replayed = {});
@@ -72,7 +79,7 @@ namespace reference {
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 at::Tensor SwiGlu(const at::Tensor& gate_up);
-at::Tensor LatentAttention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
+at::Tensor Attention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
                            const Heads& heads, const std::vector<Segment>& segments);
 Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule& rule, const at::Tensor& replayed = {});
 at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down);

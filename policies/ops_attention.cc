@@ -1,4 +1,4 @@
-// Multi-head latent attention in its expanded form, on packed rows: the CPU kernel of training.
+// Grouped attention, and multi-head latent attention in its expanded form, on packed rows: the CPU kernel of training.
 //
 // For one segment and one head at a time, scores are computed for a block of queries against the keys
 // up to the block's last one; the backward pass computes the probabilities again from the saved
@@ -26,11 +26,14 @@ constexpr int kQueries = 32;  // queries a block
 struct HeadView {
   const Heads& h;
   const float* q;      // rotated queries [N, H (dn + dr)]
-  const float* kv;     // [N, H (dn + dv)]
+  const float* kv;     // [N, ValueHeads (dn + dv)]
   std::ptrdiff_t kv_stride;
-  const float* key_rope;  // rotated [N, dr]
+  const float* key_rope;  // rotated [N, RopeHeads dr]
   std::vector<float> keys, values;
   std::vector<int> rows;  // of each key
+
+  // Whether `head` has other keys and values than the head before it.
+  bool IsNew(int head) const { return head == 0 || h.ValueHead(head) != h.ValueHead(head - 1); }
 
   void Gather(const Segment& segment, const Segment* parent, int head) {
     rows.clear();
@@ -40,9 +43,9 @@ struct HeadView {
     keys.resize(rows.size() * dk);
     values.resize(rows.size() * h.value);
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      const float* from = kv + rows[i] * kv_stride + head * (h.nope + h.value);
+      const float* from = kv + rows[i] * kv_stride + h.ValueHead(head) * (h.nope + h.value);
       std::copy_n(from, h.nope, keys.data() + i * dk);
-      std::copy_n(key_rope + static_cast<std::ptrdiff_t>(rows[i]) * h.rope, h.rope, keys.data() + i * dk + h.nope);
+      std::copy_n(key_rope + (static_cast<std::ptrdiff_t>(rows[i]) * h.RopeHeads() + h.RopeHead(head)) * h.rope, h.rope, keys.data() + i * dk + h.nope);
       std::copy_n(from + h.nope, h.value, values.data() + i * h.value);
     }
   }
@@ -70,9 +73,11 @@ float SoftmaxRow(float* s, int seen, int width, float scale) {
 
 int RoundUp(int n) { return (n + 2 * kLanes - 1) / (2 * kLanes) * (2 * kLanes); }
 
-void RotateRows(const float* from, std::ptrdiff_t from_stride, float* to, int rows, int heads, int before, int rope, const Rotation& rotation,
+// `heads` heads a row, each with `before` numbers that are not rotated.
+void RotateRows(const float* from, std::ptrdiff_t from_stride, float* to, int rows, int heads, int before, const Heads& h, const Rotation& rotation,
                 float direction) {
-  const int size = before + rope, pairs = rope / 2;
+  const int size = before + h.rope, pairs = h.rope / 2;
+  const auto rotate = h.groups > 0 ? RotateHalves : RotatePairs;
   const float* cosines = rotation.cosines.const_data_ptr<float>();
   const float* sines = rotation.sines.const_data_ptr<float>();
   std::vector<float> turned(static_cast<std::size_t>(pairs));
@@ -80,7 +85,7 @@ void RotateRows(const float* from, std::ptrdiff_t from_stride, float* to, int ro
     for (int i = 0; i < pairs; ++i) turned[i] = sines[r * pairs + i] * direction;
     float* row = to + static_cast<std::ptrdiff_t>(r) * heads * size;
     if (row != from + r * from_stride) std::copy_n(from + r * from_stride, heads * size, row);
-    for (int j = 0; j < heads; ++j) RotatePairs(row + j * size + before, cosines + r * pairs, turned.data(), pairs);
+    for (int j = 0; j < heads; ++j) rotate(row + j * size + before, cosines + r * pairs, turned.data(), pairs);
   }
 }
 
@@ -94,9 +99,11 @@ void Forward(HeadView& view, const std::vector<Segment>& segments, float* out, f
     const int before = parent ? parent->size() : 0, n = before + segment.size(), stride = RoundUp(n);
     scores.resize(static_cast<std::size_t>(kQueries) * stride);
     for (int head = 0; head < h.count; ++head) {
-      view.Gather(segment, parent, head);
-      keys.Pack(view.keys.data(), n, dk, dk);
-      values.PackTransposed(view.values.data(), n, h.value, h.value);
+      if (view.IsNew(head)) {
+        view.Gather(segment, parent, head);
+        keys.Pack(view.keys.data(), n, dk, dk);
+        values.PackTransposed(view.values.data(), n, h.value, h.value);
+      }
       for (int first = 0; first < segment.size(); first += kQueries) {
         const int count = std::min(kQueries, segment.size() - first), seen = before + first + count, row = segment.begin + first;
         keys.Multiply(view.q + static_cast<std::ptrdiff_t>(row) * q_width + head * dk, q_width, count, scores.data(), stride,
@@ -130,9 +137,11 @@ void BackwardHead(const HeadView& view, const Segment& segment, int before, int 
   float* dp = p + static_cast<std::ptrdiff_t>(kQueries) * stride;
   float* d_keys = dp + static_cast<std::ptrdiff_t>(kQueries) * stride;
   float* d_values = d_keys + static_cast<std::ptrdiff_t>(n) * dk;
-  keys.Pack(view.keys.data(), n, dk, dk);
-  keys_back.PackTransposed(view.keys.data(), n, dk, dk);
-  values_back.Pack(view.values.data(), n, h.value, h.value);
+  if (view.IsNew(head)) {
+    keys.Pack(view.keys.data(), n, dk, dk);
+    keys_back.PackTransposed(view.keys.data(), n, dk, dk);
+    values_back.Pack(view.values.data(), n, h.value, h.value);
+  }
   for (int first = 0; first < segment.size(); first += kQueries) {
     const int count = std::min(kQueries, segment.size() - first), seen = before + first + count, row = segment.begin + first, width = RoundUp(seen);
     const float* q = view.q + static_cast<std::ptrdiff_t>(row) * q_width + head * dk;
@@ -161,8 +170,9 @@ void BackwardHead(const HeadView& view, const Segment& segment, int before, int 
     std::fill_n(dp, static_cast<std::ptrdiff_t>(count) * stride, 0.0f);
   }
   for (int j = 0; j < n; ++j) {
-    float* to = b.d_kv + static_cast<std::ptrdiff_t>(view.rows[j]) * h.count * (h.nope + h.value) + head * (h.nope + h.value);
-    float* rope = b.d_key_rope + static_cast<std::ptrdiff_t>(view.rows[j]) * h.rope;
+    const auto row = static_cast<std::ptrdiff_t>(view.rows[j]);
+    float* to = b.d_kv + (row * h.ValueHeads() + h.ValueHead(head)) * (h.nope + h.value);
+    float* rope = b.d_key_rope + (row * h.RopeHeads() + h.RopeHead(head)) * h.rope;
     for (int c = 0; c < h.nope; ++c) to[c] += d_keys[j * dk + c];
     for (int c = 0; c < h.rope; ++c) rope[c] += d_keys[j * dk + h.nope + c];
     for (int c = 0; c < h.value; ++c) to[h.nope + c] += d_values[j * h.value + c];
@@ -171,14 +181,14 @@ void BackwardHead(const HeadView& view, const Segment& segment, int before, int 
 
 }  // namespace
 
-at::Tensor LatentAttention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
-                           const Heads& heads, const std::vector<Segment>& segments) {
-  if (!OnFastPath({q, kv, key_rope})) return reference::LatentAttention(q, kv, key_rope, rotation, heads, segments);
+at::Tensor Attention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
+                     const Heads& heads, const std::vector<Segment>& segments) {
+  if (!OnFastPath({q, kv, key_rope})) return reference::Attention(q, kv, key_rope, rotation, heads, segments);
   const Rows q_rows(q), kv_rows(kv), k_rows(key_rope);
   const int n = q_rows.rows;
-  at::Tensor turned_q = at::empty({n, q_rows.width}, q.options()), turned_k = at::empty({n, heads.rope}, q.options());
-  RotateRows(q_rows.data, q_rows.stride, Data(turned_q), n, heads.count, heads.nope, heads.rope, rotation, 1.0f);
-  RotateRows(k_rows.data, k_rows.stride, Data(turned_k), n, 1, 0, heads.rope, rotation, 1.0f);
+  at::Tensor turned_q = at::empty({n, q_rows.width}, q.options()), turned_k = at::empty({n, k_rows.width}, q.options());
+  RotateRows(q_rows.data, q_rows.stride, Data(turned_q), n, heads.count, heads.nope, heads, rotation, 1.0f);
+  RotateRows(k_rows.data, k_rows.stride, Data(turned_k), n, heads.RopeHeads(), 0, heads, rotation, 1.0f);
   at::Tensor out = at::empty({n, heads.count * heads.value}, q.options()), log_sums = at::empty({heads.count, n}, q.options());
   HeadView view{heads, Data(turned_q), kv_rows.data, kv_rows.stride, Data(turned_k), {}, {}, {}};
   Forward(view, segments, Data(out), Data(log_sums), n);
@@ -192,12 +202,12 @@ at::Tensor LatentAttention(const at::Tensor& q, const at::Tensor& kv, const at::
     for (const Segment& segment : segments) {
       const Segment* parent = segment.parent >= 0 ? &segments[segment.parent] : nullptr;
       for (int head = 0; head < heads.count; ++head) {
-        view.Gather(segment, parent, head);
+        if (view.IsNew(head)) view.Gather(segment, parent, head);
         BackwardHead(view, segment, parent ? parent->size() : 0, head, b, keys, keys_back, values_back, scratch);
       }
     }
-    RotateRows(Data(d_q), static_cast<std::ptrdiff_t>(heads.count) * (heads.nope + heads.rope), Data(d_q), n, heads.count, heads.nope, heads.rope, rotation, -1.0f);
-    RotateRows(Data(d_k), heads.rope, Data(d_k), n, 1, 0, heads.rope, rotation, -1.0f);
+    RotateRows(Data(d_q), static_cast<std::ptrdiff_t>(heads.count) * (heads.nope + heads.rope), Data(d_q), n, heads.count, heads.nope, heads, rotation, -1.0f);
+    RotateRows(Data(d_k), static_cast<std::ptrdiff_t>(heads.RopeHeads()) * heads.rope, Data(d_k), n, heads.RopeHeads(), 0, heads, rotation, -1.0f);
     return {d_q, d_kv, d_k};
   });
 }

@@ -6,12 +6,13 @@
 namespace cogent::reference {
 namespace {
 
-// Rotates interleaved pairs: (a, b) -> (a cos - b sin, b cos + a sin). x [N, H, dr].
-at::Tensor Rotate(const at::Tensor& x, const Rotation& rotation) {
-  const at::Tensor pairs = x.unflatten(-1, {-1, 2});                                  // [N, H, dr/2, 2]
-  const at::Tensor a = pairs.select(-1, 0), b = pairs.select(-1, 1);                  // [N, H, dr/2]
+// Rotates pairs, interleaved or halves: (a, b) -> (a cos - b sin, b cos + a sin). x [N, H, dr].
+at::Tensor Rotate(const at::Tensor& x, const Rotation& rotation, bool halves) {
+  const std::int64_t where = halves ? -2 : -1;
+  const at::Tensor pairs = halves ? x.unflatten(-1, {2, -1}) : x.unflatten(-1, {-1, 2});  // [N, H, 2, dr/2] or [N, H, dr/2, 2]
+  const at::Tensor a = pairs.select(where, 0), b = pairs.select(where, 1);                // [N, H, dr/2]
   const at::Tensor c = rotation.cosines.unsqueeze(1), s = rotation.sines.unsqueeze(1);
-  return at::stack({a * c - b * s, b * c + a * s}, -1).flatten(-2);
+  return at::stack({a * c - b * s, b * c + a * s}, where).flatten(-2);
 }
 
 }  // namespace
@@ -28,11 +29,13 @@ at::Tensor SwiGlu(const at::Tensor& gate_up) {
   return at::silu(halves[0]) * halves[1];
 }
 
-at::Tensor LatentAttention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
-                           const Heads& h, const std::vector<Segment>& segments) {
-  const at::Tensor q3 = q.view({-1, h.count, h.nope + h.rope}), kv3 = kv.view({-1, h.count, h.nope + h.value});
-  const at::Tensor queries = at::cat({q3.narrow(-1, 0, h.nope), Rotate(q3.narrow(-1, h.nope, h.rope), rotation)}, -1);
-  const at::Tensor shared = Rotate(key_rope.unsqueeze(1), rotation).expand({-1, h.count, -1});
+at::Tensor Attention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
+                     const Heads& h, const std::vector<Segment>& segments) {
+  const bool halves = h.groups > 0;
+  const auto of_each_head = [&](const at::Tensor& t) { return t.repeat_interleave(h.count / t.size(1), 1); };
+  const at::Tensor q3 = q.reshape({-1, h.count, h.nope + h.rope}), kv3 = of_each_head(kv.reshape({-1, h.ValueHeads(), h.nope + h.value}));
+  const at::Tensor queries = at::cat({q3.narrow(-1, 0, h.nope), Rotate(q3.narrow(-1, h.nope, h.rope), rotation, halves)}, -1);
+  const at::Tensor shared = of_each_head(Rotate(key_rope.reshape({-1, h.RopeHeads(), h.rope}), rotation, halves));
   const at::Tensor keys = at::cat({kv3.narrow(-1, 0, h.nope), shared}, -1), values = kv3.narrow(-1, h.nope, h.value);
   std::vector<at::Tensor> out;
   for (const Segment& segment : segments) {
@@ -52,7 +55,8 @@ at::Tensor LatentAttention(const at::Tensor& q, const at::Tensor& kv, const at::
 }
 
 Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule& rule, const at::Tensor& replayed) {
-  const at::Tensor scores = at::sigmoid(logits.to(at::kFloat));                       // [N, E]
+  const at::Tensor wide = logits.to(at::kFloat);
+  const at::Tensor scores = rule.softmax ? at::softmax(wide, -1) : at::sigmoid(wide);   // [N, E]
   at::Tensor biased = (scores + bias).detach();
   if (rule.groups > 1) {
     const at::Tensor grouped = biased.unflatten(-1, {rule.groups, -1});                // [N, G, E/G]

@@ -65,7 +65,8 @@ ParameterSet::ParameterSet(const ModelConfig& config) : config_(config), leaves_
     if (matrix) matrix_size_ = at;
   }
   flat_ = at::zeros({at}, at::kFloat);
-  biases_ = at::zeros({static_cast<std::int64_t>(BufferLayout(config).size()), std::max(config.n_routed_experts, 1)}, at::kFloat);
+  const int mixtures = config.MixtureLayers() + (config.HasExperts() ? config.num_nextn_predict_layers : 0);
+  biases_ = at::zeros({mixtures, std::max(config.n_routed_experts, 1)}, at::kFloat);
   for (auto& [name, view] : Named()) {
     if (name.ends_with("norm.weight")) view.fill_(1.0);
   }
@@ -156,6 +157,10 @@ void ParameterSet::Save(const std::string& dir) const {
   WriteFileAtomic(dir + "/config.json", ModelConfigJson(config_));
   if (!config_.value_head) {
     nlohmann::ordered_json generation{{"bos_token_id", config_.bos_token_id}, {"eos_token_id", config_.eos_token_id}};
+    for (const int id : config_.more_eos_token_ids) {
+      if (!generation["eos_token_id"].is_array()) generation["eos_token_id"] = {config_.eos_token_id};
+      generation["eos_token_id"].push_back(id);
+    }
     if (config_.pad_token_id >= 0) generation["pad_token_id"] = config_.pad_token_id;
     WriteFileAtomic(dir + "/generation_config.json", generation.dump(2) + "\n");
   }

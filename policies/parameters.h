@@ -42,7 +42,7 @@ class ParameterSet {
   const at::Tensor& flat() const { return flat_; }        // float32 [size]
   std::int64_t size() const { return flat_.numel(); }
   std::int64_t matrix_size() const { return matrix_size_; }  // the first part of flat: weight decay applies
-  const at::Tensor& biases() const { return biases_; }    // float32 [mixture layers, experts], correction biases
+  const at::Tensor& biases() const { return biases_; }    // float32 [mixture layers, experts], correction biases; zeros where there are none
 
   // Views of every leaf, in the order of ParameterLayout(config), that need gradients; if `grad` (float32
   // [size]) is given, autograd adds into it.

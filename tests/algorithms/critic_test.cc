@@ -71,7 +71,7 @@ at::Tensor PlainValues(const Critic& critic, const std::vector<at::Tensor>& leav
     }
   }
   tokens.segments = {{0, static_cast<int>(tokens.ids.size()), -1}};
-  const DeepseekV3 model(critic.parameters.config(), leaves, critic.parameters.biases());
+  const Transformer model(critic.parameters.config(), leaves, critic.parameters.biases());
   return model.Values(model.Forward(tokens, {}).hidden, rows);
 }
 

@@ -254,7 +254,7 @@ TEST_P(EveryObjective, IsThePlainForwardPassOfOneSequenceAtATime) {
       const PackedTokens tokens{{s.ids.begin(), s.ids.end()}, {{0, static_cast<int>(s.ids.size()), -1}}};
       std::vector<std::int64_t> rows, targets, places(s.targets.begin(), s.targets.end());
       for (const auto place : s.targets) rows.push_back(place - 1), targets.push_back(s.ids[static_cast<std::size_t>(place)]);
-      const DeepseekV3 model(weights.config(), weights.Leaves(gradient), weights.biases()), other(reference.config(), reference.Leaves(), reference.biases());
+      const Transformer model(weights.config(), weights.Leaves(gradient), weights.biases()), other(reference.config(), reference.Leaves(), reference.biases());
       const at::Tensor hidden = model.Forward(tokens, {}).hidden, other_hidden = other.Forward(tokens, {}).hidden.detach();
       if (objective_->LearnsValues()) {
         values.push_back(model.Values(hidden, places));
@@ -281,7 +281,7 @@ TEST_P(EveryObjective, IsThePlainForwardPassOfOneSequenceAtATime) {
     }
     const PackedTokens tokens{{ids.begin(), ids.end()}, {{0, static_cast<int>(ids.size()), -1}}};
     for (const auto& [set, sign] : {std::pair(&weights, 1.0), std::pair(&reference, -1.0)}) {
-      const DeepseekV3 model(set->config(), set->Leaves(), set->biases());
+      const Transformer model(set->config(), set->Leaves(), set->biases());
       batch.drift += sign * model.Logprobs(model.Forward(tokens, {}).hidden, rows, targets, 1.0).logprobs.sum().item<double>() / static_cast<double>(examples.size());
     }
   }

@@ -58,7 +58,7 @@ Row Concatenate(const Trajectory& t) {
 }
 
 at::Tensor PlainLogprobs(const ParameterSet& weights, const std::vector<at::Tensor>& leaves, const Trajectory& t, double temperature) {
-  const DeepseekV3 model(weights.config(), leaves, weights.biases());
+  const Transformer model(weights.config(), leaves, weights.biases());
   const Row row = Concatenate(t);
   return model.Logprobs(model.Forward(row.tokens, {}).hidden, row.rows, row.targets, temperature).logprobs;
 }

@@ -87,7 +87,7 @@ class Commands : public ::testing::Test {
 };
 
 class ForwardCommand : public Commands, public ::testing::WithParamInterface<std::string> {};
-INSTANTIATE_TEST_SUITE_P(DeepseekV3, ForwardCommand, ::testing::ValuesIn(parity::Models()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Transformer, ForwardCommand, ::testing::ValuesIn(parity::Models()), [](const auto& info) { return info.param; });
 
 TEST_P(ForwardCommand, WritesTheFixturesTensorsUnderTheirNames) {
   const Fixture f(GetParam());

@@ -15,7 +15,7 @@ using parity::Fixture;
 using Ids = std::vector<std::int32_t>;
 
 class DecoderParity : public ::testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(DeepseekV3, DecoderParity, ::testing::ValuesIn(parity::Models()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Transformer, DecoderParity, ::testing::ValuesIn(parity::Models()), [](const auto& info) { return info.param; });
 
 TEST_P(DecoderParity, GreedyTokensAreEqualAndTheirLogitsClose) {
   const Fixture f(GetParam());
@@ -54,7 +54,7 @@ TEST(Decoder, LogitsEqualTheTrainingForwardPass) {
       const Ids ids = tiny::Ids(rng, 37 + which, config.vocab_size);
       const int n = static_cast<int>(ids.size());
       c10::NoGradGuard no_grad;
-      const DeepseekV3 model(config, weights.Leaves(), weights.biases());
+      const Transformer model(config, weights.Leaves(), weights.biases());
       const at::Tensor want = model.Logits(model.Forward({{ids.begin(), ids.end()}, {{0, n, -1}}}, {}).hidden);
       EXPECT_GT(want.abs().max().item<double>(), 0.5) << "logits this small would hide mistakes";
       const DecoderWeights packed(weights);
@@ -80,7 +80,7 @@ TEST(Decoder, ChoosesTheExpertsOfTheTrainingForwardPass) {
   const Ids ids = tiny::Ids(rng, 20, config.vocab_size);
   c10::NoGradGuard no_grad;
   std::map<std::string, at::Tensor> trace;
-  const DeepseekV3 model(config, weights.Leaves(), weights.biases());
+  const Transformer model(config, weights.Leaves(), weights.biases());
   model.Forward({{ids.begin(), ids.end()}, {{0, 20, -1}}}, {.trace = &trace});
   const DecoderWeights packed(weights);
   Decoder decoder(packed, 1, 20);

@@ -289,7 +289,7 @@ TEST(Generate, NeverLeavesTheShortlist) {
   for (const Sampling& sampling : {Sampling{.top_k = 3, .max_new_tokens = 12}, Sampling{.temperature = 1.3, .top_p = 0.5, .max_new_tokens = 12}}) {
     const auto out = s.Run(prompts, sampling);
     c10::NoGradGuard no_grad;
-    const DeepseekV3 model(s.weights.config(), s.weights.Leaves(), s.weights.biases());
+    const Transformer model(s.weights.config(), s.weights.Leaves(), s.weights.biases());
     for (const Generated& g : out) {
       std::vector<std::int64_t> ids(prompts[0].begin(), prompts[0].end());
       ids.insert(ids.end(), g.ids.begin(), g.ids.end());
@@ -312,7 +312,7 @@ void ExpectTrainersLogprobs(const Scene& s, const Sampling& sampling) {
   const auto prompts = Prompts(s.tokenizer);
   const auto out = s.Run(prompts, sampling, {.threads = 2});
   c10::NoGradGuard no_grad;
-  const DeepseekV3 model(s.weights.config(), s.weights.Leaves(), s.weights.biases());
+  const Transformer model(s.weights.config(), s.weights.Leaves(), s.weights.biases());
   for (std::size_t i = 0; i < out.size(); ++i) {
     std::vector<std::int64_t> ids(prompts[i].begin(), prompts[i].end()), rows, targets;
     for (const auto id : out[i].ids) {

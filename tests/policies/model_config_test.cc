@@ -13,7 +13,7 @@ namespace {
 std::string DataPath(const std::string& name) { return std::string(COGENT_SOURCE_DIR) + "/tests/data/" + name; }
 
 class ModelConfigParity : public ::testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(DeepseekV3, ModelConfigParity, ::testing::ValuesIn(parity::Models()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Transformer, ModelConfigParity, ::testing::ValuesIn(parity::Models()), [](const auto& info) { return info.param; });
 
 TEST_P(ModelConfigParity, EveryKeyIsReadAndWrittenBack) {
   const std::string dir = parity::Root() + "/" + GetParam();
@@ -190,7 +190,11 @@ TEST(ModelConfig, ABadValueIsNamedWithFileKeyAndWhatWasFound) {
       {"rope_interleave", false, "key 'rope_interleave' must be true"},
       {"moe_layer_freq", 2, "key 'moe_layer_freq' must be 1"},
       {"rope_scaling", "yarn", "key 'rope_scaling' must be an object or null"},
-      {"rope_scaling", {{"type", "llama3"}}, "rope_scaling: key 'rope_type' must be default, linear or yarn, found \"llama3\""},
+      {"rope_scaling", {{"type", "dynamic"}, {"factor", 2}}, "rope_scaling: key 'rope_type' must be default, linear, llama3 or yarn, found \"dynamic\""},
+      {"rope_scaling", {{"type", "llama3"}}, "rope_scaling: key 'factor' is missing"},
+      {"rope_scaling", {{"type", "yarn"}, {"factor", 4}}, "rope_scaling: key 'original_max_position_embeddings' is missing"},
+      {"rope_scaling", {{"rope_type", "llama3"}, {"factor", 4}, {"original_max_position_embeddings", 64}, {"low_freq_factor", 4}, {"high_freq_factor", 4}},
+       "rope_scaling: key 'high_freq_factor' must be more than low_freq_factor (4)"},
       {"rope_scaling", {{"type", "yarn"}, {"factor", "40"}}, "rope_scaling: key 'factor' must be a number"},
       {"qk_rope_head_dim", 63, "qk_rope_head_dim must be even, found 63"},
       {"num_experts_per_tok", 257, "num_experts_per_tok (257) must not be more than n_routed_experts (256)"},
@@ -198,10 +202,11 @@ TEST(ModelConfig, ABadValueIsNamedWithFileKeyAndWhatWasFound) {
       {"topk_group", 9, "topk_group (9) must not be more than n_group (8)"},
       {"num_experts_per_tok", 129, "num_experts_per_tok (129) must fit into topk_group (4) groups of 32 experts"},
       {"num_nextn_predict_layers", 2, "num_nextn_predict_layers"},
-      {"model_type", "qwen3", "model_type 'qwen3' is another architecture"},
+      {"model_type", "gemma3", "model_type 'gemma3' is an architecture that cannot be read. Known: deepseek_v3, llama, qwen2, qwen3, qwen3_moe"},
       {"rope_theta", 0, "rope_theta"},
       {"rms_norm_eps", -1.0, "rms_norm_eps"},
       {"rope_scaling", {{"type", "yarn"}, {"factor", 0}}, "factor"},
+      {"eos_token_id", {1, "two"}, "key 'eos_token_id' must be an id or a list of ids"},
   };
   for (const auto& [key, value, want] : cases) {
     const std::string message = MessageFor(key, value);

@@ -165,17 +165,17 @@ AttentionCase MakeAttention(Rng& rng, const Heads& heads, const std::vector<Segm
   const int rows = segments.back().end;
   const at::Tensor angles = Random(rng, {rows, heads.rope / 2}, 2.0);
   return {heads, segments, {angles.cos(), angles.sin()},
-          {Random(rng, {rows, heads.count * (heads.nope + heads.rope)}), Random(rng, {rows, heads.count * (heads.nope + heads.value)}),
-           Random(rng, {rows, heads.rope})}};
+          {Random(rng, {rows, heads.count * (heads.nope + heads.rope)}), Random(rng, {rows, heads.ValueHeads() * (heads.nope + heads.value)}),
+           Random(rng, {rows, heads.RopeHeads() * heads.rope})}};
 }
 Op FastAttention(const AttentionCase& c) {
-  return [&c](const Tensors& t) { return Tensors{ops::LatentAttention(t[0], t[1], t[2], c.rotation, c.heads, c.segments)}; };
+  return [&c](const Tensors& t) { return Tensors{ops::Attention(t[0], t[1], t[2], c.rotation, c.heads, c.segments)}; };
 }
 Op PlainAttention(const AttentionCase& c) {
-  return [&c](const Tensors& t) { return Tensors{reference::LatentAttention(t[0], t[1], t[2], c.rotation, c.heads, c.segments)}; };
+  return [&c](const Tensors& t) { return Tensors{reference::Attention(t[0], t[1], t[2], c.rotation, c.heads, c.segments)}; };
 }
 
-TEST_P(Ops, LatentAttentionEqualsItsDefinitionOverSegmentsAndSharedParents) {
+TEST_P(Ops, AttentionEqualsItsDefinitionOverSegmentsAndSharedParents) {
   Rng rng = Rng(6).Fork(static_cast<std::uint64_t>(GetParam()));
   const std::vector<std::vector<Segment>> layouts{
       {{0, 1, -1}},
@@ -190,18 +190,22 @@ TEST_P(Ops, LatentAttentionEqualsItsDefinitionOverSegmentsAndSharedParents) {
                  std::to_string(heads.rope) + ", values of " + std::to_string(heads.value));
     const AttentionCase c = MakeAttention(rng, heads, segments);
     ExpectEqual(FastAttention(c), PlainAttention(c), c.inputs, rng);
+    const int groups = Between(rng, 1, 3), size = 2 * Between(rng, 1, 12);
+    const AttentionCase grouped = MakeAttention(rng, {groups * Between(rng, 1, 4), 0, size, size, 0.1 + rng.Uniform(), groups}, segments);
+    ExpectEqual(FastAttention(grouped), PlainAttention(grouped), grouped.inputs, rng);
   }
 }
 
 RouterRule SomeRule(Rng& rng, int which) {
   const int groups = which % 2 == 0 ? 1 : Between(rng, 2, 4), per_group = Between(rng, 2, 5);
   const int kept = Between(rng, 1, groups);
-  return {groups * per_group, Between(rng, 1, kept * per_group), groups, kept, which < 2, static_cast<float>(0.5 + 2 * rng.Uniform())};
+  const bool softmax = which >= 4;
+  return {groups * per_group, Between(rng, 1, kept * per_group), groups, kept, which < 2 || which == 4, static_cast<float>(0.5 + 2 * rng.Uniform()), softmax};
 }
 
 TEST_P(Ops, RouteEqualsItsDefinition) {
   Rng rng = Rng(7).Fork(static_cast<std::uint64_t>(GetParam()));
-  for (int which = 0; which < 4; ++which) {
+  for (int which = 0; which < 6; ++which) {
     const RouterRule rule = SomeRule(rng, which);
     const int rows = Between(rng, 1, 30);
     const Tensors inputs{Random(rng, {rows, rule.experts}, 1.5)};

@@ -158,14 +158,14 @@ TEST_F(Checkpoint, AMissingShardIsNamed) {
 
 TEST_F(Checkpoint, AnotherArchitectureIsNamed) {
   tiny::Weights(tiny::Variant(0), 1).Save(dir_);
-  std::ofstream(dir_ + "/config.json") << R"({"model_type": "llama", "vocab_size": 10})";
+  std::ofstream(dir_ + "/config.json") << R"({"model_type": "gemma3", "vocab_size": 10})";
   try {
     LoadModelConfig(dir_);
-    FAIL() << "a llama was taken for a deepseek_v3";
+    FAIL() << "a gemma was taken for something else";
   } catch (const DataError& error) {
     EXPECT_TRUE(Holds(error.what(), dir_ + "/config.json")) << error.what();
-    EXPECT_TRUE(Holds(error.what(), "'llama'")) << error.what();
-    EXPECT_TRUE(Holds(error.what(), "'deepseek_v3'")) << error.what();
+    EXPECT_TRUE(Holds(error.what(), "'gemma3'")) << error.what();
+    EXPECT_TRUE(Holds(error.what(), "deepseek_v3")) << error.what();
   }
 }
 

@@ -5,18 +5,23 @@
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "policies/deepseek_v3.h"
+#include "policies/transformer.h"
 #include "policies/parameters.h"
 #include "policies/safetensors.h"
 
 namespace cogent::parity {
 
-inline std::string Root() { return std::string(COGENT_SOURCE_DIR) + "/tests/data/parity"; }
+// COGENT_PARITY names another folder of the same form.
+inline std::string Root() {
+  const char* other = std::getenv("COGENT_PARITY");
+  return other != nullptr ? other : std::string(COGENT_SOURCE_DIR) + "/tests/data/parity";
+}
 inline nlohmann::json ReadJson(const std::string& path) {
   std::ifstream in(path);
   return nlohmann::json::parse(in);
@@ -46,7 +51,7 @@ struct Fixture {
     return {t.const_data_ptr<std::int64_t>(), t.const_data_ptr<std::int64_t>() + t.numel()};
   }
   double Tolerance(const char* key) const { return summary["tolerance"][key].get<double>(); }
-  DeepseekV3 Model(const at::Tensor& grad = {}) const { return DeepseekV3(config, weights.Leaves(grad), weights.biases()); }
+  Transformer Model(const at::Tensor& grad = {}) const { return Transformer(config, weights.Leaves(grad), weights.biases()); }
 
   std::string dir;
   ModelConfig config;

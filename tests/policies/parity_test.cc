@@ -8,7 +8,7 @@ using parity::Fixture;
 using parity::Near;
 
 class Parity : public ::testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(DeepseekV3, Parity, ::testing::ValuesIn(parity::Models()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Transformer, Parity, ::testing::ValuesIn(parity::Models()), [](const auto& info) { return info.param; });
 
 PackedTokens One(const std::vector<std::int64_t>& ids) { return {ids, {{0, static_cast<int>(ids.size()), -1}}}; }
 
@@ -19,7 +19,7 @@ void ExpectLogits(const Fixture& f, const at::Tensor& got, const at::Tensor& wan
 TEST_P(Parity, HoldsForEveryLayerOfEachSequence) {
   const Fixture f(GetParam());
   c10::NoGradGuard no_grad;
-  const DeepseekV3 model = f.Model();
+  const Transformer model = f.Model();
   for (const std::string seq : {"seq0.", "seq1."}) {
     const auto ids = f.Ids(seq + "input_ids");
     std::map<std::string, at::Tensor> trace;
@@ -55,14 +55,14 @@ TEST_P(Parity, HoldsForSequencesPackedEndToEnd) {
   const at::Tensor borders = f.Get("packed.cu_seqlens");
   PackedTokens packed{f.Ids("packed.input_ids"), {}};
   for (int i = 0; i + 1 < borders.numel(); ++i) packed.segments.push_back({borders[i].item<int>(), borders[i + 1].item<int>(), -1});
-  const DeepseekV3 model = f.Model();
+  const Transformer model = f.Model();
   ExpectLogits(f, model.Logits(model.Forward(packed, {}).hidden), at::cat({f.Get("seq0.logits"), f.Get("seq1.logits")}));
 }
 
 TEST_P(Parity, HoldsForPaddedBatchesOnceTheirPaddingIsDropped) {
   const Fixture f(GetParam());
   c10::NoGradGuard no_grad;
-  const DeepseekV3 model = f.Model();
+  const Transformer model = f.Model();
   for (const std::string side : {"left.", "right."}) {
     const PackedTokens packed = PackPadded(f.Get(side + "input_ids"), f.Get(side + "attention_mask"));
     ExpectLogits(f, model.Logits(model.Forward(packed, {}).hidden), at::cat({f.Get("seq0.logits"), f.Get("seq1.logits")}));
@@ -77,7 +77,7 @@ TEST_P(Parity, HoldsForAContinuationThatSharesItsPrompt) {
   // The prompt once, its continuation twice.
   PackedTokens shared{ids, {{0, split, -1}, {split, n, 0}, {n, 2 * n - split, 0}}};
   shared.ids.insert(shared.ids.end(), ids.begin() + split, ids.end());
-  const DeepseekV3 model = f.Model();
+  const Transformer model = f.Model();
   const at::Tensor logits = model.Logits(model.Forward(shared, {}).hidden), want = f.Get("seq0.logits");
   ExpectLogits(f, logits.narrow(0, 0, n), want);
   ExpectLogits(f, logits.narrow(0, n, n - split), want.narrow(0, split, n - split));
@@ -87,7 +87,7 @@ TEST_P(Parity, HoldsForThePredictionModule) {
   const Fixture f(GetParam());
   if (!f.expected.Has("seq0.mtp_logits")) GTEST_SKIP() << "this fixture has no prediction module";
   c10::NoGradGuard no_grad;
-  const DeepseekV3 model = f.Model();
+  const Transformer model = f.Model();
   for (const std::string seq : {"seq0.", "seq1."}) {
     const PackedTokens tokens = One(f.Ids(seq + "input_ids"));
     const at::Tensor hidden = model.Predict(tokens, model.Forward(tokens, {}).hidden, {}).hidden;
@@ -112,7 +112,7 @@ TEST_P(Parity, HoldsForTheLossAndEveryGradient) {
     }
   }
   at::Tensor grad = at::zeros({f.weights.size()}, at::kFloat);
-  const DeepseekV3 model = f.Model(grad);
+  const Transformer model = f.Model(grad);
   const at::Tensor loss = -model.Logprobs(model.Forward(packed, {}).hidden, rows, targets, 1.0).logprobs.mean();
   EXPECT_EQ(rows.size(), f.summary["gradients"]["loss_tokens"].get<std::size_t>());
   EXPECT_NEAR(loss.item<double>(), f.summary["gradients"]["loss"].get<double>(), f.Tolerance("loss_atol"));

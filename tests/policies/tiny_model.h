@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "policies/deepseek_v3.h"
+#include "policies/transformer.h"
 #include "policies/parameters.h"
 #include "policies/tokenizer.h"
 

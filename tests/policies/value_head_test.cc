@@ -22,7 +22,7 @@ class ValueHead : public testing::Test {
 };
 
 at::Tensor Values(const ParameterSet& weights, const PackedTokens& tokens, const std::vector<std::int64_t>& rows) {
-  const DeepseekV3 model(weights.config(), weights.Leaves(), weights.biases());
+  const Transformer model(weights.config(), weights.Leaves(), weights.biases());
   return model.Values(model.Forward(tokens, {}).hidden, rows);
 }
 

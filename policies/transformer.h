@@ -1,7 +1,8 @@
-// DeepSeek-V3's decoder (arXiv 2412.19437, section 2) for training: packed rows in, hidden states out,
-// differentiable. Decoding is policies/decoder.h; both read the same ParameterSet.
+// The decoder for training: packed rows in, hidden states out, differentiable. DeepSeek-V3's (arXiv 2412.19437, section 2),
+// or with grouped attention one of Llama, Qwen2, Qwen3 and Qwen3-MoE; model_config.h says in what they differ.
+// Decoding is policies/decoder.h; both read the same ParameterSet.
 //
-//   DeepseekV3 model(config, weights.Leaves(grad), weights.biases());
+//   Transformer model(config, weights.Leaves(grad), weights.biases());
 //   ForwardResult out = model.Forward({ids, segments}, {});
 //   TokenStats stats = model.Logprobs(out.hidden, rows, targets, 1.0);
 //   stats.logprobs.sum().backward();
@@ -47,10 +48,10 @@ struct ForwardResult {
   at::Tensor load;          // int64 [mixture layers, E]: (token, slot) pairs that chose each expert
 };
 
-class DeepseekV3 {
+class Transformer {
  public:
   // `leaves` in the order of ParameterLayout(config); `biases` [mixture layers, E].
-  DeepseekV3(const ModelConfig& config, std::vector<at::Tensor> leaves, at::Tensor biases);
+  Transformer(const ModelConfig& config, std::vector<at::Tensor> leaves, at::Tensor biases);
 
   ForwardResult Forward(const PackedTokens& tokens, const ForwardOptions& options) const;
   // The prediction module (report, equations 21-25): from `hidden` of Forward to the hidden states whose
@@ -61,7 +62,7 @@ class DeepseekV3 {
                       double temperature, Products gradients = Products::kFloat32) const;
   at::Tensor Logits(const at::Tensor& hidden) const;  // [N, V]
   // How far this distribution is from the teacher's at each hidden row rows[m], [M]. Both read the same tokens.
-  at::Tensor DivergenceFrom(const DeepseekV3& teacher, const at::Tensor& hidden, const at::Tensor& teacher_hidden,
+  at::Tensor DivergenceFrom(const Transformer& teacher, const at::Tensor& hidden, const at::Tensor& teacher_hidden,
                             const std::vector<std::int64_t>& rows, const Divergence& divergence) const;
   // With a value head: what each hidden row rows[m] is worth, [M], always in float32.
   at::Tensor Values(const at::Tensor& hidden, const std::vector<std::int64_t>& rows) const;
@@ -72,14 +73,18 @@ class DeepseekV3 {
   struct Layer;
   struct Pass;
   at::Tensor RunLayer(const Layer& layer, at::Tensor x, Pass& pass) const;
-  at::Tensor Attend(const Layer& layer, const at::Tensor& x, const Pass& pass) const;
+  at::Tensor AttendLatent(const Layer& layer, const at::Tensor& x, const Pass& pass) const;
+  at::Tensor AttendGrouped(const Layer& layer, const at::Tensor& x, const Pass& pass) const;
+  at::Tensor Mlp(const Layer& layer, const at::Tensor& x, const Pass& pass) const;
   at::Tensor Mix(const Layer& layer, const at::Tensor& x, Pass& pass) const;
   Pass StartPass(const PackedTokens& tokens, const ForwardOptions& options) const;
 
   struct Layer {
     int index = 0, mixture = -1;  // mixture: row of `biases`, -1 = dense
-    at::Tensor input_norm, down, down_bias, q_norm, q_up, kv_norm, kv_up, out, out_bias, post_norm;
-    at::Tensor gate_up, mlp_down;              // dense layers, or the shared experts
+    at::Tensor input_norm, out, out_bias, post_norm;
+    at::Tensor down, down_bias, q_norm, q_up, kv_norm, kv_up;               // latent attention
+    at::Tensor qkv, qkv_bias, head_q_norm, head_k_norm;                     // grouped attention
+    at::Tensor gate_up, gate_up_bias, mlp_down, mlp_down_bias;              // dense layers, or the shared experts
     at::Tensor router, experts_up, experts_down;
   };
   ModelConfig config_;

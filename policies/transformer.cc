@@ -1,4 +1,4 @@
-#include "policies/deepseek_v3.h"
+#include "policies/transformer.h"
 
 #include <ATen/ATen.h>
 
@@ -43,7 +43,7 @@ PackedTokens PackPadded(const at::Tensor& ids, const at::Tensor& mask) {
   return packed;
 }
 
-struct DeepseekV3::Pass {
+struct Transformer::Pass {
   const PackedTokens* tokens;
   const ForwardOptions* options;
   Rotation rotation;
@@ -58,7 +58,7 @@ struct DeepseekV3::Pass {
   }
 };
 
-DeepseekV3::DeepseekV3(const ModelConfig& config, std::vector<at::Tensor> leaves, at::Tensor biases)
+Transformer::Transformer(const ModelConfig& config, std::vector<at::Tensor> leaves, at::Tensor biases)
     : config_(config), biases_(std::move(biases)) {
   const auto named = ByName(config, leaves);
   const auto maybe = [&](const std::string& name) {
@@ -73,15 +73,18 @@ DeepseekV3::DeepseekV3(const ModelConfig& config, std::vector<at::Tensor> leaves
     if (config.IsMoe(index)) l.mixture = mixtures++;
     l.input_norm = maybe(p + "input_layernorm.weight"), l.post_norm = maybe(p + "post_attention_layernorm.weight");
     l.down = maybe(a + "down.weight"), l.down_bias = maybe(a + "down.bias");
-    if (!l.down_bias.defined() && config.attention_bias) {  // direct queries have no bias; zeros stand for it
+    if (config.IsLatent() && !l.down_bias.defined() && config.attention_bias) {  // direct queries have no bias; zeros stand for it
       const at::Tensor kv = maybe(a + "kv_a_proj_with_mqa.bias");
       l.down_bias = at::cat({at::zeros({l.down.size(0) - kv.size(0)}, kv.options()), kv});
     }
     l.q_norm = maybe(a + "q_a_layernorm.weight"), l.q_up = maybe(a + "q_b_proj.weight");
     l.kv_norm = maybe(a + "kv_a_layernorm.weight"), l.kv_up = maybe(a + "kv_b_proj.weight");
     l.out = maybe(a + "o_proj.weight"), l.out_bias = maybe(a + "o_proj.bias");
+    l.qkv = maybe(a + "qkv.weight"), l.qkv_bias = maybe(a + "qkv.bias");
+    l.head_q_norm = maybe(a + "q_norm.weight"), l.head_k_norm = maybe(a + "k_norm.weight");
     const std::string mlp = l.mixture >= 0 ? m + "shared_experts." : m;
     l.gate_up = maybe(mlp + "gate_up.weight"), l.mlp_down = maybe(mlp + "down_proj.weight");
+    l.gate_up_bias = maybe(mlp + "gate_up.bias"), l.mlp_down_bias = maybe(mlp + "down_proj.bias");
     l.router = maybe(m + "gate.weight"), l.experts_up = maybe(m + "experts.gate_up.weight");
     l.experts_down = maybe(m + "experts.down.weight");
     return l;
@@ -98,13 +101,13 @@ DeepseekV3::DeepseekV3(const ModelConfig& config, std::vector<at::Tensor> leaves
   }
 }
 
-DeepseekV3::Pass DeepseekV3::StartPass(const PackedTokens& tokens, const ForwardOptions& options) const {
+Transformer::Pass Transformer::StartPass(const PackedTokens& tokens, const ForwardOptions& options) const {
   Pass pass{&tokens, &options, {}, {}, {}, {}};
   if (!tokens.experts.empty()) {
     const auto rows = static_cast<std::int64_t>(tokens.ids.size()), per_row = static_cast<std::int64_t>(tokens.experts.size()) / rows;
     pass.experts = at::tensor(tokens.experts, at::kInt).view({rows, per_row / config_.num_experts_per_tok, config_.num_experts_per_tok});
   }
-  const auto speeds = config_.rope.Frequencies(config_.qk_rope_head_dim);
+  const auto speeds = config_.rope.Frequencies(config_.RopeDim());
   const std::vector<float> narrow(speeds.begin(), speeds.end());
   const auto positions = Positions(tokens);
   const float amplitude = static_cast<float>(config_.rope.Amplitude());
@@ -114,7 +117,7 @@ DeepseekV3::Pass DeepseekV3::StartPass(const PackedTokens& tokens, const Forward
   return pass;
 }
 
-at::Tensor DeepseekV3::Attend(const Layer& l, const at::Tensor& x, const Pass& pass) const {
+at::Tensor Transformer::AttendLatent(const Layer& l, const at::Tensor& x, const Pass& pass) const {
   const auto& c = config_;
   const bool direct = c.q_lora_rank == 0;
   const std::int64_t q_width = direct ? c.num_attention_heads * c.qk_head_dim() : c.q_lora_rank;
@@ -124,15 +127,31 @@ at::Tensor DeepseekV3::Attend(const Layer& l, const at::Tensor& x, const Pass& p
   const at::Tensor q = direct ? parts[0] : pass.Linear(ops::RmsNorm(parts[0], l.q_norm, kLatentEps), l.q_up);  // [N, H (dn + dr)]
   const at::Tensor kv = pass.Linear(ops::RmsNorm(parts[1], l.kv_norm, kLatentEps), l.kv_up);                   // [N, H (dn + dv)]
   const Heads heads{c.num_attention_heads, c.qk_nope_head_dim, c.qk_rope_head_dim, c.v_head_dim, c.SoftmaxScale()};
-  const at::Tensor mixed = ops::LatentAttention(q, kv, parts[2], pass.rotation, heads, pass.tokens->segments);  // [N, H dv]
+  const at::Tensor mixed = ops::Attention(q, kv, parts[2], pass.rotation, heads, pass.tokens->segments);  // [N, H dv]
   return pass.Linear(mixed, l.out, l.out_bias);
 }
 
-at::Tensor DeepseekV3::Mix(const Layer& l, const at::Tensor& x, Pass& pass) const {
+at::Tensor Transformer::AttendGrouped(const Layer& l, const at::Tensor& x, const Pass& pass) const {
+  const auto& c = config_;
+  const std::int64_t size = c.HeadDim(), q_width = c.num_attention_heads * size, kv_width = c.KeyValueHeads() * size;
+  const auto parts = pass.Linear(x, l.qkv, l.qkv_bias).split_with_sizes({q_width, kv_width, kv_width}, 1);
+  const auto normed = [&](const at::Tensor& heads, const at::Tensor& weight) {  // each head's vector by itself
+    return weight.defined() ? ops::RmsNorm(heads.reshape({-1, size}), weight, c.rms_norm_eps).reshape({heads.size(0), -1}) : heads;
+  };
+  const Heads heads{c.num_attention_heads, 0, c.HeadDim(), c.HeadDim(), c.SoftmaxScale(), c.KeyValueHeads()};
+  const at::Tensor mixed = ops::Attention(normed(parts[0], l.head_q_norm), parts[2], normed(parts[1], l.head_k_norm), pass.rotation, heads, pass.tokens->segments);
+  return pass.Linear(mixed, l.out, l.out_bias);
+}
+
+at::Tensor Transformer::Mlp(const Layer& l, const at::Tensor& x, const Pass& pass) const {
+  return pass.Linear(ops::SwiGlu(pass.Linear(x, l.gate_up, l.gate_up_bias)), l.mlp_down, l.mlp_down_bias);
+}
+
+at::Tensor Transformer::Mix(const Layer& l, const at::Tensor& x, Pass& pass) const {
   const auto& c = config_;
   const at::Tensor logits = ops::Linear(x, l.router);  // [N, E]
   const RouterRule rule{c.n_routed_experts, c.num_experts_per_tok, c.n_group, c.topk_group, c.norm_topk_prob,
-                        static_cast<float>(c.routed_scaling_factor)};
+                        static_cast<float>(c.routed_scaling_factor), !c.IsLatent()};
   at::Tensor replayed;
   if (!pass.tokens->experts.empty() && l.index < c.num_hidden_layers) replayed = pass.experts.select(1, l.mixture).contiguous();  // [N, K]
   const Routes routes = ops::Route(logits, biases_[l.mixture], rule, replayed);
@@ -145,24 +164,25 @@ at::Tensor DeepseekV3::Mix(const Layer& l, const at::Tensor& x, Pass& pass) cons
   pass.Trace(l.index, "router_topk", routes.experts.to(at::kLong));
   pass.Trace(l.index, "router_weights", routes.weights);
   at::Tensor y = ops::Experts(x, routes, l.experts_up, l.experts_down, pass.options->products);
-  if (l.gate_up.defined()) y = y + pass.Linear(ops::SwiGlu(pass.Linear(x, l.gate_up)), l.mlp_down);
+  if (l.gate_up.defined()) y = y + Mlp(l, x, pass);
   return y;
 }
 
-at::Tensor DeepseekV3::RunLayer(const Layer& l, at::Tensor x, Pass& pass) const {
+at::Tensor Transformer::RunLayer(const Layer& l, at::Tensor x, Pass& pass) const {
   const double eps = config_.rms_norm_eps;
-  const at::Tensor attended = Attend(l, ops::RmsNorm(x, l.input_norm, eps), pass);
+  const at::Tensor entering = ops::RmsNorm(x, l.input_norm, eps);
+  const at::Tensor attended = config_.IsLatent() ? AttendLatent(l, entering, pass) : AttendGrouped(l, entering, pass);
   pass.Trace(l.index, "attn_out", attended);
   x = x + attended;
   const at::Tensor normed = ops::RmsNorm(x, l.post_norm, eps);
-  const at::Tensor branch = l.mixture >= 0 ? Mix(l, normed, pass) : pass.Linear(ops::SwiGlu(pass.Linear(normed, l.gate_up)), l.mlp_down);
+  const at::Tensor branch = l.mixture >= 0 ? Mix(l, normed, pass) : Mlp(l, normed, pass);
   pass.Trace(l.index, "mlp_out", branch);
   x = x + branch;
   pass.Trace(l.index, "output", x);
   return x;
 }
 
-ForwardResult DeepseekV3::Forward(const PackedTokens& tokens, const ForwardOptions& options) const {
+ForwardResult Transformer::Forward(const PackedTokens& tokens, const ForwardOptions& options) const {
   Pass pass = StartPass(tokens, options);
   at::Tensor x = ops::Embedding(embedding_, at::tensor(tokens.ids, at::kLong).to(embedding_.device()));  // [N, D]
   if (options.trace) (*options.trace)["hidden.embed"] = x.detach();
@@ -172,7 +192,7 @@ ForwardResult DeepseekV3::Forward(const PackedTokens& tokens, const ForwardOptio
   return {x, pass.balance_loss, pass.load};
 }
 
-ForwardResult DeepseekV3::Predict(const PackedTokens& tokens, const at::Tensor& hidden, const ForwardOptions& options) const {
+ForwardResult Transformer::Predict(const PackedTokens& tokens, const at::Tensor& hidden, const ForwardOptions& options) const {
   Check(merge_.defined(), "the model has no prediction module");
   Pass pass = StartPass(tokens, options);
   std::vector<std::int64_t> next(tokens.ids.begin() + 1, tokens.ids.end());
@@ -184,19 +204,19 @@ ForwardResult DeepseekV3::Predict(const PackedTokens& tokens, const at::Tensor& 
   return {ops::RmsNorm(x, prediction_norm_, eps), pass.balance_loss, pass.load};
 }
 
-TokenStats DeepseekV3::Logprobs(const at::Tensor& hidden, const std::vector<std::int64_t>& rows, const std::vector<std::int64_t>& targets,
+TokenStats Transformer::Logprobs(const at::Tensor& hidden, const std::vector<std::int64_t>& rows, const std::vector<std::int64_t>& targets,
                                 double temperature, Products gradients) const {
   return ops::TokenLogprobs(hidden, head_, rows, targets, temperature, gradients);
 }
 
-at::Tensor DeepseekV3::Logits(const at::Tensor& hidden) const { return ops::Linear(hidden, head_); }
+at::Tensor Transformer::Logits(const at::Tensor& hidden) const { return ops::Linear(hidden, head_); }
 
-at::Tensor DeepseekV3::DivergenceFrom(const DeepseekV3& teacher, const at::Tensor& hidden, const at::Tensor& teacher_hidden,
+at::Tensor Transformer::DivergenceFrom(const Transformer& teacher, const at::Tensor& hidden, const at::Tensor& teacher_hidden,
                                       const std::vector<std::int64_t>& rows, const Divergence& divergence) const {
   return TokenDivergence(hidden, head_, teacher_hidden, teacher.head_, rows, divergence);
 }
 
-at::Tensor DeepseekV3::Values(const at::Tensor& hidden, const std::vector<std::int64_t>& rows) const {
+at::Tensor Transformer::Values(const at::Tensor& hidden, const std::vector<std::int64_t>& rows) const {
   Check(config_.value_head, "values need a value head");
   return ops::Linear(hidden, head_).squeeze(1).index_select(0, at::tensor(rows, at::kLong).to(hidden.device()));
 }
