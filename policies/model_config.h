@@ -107,7 +107,7 @@ struct ModelConfig {
   int CacheWidth() const { return IsLatent() ? kv_lora_rank + qk_rope_head_dim : 2 * KeyValueHeads() * HeadDim(); }
 };
 
-// Reads config.json (or DIR/config.json). DataError names the file and the key that cannot be used.
+// Reads config.json, DIR/config.json or a GGUF file. DataError names the file and the key that cannot be used.
 ModelConfig LoadModelConfig(const std::string& path);
 ModelConfig ParseModelConfig(const std::string& json, const std::string& name);
 // The same trunk with a value head: "score.weight" [1, hidden_size], as transformers' sequence classification with one label.

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "policies/model_config.h"
+#include "policies/weight_files.h"
 
 namespace cogent {
 namespace {
@@ -106,6 +107,17 @@ void Ids(const Keys& keys, const char* key, int& value, std::vector<int>* more =
     if (i == 0) value = one;
     else if (more != nullptr) more->push_back(one);
   }
+}
+
+// DeepSeek's FP8 releases are read (policies/weight_files.h); nothing else that is packed is.
+void CheckQuantization(const Keys& keys, const std::string& name) {
+  constexpr const char* kSection = "quantization_config";
+  if (!keys.Has(kSection)) return;
+  if (!keys[kSection].is_object()) keys.Fail(kSection, "an object or null", keys[kSection]);
+  const Keys inner(keys[kSection], name + ": " + kSection);
+  if (!inner.Has("quant_method")) throw DataError(fmt::format("{}: {}: key 'quant_method' is missing", name, kSection));
+  inner.Only("quant_method", "fp8");
+  inner.Only("weight_block_size", std::vector<int>{128, 128});
 }
 
 void ReadLatent(const Keys& keys, ModelConfig& c) {
@@ -214,6 +226,7 @@ ModelConfig ParseModelConfig(const std::string& text, const std::string& name) {
   Ids(keys, "bos_token_id", c.bos_token_id);
   Ids(keys, "eos_token_id", c.eos_token_id, &c.more_eos_token_ids);
   Ids(keys, "pad_token_id", c.pad_token_id);
+  CheckQuantization(keys, name);
   architecture.read(keys, c);
   c.rope = ReadRope(keys, name);
   if (object.value("architectures", json::array()) == json::array({architecture.name + std::string("ForSequenceClassification")})) c = ValueModel(c);
@@ -224,6 +237,7 @@ ModelConfig ParseModelConfig(const std::string& text, const std::string& name) {
 }
 
 ModelConfig LoadModelConfig(const std::string& path) {
+  if (IsGguf(path)) return GgufModelConfig(path);
   const std::filesystem::path given(path);
   const auto file = std::filesystem::is_directory(given) ? given / "config.json" : given;
   std::ifstream in(file, std::ios::binary);

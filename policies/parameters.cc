@@ -11,6 +11,7 @@
 
 #include "core/file.h"
 #include "policies/safetensors.h"
+#include "policies/weight_files.h"
 
 namespace cogent {
 namespace {
@@ -21,23 +22,13 @@ std::int64_t Count(const std::vector<std::int64_t>& shape) {
   return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
 }
 
-at::ScalarType TorchType(DType dtype, const std::string& name) {
-  switch (dtype) {
-    case DType::kF64: return at::kDouble;
-    case DType::kF32: return at::kFloat;
-    case DType::kF16: return at::kHalf;
-    case DType::kBF16: return at::kBFloat16;
-    default: throw DataError(fmt::format("tensor '{}' has type {}; weights must be F32, BF16, F16 or F64", name, NameOf(dtype)));
-  }
-}
-
-at::Tensor ToFloat(const TensorView& view, const std::string& name) {
-  const at::Tensor raw = at::empty(view.shape, at::TensorOptions(TorchType(view.dtype, name)));
-  std::memcpy(raw.mutable_data_ptr(), view.bytes.data(), view.bytes.size());
-  return raw.to(at::kFloat);
-}
-
 std::string ShapeText(const at::IntArrayRef shape) { return fmt::format("[{}]", fmt::join(shape.begin(), shape.end(), ", ")); }
+
+bool AllFinite(const float* values, std::int64_t count) {
+  float sum = 0.0f;  // 0 * x is 0 for every number and not a number for every other
+  for (std::int64_t i = 0; i < count; ++i) sum += values[i] * 0.0f;
+  return sum == 0.0f;
+}
 
 // Tensors that a checkpoint may carry without our having a place for them.
 bool MayBeIgnored(const std::string& name, const ModelConfig& config) {
@@ -112,7 +103,7 @@ std::map<std::string, at::Tensor> ParameterSet::Named(const at::Tensor& flat) co
 }
 
 std::vector<std::string> ParameterSet::Load(const std::string& dir, const Rng& rng_for_missing) {
-  const SafetensorsDir files = SafetensorsDir::Open(dir);
+  const WeightFiles files = WeightFiles::Open(dir);
   Initialize(rng_for_missing);
   std::vector<std::string> wrong, notes, fresh;
   std::set<std::string> known;
@@ -120,23 +111,24 @@ std::vector<std::string> ParameterSet::Load(const std::string& dir, const Rng& r
   bool has_prediction = false;
   for (auto& [name, view] : Named()) {
     known.insert(name);
-    const auto found = files.tensors().find(name);
-    if (found == files.tensors().end() && name == kValueHead) {
+    const auto found = files.shapes().find(name);
+    if (found == files.shapes().end() && name == kValueHead) {
       notes.push_back("the checkpoint has no value head; it starts at zero");
       continue;
     }
-    if (found == files.tensors().end()) {
+    if (found == files.shapes().end()) {
       (name.starts_with(prediction) ? fresh : wrong).push_back(fmt::format("missing: {} {}", name, ShapeText(view.sizes())));
       continue;
     }
     has_prediction = has_prediction || name.starts_with(prediction);
-    if (found->second.shape != view.sizes().vec()) {
-      wrong.push_back(fmt::format("misshapen: {} is {}, must be {}", name, ShapeText(found->second.shape), ShapeText(view.sizes())));
+    if (found->second != view.sizes().vec()) {
+      wrong.push_back(fmt::format("misshapen: {} is {}, must be {}", name, ShapeText(found->second), ShapeText(view.sizes())));
       continue;
     }
-    view.copy_(ToFloat(found->second, name));
+    files.Read(name, view.mutable_data_ptr<float>());
+    if (!AllFinite(view.const_data_ptr<float>(), view.numel())) wrong.push_back(fmt::format("not finite: {} holds a number that is none, or is infinite", name));
   }
-  for (const auto& [name, view] : files.tensors()) {
+  for (const auto& [name, shape] : files.shapes()) {
     if (!known.count(name) && !MayBeIgnored(name, config_)) wrong.push_back("unexpected: " + name);
   }
   // A prediction module may be missing as a whole; a part of one is damage.

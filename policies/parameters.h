@@ -31,8 +31,8 @@ class ParameterSet {
   // Matrices from N(0, initializer_range^2), biases 0, norms 1, a value head 0. A weight depends on its name
   // and the seed alone.
   void Initialize(const Rng& rng);
-  // Reads config-shaped weights from a checkpoint directory in any float type. DataError lists missing,
-  // unexpected and misshapen tensors by name. A missing prediction module or value head is initialised and
+  // Reads config-shaped weights from a checkpoint directory or a GGUF file in any float type (policies/weight_files.h).
+  // DataError lists missing, unexpected, misshapen and not finite tensors by name. A missing prediction module or value head is initialised and
   // said so in the returned notes; a head that the model has no place for is dropped.
   std::vector<std::string> Load(const std::string& dir, const Rng& rng_for_missing);
   // Writes config.json, model.safetensors and, of a language model, generation_config.json into `dir`.

@@ -33,19 +33,20 @@ inline std::vector<std::string> Models() {
   return names;
 }
 
+inline at::Tensor ToTensor(const TensorView& view) {
+  const auto type = view.dtype == DType::kF32 ? at::kFloat : view.dtype == DType::kI64 ? at::kLong : at::kInt;
+  at::Tensor t = at::empty(view.shape, at::TensorOptions(type));
+  std::memcpy(t.mutable_data_ptr(), view.bytes.data(), view.bytes.size());
+  return t;
+}
+
 struct Fixture {
   explicit Fixture(const std::string& name)
       : dir(Root() + "/" + name), config(LoadModelConfig(dir)), weights(config),
         expected(SafetensorsFile::Open(dir + "/expected.safetensors")), summary(ReadJson(dir + "/expected.json")) {
     weights.Load(dir, Rng(0));
   }
-  at::Tensor Get(const std::string& name) const {
-    const TensorView& view = expected.Get(name);
-    const auto type = view.dtype == DType::kF32 ? at::kFloat : view.dtype == DType::kI64 ? at::kLong : at::kInt;
-    at::Tensor t = at::empty(view.shape, at::TensorOptions(type));
-    std::memcpy(t.mutable_data_ptr(), view.bytes.data(), view.bytes.size());
-    return t;
-  }
+  at::Tensor Get(const std::string& name) const { return ToTensor(expected.Get(name)); }
   std::vector<std::int64_t> Ids(const std::string& name) const {
     const at::Tensor t = Get(name).to(at::kLong).flatten();
     return {t.const_data_ptr<std::int64_t>(), t.const_data_ptr<std::int64_t>() + t.numel()};
