@@ -12,6 +12,7 @@
 #include "policies/tokenizer_bytes.h"
 #include "policies/tokenizer_parts.h"
 #include "policies/tokenizer_split.h"
+#include "policies/weight_files.h"
 
 namespace cogent {
 namespace {
@@ -24,16 +25,19 @@ std::string ConfigPath(const std::string& path) {
 
 struct Tokenizer::Impl {
   TokenizerParts parts;
+  TokenDecoder decoder;
   AddedTokens added;
   PreTokenizer words;
   Bpe bpe;
   std::unordered_map<std::string, std::int32_t> ids;  // vocabulary strings and added tokens
+  std::vector<std::string> texts;                     // by id, as in the vocabulary
   std::vector<std::string> bytes;                     // by id, what it decodes to
   std::vector<bool> special;                          // by id
 
   explicit Impl(TokenizerParts from)
       : parts(std::move(from)),
-        added(parts.added_tokens),
+        decoder(parts.decoder),
+        added(parts.added_tokens, parts.normalizers.empty() ? NormalizeText() : [this](std::string_view text) { return Normalize(parts.normalizers, text); }),
         words(parts.pre_tokenizer),
         bpe(parts.model),
         ids(VocabMap(parts.model)) {
@@ -49,9 +53,11 @@ struct Tokenizer::Impl {
     const std::size_t at = static_cast<std::size_t>(id);
     if (at >= bytes.size()) {
       bytes.resize(at + 1);
+      texts.resize(at + 1);
       special.resize(at + 1);
     }
-    bytes[at] = FromStandIns(text);
+    texts[at] = text;
+    bytes[at] = decoder.One(text);
   }
 
   const std::string* BytesOf(std::int32_t id) const {
@@ -82,7 +88,9 @@ Tokenizer Tokenizer::Train(const std::vector<std::string>& corpus, const TrainOp
   return Tokenizer(std::make_shared<const Impl>(TrainTokenizer(corpus, options)));
 }
 
-Tokenizer Tokenizer::Load(const std::string& path) {
+Tokenizer Tokenizer::Load(const std::string& given) {
+  if (IsGguf(given)) return Tokenizer(std::make_shared<const Impl>(ReadGgufTokenizer(given)));
+  const std::string path = std::filesystem::is_directory(given) ? given + "/tokenizer.json" : given;
   TokenizerParts parts = ParseTokenizerJson(ReadWholeFile(path), path);
   const std::string config = ConfigPath(path);
   if (std::filesystem::exists(config)) ReadTokenizerConfig(ReadWholeFile(config), config, parts);
@@ -123,19 +131,31 @@ std::vector<std::int32_t> Tokenizer::Encode(std::string_view text) const {
     if (piece.id >= 0) {
       ids.push_back(piece.id);
     } else {
-      impl_->words.Split(piece.text, encode_word);
+      impl_->words.Split(piece.text, encode_word, piece.at_start);
     }
   });
   return ids;
 }
 
+std::vector<std::int32_t> Tokenizer::EncodeWithSpecial(std::string_view text) const {
+  std::vector<std::int32_t> ids = impl_->parts.before;
+  const std::vector<std::int32_t> inner = Encode(text);
+  ids.insert(ids.end(), inner.begin(), inner.end());
+  ids.insert(ids.end(), impl_->parts.behind.begin(), impl_->parts.behind.end());
+  return ids;
+}
+
 std::string Tokenizer::Decode(std::span<const std::int32_t> ids, bool skip_special) const {
   std::string bytes;
+  std::vector<std::string> tokens;
+  const bool byte_level = impl_->decoder.IsByteLevel();
   for (const std::int32_t id : ids) {
     const std::string* part = impl_->BytesOf(id);
     if (part == nullptr || (skip_special && impl_->special[static_cast<std::size_t>(id)])) continue;
-    bytes += *part;
+    if (byte_level) bytes += *part;
+    else tokens.push_back(impl_->texts[static_cast<std::size_t>(id)]);
   }
+  if (!byte_level) return impl_->decoder.Decode(std::move(tokens));
   return IsUtf8(bytes) ? bytes : RepairUtf8(bytes);
 }
 
@@ -143,6 +163,13 @@ std::string_view Tokenizer::TokenBytes(std::int32_t id) const {
   const std::string* bytes = impl_->BytesOf(id);
   return bytes == nullptr ? std::string_view() : std::string_view(*bytes);
 }
+
+std::string_view Tokenizer::TokenText(std::int32_t id) const {
+  return impl_->BytesOf(id) == nullptr ? std::string_view() : std::string_view(impl_->texts[static_cast<std::size_t>(id)]);
+}
+
+std::optional<std::int32_t> Tokenizer::bos_id() const { return TokenToId(impl_->parts.bos_token); }
+const std::string& Tokenizer::chat_template() const { return impl_->parts.chat_template; }
 
 std::optional<std::int32_t> Tokenizer::TokenToId(std::string_view token) const {
   const auto found = impl_->ids.find(std::string(token));
@@ -157,14 +184,46 @@ std::int32_t Tokenizer::pad_id() const {
   return impl_->IdOf(impl_->parts.pad_token, "padding", "pad_token");
 }
 
-std::string StreamDecoder::Add(std::int32_t id) {
-  pending_ += tokenizer_->TokenBytes(id);
-  const std::size_t decided = DecidedBytes(pending_);
-  std::string text = RepairUtf8(std::string_view(pending_).substr(0, decided));
-  pending_.erase(0, decided);
+StreamDecoder::StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {
+  const TokenDecoder::Leading leading = tokenizer.impl_->decoder.AtStart();
+  leading_ = leading.text, leading_count_ = leading.count;
+}
+
+// What the decoder takes off the start of the text.
+std::string StreamDecoder::AtStart(std::string text) {
+  while (leading_count_ > 0 && !text.empty()) {
+    if (!text.starts_with(leading_)) {
+      leading_count_ = 0;
+      break;
+    }
+    text.erase(0, leading_.size());
+    --leading_count_;
+  }
   return text;
 }
 
-std::string StreamDecoder::Finish() { return RepairUtf8(std::exchange(pending_, {})); }
+std::string StreamDecoder::Add(std::int32_t id) {
+  const std::string_view bytes = tokenizer_->TokenBytes(id);
+  if (tokenizer_->impl_->decoder.FallsBack()) {
+    const bool is_byte = FallbackByte(tokenizer_->TokenText(id)).has_value();
+    if (is_byte) pending_ += bytes;
+    const bool whole = is_byte && IsUtf8(pending_);
+    if (is_byte && !whole) return {};
+    return AtStart(whole ? std::exchange(pending_, {}) : Finish() + std::string(bytes));
+  }
+  pending_ += bytes;
+  const std::size_t decided = DecidedBytes(pending_);
+  std::string text = RepairUtf8(std::string_view(pending_).substr(0, decided));
+  pending_.erase(0, decided);
+  return AtStart(std::move(text));
+}
+
+std::string StreamDecoder::Finish() {
+  const std::string rest = std::exchange(pending_, {});
+  if (!tokenizer_->impl_->decoder.FallsBack()) return RepairUtf8(rest);
+  std::string text;
+  for (std::size_t i = 0; i < rest.size(); ++i) text += "\uFFFD";
+  return text;
+}
 
 }  // namespace cogent

@@ -43,8 +43,8 @@ class Tokenizer {
 
   // Throws ConfigError when the options contradict each other.
   static Tokenizer Train(const std::vector<std::string>& corpus, const TrainOptions& options);
-  // Reads tokenizer.json, and which tokens end and pad from a tokenizer_config.json beside it.
-  // DataError names the file and what in it cannot be used.
+  // Reads tokenizer.json, or the one of a directory, and which tokens begin, end and pad from a tokenizer_config.json
+  // beside it; or the tokenizer of a GGUF file. DataError names the file and what in it cannot be used.
   static Tokenizer Load(const std::string& path);
   static Tokenizer Parse(std::string_view json, const std::string& name);
   // Written beside, synced, renamed. The end and padding tokens go to the tokenizer_config.json in
@@ -61,19 +61,27 @@ class Tokenizer {
   // Adds no tokens of its own. Ill-formed UTF-8 is encoded as the U+FFFD that it would be shown as.
   // Time grows as n log n at worst.
   std::vector<std::int32_t> Encode(std::string_view text) const;
+  // With the special tokens that the file puts before and behind every text (a beginning of sequence). Text that a chat
+  // template made has them already.
+  std::vector<std::int32_t> EncodeWithSpecial(std::string_view text) const;
   // Bytes that are no UTF-8 become U+FFFD, one for each maximal ill-formed part. Ids outside the
   // vocabulary decode to nothing.
   std::string Decode(std::span<const std::int32_t> ids, bool skip_special = false) const;
   // The bytes that one id decodes to (added tokens: their text, but characters that are stand-ins of
   // bytes, such as U+00C9, become those bytes, as in `tokenizers`). Empty for ids outside the vocabulary.
   std::string_view TokenBytes(std::int32_t id) const;
+  // The token's text in the vocabulary: stand-ins, marks of spaces and all. Empty for ids outside.
+  std::string_view TokenText(std::int32_t id) const;
 
   std::optional<std::int32_t> TokenToId(std::string_view token) const;  // added tokens and vocabulary strings
   int vocab_size() const;                                              // largest id + 1
   std::int32_t eos_id() const;  // DataError when the file names no such token
   std::int32_t pad_id() const;
+  std::optional<std::int32_t> bos_id() const;
+  const std::string& chat_template() const;  // Jinja; empty when there is none
 
  private:
+  friend class StreamDecoder;
   struct Impl;
   explicit Tokenizer(std::shared_ptr<const Impl> impl);
   std::shared_ptr<const Impl> impl_;
@@ -83,13 +91,17 @@ class Tokenizer {
 // ends in half a character.
 class StreamDecoder {
  public:
-  explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
+  explicit StreamDecoder(const Tokenizer& tokenizer);
   std::string Add(std::int32_t id);  // text that became complete
   std::string Finish();              // what is left, ill-formed parts as U+FFFD
 
  private:
+  std::string AtStart(std::string text);
+
   const Tokenizer* tokenizer_;
   std::string pending_;
+  std::string leading_;  // goes at the start of the text, so many times
+  int leading_count_ = 0;
 };
 
 }  // namespace cogent

@@ -33,10 +33,12 @@ std::size_t StripRight(std::string_view text, std::size_t stop) {
 
 }  // namespace
 
-AddedTokens::AddedTokens(std::vector<AddedTokenSpec> tokens) : tokens_(std::move(tokens)) {
+AddedTokens::AddedTokens(std::vector<AddedTokenSpec> tokens, NormalizeText normalize) : tokens_(std::move(tokens)), normalize_(std::move(normalize)) {
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
-    (tokens_[i].normalized ? normalized_ : raw_)
-        .Insert(tokens_[i].text, static_cast<std::int32_t>(i));
+    const bool changed = tokens_[i].normalized && normalize_;
+    const std::string text = changed ? normalize_(tokens_[i].text) : tokens_[i].text;
+    (tokens_[i].normalized ? normalized_ : raw_).Insert(text, static_cast<std::int32_t>(i));
+    sizes_.push_back(text.size());
   }
 }
 
@@ -76,7 +78,7 @@ std::int32_t AddedTokens::Trie::Longest(std::string_view text) const {
   return found;
 }
 
-void AddedTokens::Pass(const Trie& trie, std::string_view text,
+void AddedTokens::Pass(const Trie& trie, std::string_view text, bool at_start,
                        const std::function<void(const AddedPiece&)>& sink) const {
   std::size_t done = 0;  // everything before it was handed out
   for (std::size_t at = 0; at < text.size();) {
@@ -88,25 +90,27 @@ void AddedTokens::Pass(const Trie& trie, std::string_view text,
     }
     const AddedTokenSpec& token = tokens_[static_cast<std::size_t>(found)];
     std::size_t start = at;
-    std::size_t stop = at + token.text.size();
+    std::size_t stop = at + sizes_[static_cast<std::size_t>(found)];
     at = stop;  // a match that is turned down below is not looked into again
     if (token.single_word && WordCharTouches(text, start, stop)) continue;
     if (token.lstrip) start = std::max(done, StripLeft(text, start, std::min(done, start)));
     if (token.rstrip) stop = StripRight(text, stop);
-    if (done < start) sink({-1, text.substr(done, start - done)});
+    if (done < start) sink({-1, text.substr(done, start - done), at_start && done == 0});
     sink({token.id, text.substr(std::min(start, stop), stop - std::min(start, stop))});
     done = std::max(done, stop);
   }
-  if (done < text.size()) sink({-1, text.substr(done)});
+  if (done < text.size()) sink({-1, text.substr(done), at_start && done == 0});
 }
 
 void AddedTokens::Split(std::string_view text,
                         const std::function<void(const AddedPiece&)>& sink) const {
-  Pass(raw_, text, [&](const AddedPiece& piece) {
+  Pass(raw_, text, true, [&](const AddedPiece& piece) {
     if (piece.id >= 0) {
       sink(piece);
+    } else if (normalize_) {
+      Pass(normalized_, normalize_(piece.text), piece.at_start, sink);
     } else {
-      Pass(normalized_, piece.text, sink);
+      Pass(normalized_, piece.text, piece.at_start, sink);
     }
   });
 }

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "policies/tokenizer_bytes.h"
+#include "policies/tokenizer_decode.h"
 
 namespace cogent {
 
@@ -22,9 +23,18 @@ MergeTable::MergeTable(const std::vector<BpeSpec::Merge>& merges) {
 }
 
 Bpe::Bpe(const BpeSpec& spec, std::size_t scan_limit)
-    : merges_(spec.merges), scan_limit_(scan_limit) {
+    : byte_level_(spec.byte_level), byte_fallback_(spec.byte_fallback), fuse_unk_(spec.fuse_unk), merges_(spec.merges), scan_limit_(scan_limit) {
   byte_ids_.fill(-1);
   for (const auto& [text, id] : spec.vocab) {
+    if (spec.ignore_merges) whole_.emplace(byte_level_ ? FromStandIns(text) : text, id);
+    if (!byte_level_) {
+      if (text == spec.unk_token) unk_id_ = id;
+      if (const auto byte = FallbackByte(text)) byte_ids_[*byte] = id;
+      if (text.empty()) continue;
+      const Utf8Char c = ReadUtf8(text);
+      if (c.valid && c.length == text.size()) character_ids_.emplace(c.code_point, id);
+      continue;
+    }
     if (text.size() > 2) continue;  // a stand-in takes one or two bytes of UTF-8
     for (int byte = 0; byte < 256; ++byte) {
       if (text == StandIn(static_cast<unsigned char>(byte)))
@@ -38,15 +48,43 @@ bool Bpe::HasAllBytes() const {
 }
 
 void Bpe::Encode(std::string_view word, Scratch& scratch, std::vector<std::int32_t>& ids) const {
-  scratch.symbols.clear();
-  for (const char c : word) {
-    const std::int32_t id = byte_ids_[static_cast<unsigned char>(c)];
-    if (id >= 0) scratch.symbols.push_back(id);
+  if (!whole_.empty()) {
+    if (const auto found = whole_.find(word); found != whole_.end()) return ids.push_back(found->second);
   }
+  scratch.symbols.clear();
+  byte_level_ ? AddBytes(word, scratch) : AddCharacters(word, scratch);
   if (scratch.symbols.size() > 1) {
     scratch.symbols.size() <= scan_limit_ ? JoinByScan(scratch) : JoinByHeap(scratch);
   }
   ids.insert(ids.end(), scratch.symbols.begin(), scratch.symbols.end());
+}
+
+void Bpe::AddBytes(std::string_view word, Scratch& scratch) const {
+  for (const char c : word) {
+    const std::int32_t id = byte_ids_[static_cast<unsigned char>(c)];
+    if (id >= 0) scratch.symbols.push_back(id);
+  }
+}
+
+void Bpe::AddCharacters(std::string_view word, Scratch& scratch) const {
+  bool after_unknown = false;
+  while (!word.empty()) {
+    const Utf8Char c = ReadUtf8(word);
+    const std::string_view bytes = word.substr(0, c.length);
+    word.remove_prefix(c.length);
+    const auto found = character_ids_.find(c.code_point);
+    const bool all_bytes = byte_fallback_ && std::all_of(bytes.begin(), bytes.end(), [&](char b) { return byte_ids_[static_cast<unsigned char>(b)] >= 0; });
+    if (found != character_ids_.end()) {
+      scratch.symbols.push_back(found->second);
+    } else if (all_bytes) {
+      for (const char b : bytes) scratch.symbols.push_back(byte_ids_[static_cast<unsigned char>(b)]);
+    } else if (unk_id_ >= 0) {
+      if (!(fuse_unk_ && after_unknown)) scratch.symbols.push_back(unk_id_);
+      after_unknown = true;
+      continue;
+    }
+    after_unknown = false;
+  }
 }
 
 void Bpe::JoinByScan(Scratch& scratch) const {

@@ -1,6 +1,6 @@
-// The byte-pair model: joins the bytes of one word into tokens.
+// The byte-pair model: joins the bytes, or the characters, of one word into tokens.
 //
-// Start from one token a byte; again and again join the adjacent pair that was learned first,
+// Start from one token a byte (or character); again and again join the adjacent pair that was learned first,
 // leftmost first. Time n log n in the word, so that a megabyte of one letter is no attack.
 //
 //   Bpe bpe(spec);
@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,11 @@ namespace cogent {
 
 // What a tokenizer.json says under `model`.
 struct BpeSpec {
+  bool byte_level = true;      // starts from bytes by their stand-ins; false: from characters
+  bool byte_fallback = false;  // a character without a token becomes <0x..> of its bytes
+  bool fuse_unk = false;       // neighbouring unknown characters are one unknown token
+  bool ignore_merges = false;  // a whole word of the vocabulary is taken as it is
+  std::string unk_token;       // empty: unknown characters are dropped
   std::vector<std::pair<std::string, std::int32_t>>
       vocab;  // stand-in texts; ids differ, in any order
   struct Merge {
@@ -75,15 +81,26 @@ class Bpe {
 
   explicit Bpe(const BpeSpec& spec, std::size_t scan_limit = kScanLimit);
 
-  // Appends the ids of a word. A byte without a token of its own is dropped without a trace.
+  // Appends the ids of a word. A byte without a token of its own is dropped without a trace; of characters, see BpeSpec.
   void Encode(std::string_view word, Scratch& scratch, std::vector<std::int32_t>& ids) const;
   bool HasAllBytes() const;
 
  private:
+  void AddBytes(std::string_view word, Scratch& scratch) const;
+  void AddCharacters(std::string_view word, Scratch& scratch) const;
   void JoinByScan(Scratch& scratch) const;
   void JoinByHeap(Scratch& scratch) const;
 
-  std::array<std::int32_t, 256> byte_ids_{};  // -1 = none
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+
+  std::array<std::int32_t, 256> byte_ids_{};  // of bytes, or of <0x..>; -1 = none
+  std::unordered_map<char32_t, std::int32_t> character_ids_;
+  std::unordered_map<std::string, std::int32_t, TextHash, std::equal_to<>> whole_;  // with ignore_merges, by the word's bytes
+  bool byte_level_ = true, byte_fallback_ = false, fuse_unk_ = false;
+  std::int32_t unk_id_ = -1;
   MergeTable merges_;
   std::size_t scan_limit_;
 };

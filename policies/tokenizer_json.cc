@@ -1,6 +1,7 @@
 // tokenizer.json to TokenizerParts and back. One reader a part of the file: a further kind of a
 // part is a branch in its reader. What is not known is refused by name, never passed over.
 #include <algorithm>
+#include <cctype>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <unordered_map>
@@ -25,9 +26,8 @@ class Part {
 
   const Json& json() const { return *json_; }
   bool IsNull() const { return json_ == nullptr || json_->is_null(); }
-  [[noreturn]] void Fail(const std::string& what) const {
-    throw DataError(file_ + ": " + (path_.empty() ? "" : path_ + ": ") + what);
-  }
+  std::string Where() const { return file_ + (path_.empty() ? "" : ": " + path_); }
+  [[noreturn]] void Fail(const std::string& what) const { throw DataError(Where() + ": " + what); }
 
   // A member; a null part when it is absent.
   Part At(const char* key) const {
@@ -114,31 +114,82 @@ ByteLevelStage ReadByteLevel(const Part& part) {
   return stage;
 }
 
+// {"String": text} or {"Regex": pattern}.
+SplitStage ReadPattern(const Part& part) {
+  SplitStage split;
+  split.literal = !part.At("String").IsNull();
+  split.pattern = split.literal ? part.At("String").Text() : part.At("Regex").Text();
+  if (split.pattern.empty()) part.Fail("is empty");
+  return split;
+}
+
+SplitStage ReadSplit(const Part& part) {
+  SplitStage split = ReadPattern(part.At("pattern"));
+  const std::string& behavior = part.At("behavior").Text();
+  if (behavior != "Isolated" && behavior != "Removed") part.At("behavior").Fail(QuoteText(behavior) + " cannot be read; known: Isolated, Removed");
+  split.removed = behavior == "Removed";
+  split.invert = part.At("invert").Bool(false);
+  CompileSplit(split, part.Where());
+  return split;
+}
+
+MetaspaceStage ReadMetaspace(const Part& part) {
+  MetaspaceStage stage;
+  stage.replacement = part.At("replacement").Text();
+  stage.split = part.At("split").Bool(true);
+  const Part scheme = part.At("prepend_scheme");
+  // Older files have add_prefix_space in its place.
+  stage.prepend_scheme = !scheme.IsNull() ? scheme.Text() : part.At("add_prefix_space").Bool(true) ? "always" : "never";
+  const std::string& name = stage.prepend_scheme;
+  if (name != "always" && name != "first" && name != "never") scheme.Fail(QuoteText(name) + " is none; known: always, first, never");
+  if (stage.replacement.empty()) part.At("replacement").Fail("is empty");
+  return stage;
+}
+
 // One stage; ByteLevel must be the last, since its stand-ins are all that the model sees.
 void ReadStage(const Part& part, bool last, std::vector<PreTokenizerStage>& stages) {
   const std::string& type = part.At("type").Text();
-  if (type == "ByteLevel" && last) {
-    stages.push_back(ReadByteLevel(part));
-  } else if (type == "Digits" && !last) {
-    stages.push_back(DigitsStage{part.At("individual_digits").Bool(false)});
-  } else {
-    part.Fail("type " + QuoteText(type) +
-              " cannot be read here; known: ByteLevel, or a Sequence of Digits and then ByteLevel");
-  }
+  if (type == "ByteLevel" && last) stages.push_back(ReadByteLevel(part));
+  else if (type == "Digits") stages.push_back(DigitsStage{part.At("individual_digits").Bool(false)});
+  else if (type == "Split") stages.push_back(ReadSplit(part));
+  else if (type == "Metaspace") stages.push_back(ReadMetaspace(part));
+  else part.Fail("type " + QuoteText(type) + " cannot be read here; known: Digits, Split, Metaspace, and ByteLevel at the end");
 }
 
 std::vector<PreTokenizerStage> ReadPreTokenizer(const Part& part) {
   std::vector<PreTokenizerStage> stages;
-  if (part.IsNull()) part.Fail("is missing; only byte-level tokenizers can be read");
+  if (part.IsNull()) return stages;
   if (part.At("type").Text() != "Sequence") {
     ReadStage(part, true, stages);
     return stages;
   }
   const Part list = part.At("pretokenizers");
   const std::size_t size = list.ListSize();
-  if (size == 0) list.Fail("is empty; only byte-level tokenizers can be read");
   for (std::size_t i = 0; i < size; ++i) ReadStage(list.At(i), i + 1 == size, stages);
   return stages;
+}
+
+void ReadNormalizer(const Part& part, std::vector<Normalizer>& normalizers) {
+  if (part.IsNull()) return;
+  const std::string& type = part.At("type").Text();
+  if (type == "Sequence") {
+    const Part list = part.At("normalizers");
+    for (std::size_t i = 0; i < list.ListSize(); ++i) ReadNormalizer(list.At(i), normalizers);
+  } else if (IsUnicodeForm(type)) {
+    normalizers.push_back(UnicodeForm{type});
+  } else if (type == "Prepend") {
+    normalizers.push_back(Prepend{part.At("prepend").Text()});
+  } else if (type == "Replace") {
+    const SplitStage pattern = ReadPattern(part.At("pattern"));
+    if (!pattern.literal) part.At("pattern").Fail("a regular expression cannot be read here; known: String");
+    normalizers.push_back(Replace{pattern.pattern, part.At("content").Text()});
+  } else if (type == "Lowercase") {
+    normalizers.push_back(Lowercase{});
+  } else if (type == "Strip") {
+    normalizers.push_back(StripSpaces{part.At("strip_left").Bool(true), part.At("strip_right").Bool(true)});
+  } else {
+    part.Fail("type " + QuoteText(type) + " cannot be read; known: NFC, NFD, NFKC, NFKD, Prepend, Replace, Lowercase, Strip, Sequence");
+  }
 }
 
 std::vector<std::pair<std::string, std::int32_t>> ReadVocab(const Part& part) {
@@ -192,18 +243,24 @@ std::vector<BpeSpec::Merge> ReadMerges(const Part& list,
   return merges;
 }
 
-BpeSpec ReadModel(const Part& part) {
+BpeSpec ReadModel(const Part& part, bool byte_level) {
   const Part type = part.At("type");
   if (!type.IsNull() && type.Text() != "BPE")
     type.Fail(QuoteText(type.Text()) + " cannot be read; known: BPE");
   part.At("dropout").RequireNull("is not supported");
   part.At("continuing_subword_prefix").RequireEmpty();
   part.At("end_of_word_suffix").RequireEmpty();
-  if (part.At("ignore_merges").Bool(false))
-    part.At("ignore_merges").Fail("is not supported; only false can be read");
   BpeSpec model;
+  model.byte_level = byte_level;
+  model.ignore_merges = part.At("ignore_merges").Bool(false);
   model.vocab = ReadVocab(part.At("vocab"));
   model.merges = ReadMerges(part.At("merges"), VocabMap(model));
+  if (!byte_level) {
+    model.byte_fallback = part.At("byte_fallback").Bool(false);
+    model.fuse_unk = part.At("fuse_unk").Bool(false);
+    if (!part.At("unk_token").IsNull()) model.unk_token = part.At("unk_token").Text();
+    return model;
+  }
   // With a token for every byte neither of these is ever used.
   if (Bpe(model).HasAllBytes()) return model;
   part.At("unk_token").RequireNull("is not supported where bytes lack a token");
@@ -212,19 +269,55 @@ BpeSpec ReadModel(const Part& part) {
   return model;
 }
 
-void CheckDecoder(const Part& part) {
-  if (part.IsNull()) part.Fail("is missing; known: ByteLevel");
+void ReadDecoder(const Part& part, std::vector<DecoderStep>& steps) {
   const std::string& type = part.At("type").Text();
-  if (type != "ByteLevel") part.Fail("type " + QuoteText(type) + " cannot be read; known: ByteLevel");
+  if (type == "Sequence") {
+    const Part list = part.At("decoders");
+    for (std::size_t i = 0; i < list.ListSize(); ++i) ReadDecoder(list.At(i), steps);
+  } else if (type == "ByteLevel") {
+    steps.push_back(ByteLevelStep{});
+  } else if (type == "Replace") {
+    const SplitStage pattern = ReadPattern(part.At("pattern"));
+    if (!pattern.literal) part.At("pattern").Fail("a regular expression cannot be read here; known: String");
+    steps.push_back(ReplaceStep{pattern.pattern, part.At("content").Text()});
+  } else if (type == "ByteFallback") {
+    steps.push_back(ByteFallbackStep{});
+  } else if (type == "Fuse") {
+    steps.push_back(FuseStep{});
+  } else if (type == "Strip") {
+    steps.push_back(StripStep{part.At("content").Text(), part.At("start").Id(), part.At("stop").Id()});
+  } else if (type == "Metaspace") {
+    const MetaspaceStage stage = ReadMetaspace(part);
+    steps.push_back(MetaspaceStep{stage.replacement, stage.prepend_scheme});
+  } else {
+    part.Fail("type " + QuoteText(type) + " cannot be read; known: ByteLevel, Replace, ByteFallback, Fuse, Strip, Metaspace, Sequence");
+  }
 }
 
-// ByteLevel changes only offsets. Anything that adds tokens is refused: ids would differ in
-// silence.
-void CheckPostProcessor(const Part& part) {
+// ByteLevel changes only offsets. Of a template, what stands before and behind the text is taken.
+void ReadPostProcessor(const Part& part, TokenizerParts& parts) {
   if (part.IsNull()) return;
   const std::string& type = part.At("type").Text();
-  if (type != "ByteLevel")
-    part.Fail("type " + QuoteText(type) + " cannot be read; known: ByteLevel, null");
+  if (type == "ByteLevel") return;
+  if (type == "Sequence") {
+    const Part list = part.At("processors");
+    for (std::size_t i = 0; i < list.ListSize(); ++i) ReadPostProcessor(list.At(i), parts);
+    return;
+  }
+  if (type != "TemplateProcessing") part.Fail("type " + QuoteText(type) + " cannot be read; known: ByteLevel, TemplateProcessing, Sequence");
+  const Part single = part.At("single");
+  std::vector<std::int32_t>* to = &parts.before;
+  for (std::size_t i = 0; i < single.ListSize(); ++i) {
+    const Part item = single.At(i);
+    if (!item.At("Sequence").IsNull()) {
+      if (to == &parts.behind || item.At("Sequence").At("id").Text() != "A") item.Fail("the text stands there once, as A");
+      to = &parts.behind;
+      continue;
+    }
+    const Part ids = part.At("special_tokens").At(item.At("SpecialToken").At("id").Text().c_str()).At("ids");
+    for (std::size_t k = 0; k < ids.ListSize(); ++k) to->push_back(ids.At(k).Id());
+  }
+  if (to != &parts.behind) single.Fail("holds no place for the text");
 }
 
 // An added token may also stand in the vocabulary, with the same id; two tokens never share one.
@@ -253,61 +346,6 @@ void GuessEndAndPadding(TokenizerParts& parts) {
   }
 }
 
-OrderedJson StageJson(const PreTokenizerStage& stage) {
-  if (const auto* digits = std::get_if<DigitsStage>(&stage)) {
-    return {{"type", "Digits"}, {"individual_digits", digits->individual_digits}};
-  }
-  const auto& bytes = std::get<ByteLevelStage>(stage);
-  return {{"type", "ByteLevel"},
-          {"add_prefix_space", bytes.add_prefix_space},
-          {"trim_offsets", bytes.trim_offsets},
-          {"use_regex", bytes.use_regex}};
-}
-
-OrderedJson PreTokenizerJson(const std::vector<PreTokenizerStage>& stages) {
-  if (stages.size() == 1) return StageJson(stages[0]);
-  OrderedJson list = OrderedJson::array();
-  for (const PreTokenizerStage& stage : stages) list.push_back(StageJson(stage));
-  return {{"type", "Sequence"}, {"pretokenizers", std::move(list)}};
-}
-
-OrderedJson AddedTokensJson(const std::vector<AddedTokenSpec>& tokens) {
-  OrderedJson list = OrderedJson::array();
-  for (const AddedTokenSpec& token : tokens) {
-    list.push_back({{"id", token.id},
-                    {"content", token.text},
-                    {"single_word", token.single_word},
-                    {"lstrip", token.lstrip},
-                    {"rstrip", token.rstrip},
-                    {"normalized", token.normalized},
-                    {"special", token.special}});
-  }
-  return list;
-}
-
-OrderedJson ModelJson(const BpeSpec& model) {
-  OrderedJson::object_t vocab;  // a vector of pairs: emplace_back does not search
-  std::unordered_map<std::int32_t, const std::string*> texts;
-  for (const auto& [text, id] : model.vocab) {
-    vocab.emplace_back(text, id);
-    texts[id] = &text;
-  }
-  OrderedJson merges = OrderedJson::array();
-  for (const BpeSpec::Merge& merge : model.merges) {
-    merges.push_back(OrderedJson::array({*texts.at(merge.left), *texts.at(merge.right)}));
-  }
-  return {{"type", "BPE"},
-          {"dropout", nullptr},
-          {"unk_token", nullptr},
-          {"continuing_subword_prefix", nullptr},
-          {"end_of_word_suffix", nullptr},
-          {"fuse_unk", false},
-          {"byte_fallback", false},
-          {"ignore_merges", false},
-          {"vocab", OrderedJson(std::move(vocab))},
-          {"merges", std::move(merges)}};
-}
-
 // A string, or an object with `content`, as both spellings occur.
 std::string ConfigToken(const Part& part) {
   if (part.IsNull()) return "";
@@ -315,6 +353,18 @@ std::string ConfigToken(const Part& part) {
 }
 
 }  // namespace
+
+void CompileSplit(SplitStage& split, const std::string& where) {
+  std::string pattern = split.pattern;
+  if (split.literal) {
+    pattern.clear();
+    for (const char c : split.pattern) {
+      if (static_cast<unsigned char>(c) < 0x80 && !std::isalnum(static_cast<unsigned char>(c)) && c != ' ') pattern += '\\';
+      pattern += c;
+    }
+  }
+  split.compiled = std::make_shared<WordPattern>(pattern, where);
+}
 
 std::unordered_map<std::string, std::int32_t> VocabMap(const BpeSpec& model) {
   return {model.vocab.begin(), model.vocab.end()};
@@ -327,29 +377,20 @@ TokenizerParts ParseTokenizerJson(std::string_view text, const std::string& name
   parts.name = name;
   root.At("truncation").RequireNull("is not supported");
   root.At("padding").RequireNull("is not supported");
-  root.At("normalizer").RequireNull("is not supported");
+  ReadNormalizer(root.At("normalizer"), parts.normalizers);
   parts.pre_tokenizer = ReadPreTokenizer(root.At("pre_tokenizer"));
-  parts.model = ReadModel(root.At("model"));
-  CheckPostProcessor(root.At("post_processor"));
-  CheckDecoder(root.At("decoder"));
+  const bool byte_level = !parts.pre_tokenizer.empty() && std::holds_alternative<ByteLevelStage>(parts.pre_tokenizer.back());
+  parts.model = ReadModel(root.At("model"), byte_level);
+  ReadPostProcessor(root.At("post_processor"), parts);
+  parts.decoder.clear();
+  ReadDecoder(root.At("decoder"), parts.decoder);
+  if (byte_level != TokenDecoder(parts.decoder).IsByteLevel()) {
+    root.At("decoder").Fail("is ByteLevel exactly where the pre-tokenizer ends with ByteLevel; this mixture cannot be read");
+  }
   parts.added_tokens = ReadAddedTokens(root.At("added_tokens"));
   CheckIds(root.At("added_tokens"), parts);
   GuessEndAndPadding(parts);
   return parts;
-}
-
-std::string TokenizerJson(const TokenizerParts& parts) {
-  const OrderedJson byte_level = StageJson(ByteLevelStage{});
-  const OrderedJson json = {{"version", "1.0"},
-                            {"truncation", nullptr},
-                            {"padding", nullptr},
-                            {"added_tokens", AddedTokensJson(parts.added_tokens)},
-                            {"normalizer", nullptr},
-                            {"pre_tokenizer", PreTokenizerJson(parts.pre_tokenizer)},
-                            {"post_processor", nullptr},
-                            {"decoder", byte_level},
-                            {"model", ModelJson(parts.model)}};
-  return json.dump(1) + "\n";
 }
 
 void ReadTokenizerConfig(std::string_view text, const std::string& name, TokenizerParts& parts) {
@@ -357,8 +398,17 @@ void ReadTokenizerConfig(std::string_view text, const std::string& name, Tokeniz
   const Part root(&json, name, "");
   const std::string eos = ConfigToken(root.At("eos_token"));
   const std::string pad = ConfigToken(root.At("pad_token"));
+  const std::string bos = ConfigToken(root.At("bos_token"));
   if (!eos.empty()) parts.eos_token = eos;
   if (!pad.empty()) parts.pad_token = pad;
+  if (!bos.empty()) parts.bos_token = bos;
+  const Part chat = root.At("chat_template");
+  if (!chat.IsNull() && chat.json().is_string()) parts.chat_template = chat.Text();
+  if (chat.IsNull() || !chat.json().is_array()) return;
+  // Several by name: the one that is the default.
+  for (std::size_t i = 0; i < chat.ListSize(); ++i) {
+    if (chat.At(i).At("name").Text() == "default") parts.chat_template = chat.At(i).At("template").Text();
+  }
 }
 
 std::string TokenizerConfigJson(std::string_view earlier, const std::string& name,

@@ -13,6 +13,8 @@
 #include "policies/tokenizer.h"
 #include "policies/tokenizer_added.h"
 #include "policies/tokenizer_bpe.h"
+#include "policies/tokenizer_decode.h"
+#include "policies/tokenizer_normalize.h"
 #include "policies/tokenizer_split.h"
 
 namespace cogent {
@@ -23,16 +25,24 @@ constexpr std::int32_t kMaxTokenId =
 struct TokenizerParts {
   std::string name;  // for messages: the file, or "tokenizer"
   std::vector<AddedTokenSpec> added_tokens;
+  std::vector<Normalizer> normalizers;
   std::vector<PreTokenizerStage> pre_tokenizer;
   BpeSpec model;
+  std::vector<std::int32_t> before, behind;  // special tokens that go with every text, where they are asked for
+  std::vector<DecoderStep> decoder = {ByteLevelStep{}};
   std::string eos_token;  // empty: not known
   std::string pad_token;
+  std::string bos_token;
+  std::string chat_template;  // Jinja; empty: none
 };
 
 // The vocabulary as a map; ids are as in the spec.
 std::unordered_map<std::string, std::int32_t> VocabMap(const BpeSpec& model);
 
-// tokenizer_json.cc. DataError names the file and the part that cannot be used.
+// Makes the pattern ready to use; DataError begins with `where`.
+void CompileSplit(SplitStage& split, const std::string& where);
+
+// tokenizer_json.cc and tokenizer_json_write.cc. DataError names the file and the part that cannot be used.
 TokenizerParts ParseTokenizerJson(std::string_view json, const std::string& name);
 std::string TokenizerJson(const TokenizerParts& parts);
 // Takes eos_token and pad_token from the text of a tokenizer_config.json.
@@ -41,6 +51,9 @@ void ReadTokenizerConfig(std::string_view json, const std::string& name, Tokeniz
 // stay.
 std::string TokenizerConfigJson(std::string_view earlier, const std::string& name,
                                 const TokenizerParts& parts);
+
+// tokenizer_gguf.cc: what a GGUF file holds of one. DataError where there is none, or one that is not known.
+TokenizerParts ReadGgufTokenizer(const std::string& path);
 
 // tokenizer_train.cc
 TokenizerParts TrainTokenizer(const std::vector<std::string>& corpus,

@@ -1,42 +1,37 @@
 #include "policies/tokenizer_split.h"
 
-#include <re2/re2.h>
-
+#include <algorithm>
 #include <string>
 
-#include "core/error.h"
 #include "policies/tokenizer_bytes.h"
 
 namespace cogent {
 namespace {
 
-// RE2 has no look-ahead, so the two white-space branches are one here and Gpt2Word() gives back the
-// last character. RE2's \s is ASCII only: \t-\r, U+0085 and category Z are White_Space.
-const RE2& Gpt2Pattern() {
-  static const RE2 pattern = [] {
-    RE2::Options options;
-    options.set_max_mem(64 << 20);  // room for the automaton of the Unicode classes
-    return RE2(
-        R"('s|'t|'re|'ve|'m|'ll|'d| ?\pL+| ?\pN+| ?[^\t-\r\x{85}\pZ\pL\pN]+|[\t-\r\x{85}\pZ]+)",
-        options);
-  }();
-  Check(pattern.ok(), "the word pattern does not compile");
-  return pattern;
+constexpr const char* kGpt2 = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+
+void SplitByPattern(std::string_view piece, const WordPattern& pattern, bool removed, bool invert, const WordSink& sink) {
+  for (std::size_t at = 0; at < piece.size();) {
+    const WordPattern::Match match = pattern.Find(piece, at);
+    const std::string_view gap = piece.substr(at, match.begin - at), word = piece.substr(match.begin, match.end - match.begin);
+    if (!gap.empty() && !(removed && invert)) sink(gap);
+    if (!word.empty() && !(removed && !invert)) sink(word);
+    at = match.end;
+  }
 }
 
-// Length of the word at the start of `rest` (not empty).
-std::size_t Gpt2Word(const RE2& pattern, std::string_view rest) {
-  re2::StringPiece match;
-  const re2::StringPiece text(rest.data(), rest.size());
-  if (!pattern.Match(text, 0, rest.size(), RE2::ANCHOR_START, &match, 1)) {
-    return ReadUtf8(rest).length;  // no character is outside the pattern; only a safe way on
+void SplitMetaspace(std::string_view piece, const MetaspaceStage& stage, bool at_start, const WordSink& sink) {
+  const std::string& mark = stage.replacement;
+  std::string text;
+  for (const char c : piece) c == ' ' ? void(text += mark) : text.push_back(c);
+  const bool prepend = stage.prepend_scheme == "always" || (stage.prepend_scheme == "first" && at_start);
+  if (prepend && !text.empty() && !text.starts_with(mark)) text.insert(0, mark);
+  if (!stage.split) return text.empty() ? void() : sink(text);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(mark, at + 1), text.size());
+    sink(std::string_view(text).substr(at, end - at));
+    at = end;
   }
-  const std::size_t length = match.size();
-  if (length == rest.size()) return length;
-  const Utf8Char last = LastUtf8(rest.substr(0, length));
-  // \s+(?!\S): a run of white space before more text leaves its last character to the next word.
-  const bool gives_back = IsSpace(last.code_point) && length > last.length;
-  return gives_back ? length - last.length : length;
 }
 
 void SplitDigits(std::string_view piece, bool individual, const WordSink& sink) {
@@ -71,24 +66,27 @@ void SplitByteLevel(std::string_view piece, const ByteLevelStage& stage, const W
 }  // namespace
 
 void SplitGpt2(std::string_view piece, const WordSink& sink) {
-  const RE2& pattern = Gpt2Pattern();
-  while (!piece.empty()) {
-    const std::size_t length = Gpt2Word(pattern, piece);
-    sink(piece.substr(0, length));
-    piece.remove_prefix(length);
-  }
+  static const WordPattern pattern(kGpt2, "GPT-2's words");
+  SplitByPattern(piece, pattern, false, false, sink);
 }
 
-void PreTokenizer::Run(std::size_t stage, std::string_view piece, const WordSink& sink) const {
+void PreTokenizer::Run(std::size_t stage, std::string_view piece, bool at_start, const WordSink& sink) const {
   if (stage == stages_.size()) {
     if (!piece.empty()) sink(piece);
     return;
   }
-  const WordSink next = [&](std::string_view word) { Run(stage + 1, word, sink); };
-  if (const auto* digits = std::get_if<DigitsStage>(&stages_[stage])) {
+  // The first piece of what begins the text begins it, too.
+  bool first = at_start;
+  const WordSink next = [&](std::string_view word) { Run(stage + 1, word, std::exchange(first, false), sink); };
+  const PreTokenizerStage& kind = stages_[stage];
+  if (const auto* digits = std::get_if<DigitsStage>(&kind)) {
     SplitDigits(piece, digits->individual_digits, next);
+  } else if (const auto* split = std::get_if<SplitStage>(&kind)) {
+    SplitByPattern(piece, *split->compiled, split->removed, split->invert, next);
+  } else if (const auto* spaces = std::get_if<MetaspaceStage>(&kind)) {
+    SplitMetaspace(piece, *spaces, at_start, next);
   } else {
-    SplitByteLevel(piece, std::get<ByteLevelStage>(stages_[stage]), next);
+    SplitByteLevel(piece, std::get<ByteLevelStage>(kind), next);
   }
 }
 

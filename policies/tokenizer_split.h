@@ -12,10 +12,14 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
+
+#include "policies/tokenizer_regex.h"
 
 namespace cogent {
 
@@ -29,19 +33,34 @@ struct ByteLevelStage {
   bool trim_offsets = true;       // of no effect on ids; kept to write back what was read
   bool use_regex = true;          // cut with the pattern below
 };
-using PreTokenizerStage = std::variant<DigitsStage, ByteLevelStage>;
+// A pattern's matches, and the gaps between them, are pieces (isolated) or matches go (removed).
+struct SplitStage {
+  std::string pattern;          // as in the file
+  bool literal = false;         // the pattern is a text, no regular expression
+  bool removed = false;
+  bool invert = false;          // matches are the gaps
+  std::shared_ptr<const WordPattern> compiled = {};
+};
+// Spaces become `replacement`; one is put in front of a piece that does not start with it: always, of the piece at the
+// start of the text (first), or never; `split` cuts before each.
+struct MetaspaceStage {
+  std::string replacement = "\u2581", prepend_scheme = "always";
+  bool split = true;
+};
+using PreTokenizerStage = std::variant<DigitsStage, ByteLevelStage, SplitStage, MetaspaceStage>;
 using WordSink = std::function<void(std::string_view)>;
 
 class PreTokenizer {
  public:
   explicit PreTokenizer(std::vector<PreTokenizerStage> stages) : stages_(std::move(stages)) {}
 
-  // Calls `sink` with each word in order; a word lives only during its call. REQUIRES: valid UTF-8.
-  void Split(std::string_view piece, const WordSink& sink) const { Run(0, piece, sink); }
+  // Calls `sink` with each word in order; a word lives only during its call. `at_start`: the piece begins the text.
+  // REQUIRES: valid UTF-8.
+  void Split(std::string_view piece, const WordSink& sink, bool at_start = true) const { Run(0, piece, at_start, sink); }
   const std::vector<PreTokenizerStage>& stages() const { return stages_; }
 
  private:
-  void Run(std::size_t stage, std::string_view piece, const WordSink& sink) const;
+  void Run(std::size_t stage, std::string_view piece, bool at_start, const WordSink& sink) const;
 
   std::vector<PreTokenizerStage> stages_;
 };
