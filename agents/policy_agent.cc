@@ -21,7 +21,7 @@ std::vector<Turn> PolicyAgent::Act(const std::vector<Conversation>& conversation
     std::string text;
     if (first) text = RenderPrompt(template_, c.messages);
     else for (auto m = c.messages.rbegin(); m != c.messages.rend() && m->role != Role::kAssistant; ++m) text.insert(0, m->text);
-    turns[i].prompt_ids = tokenizer.Encode(text);
+    turns[i].prompt_ids = first ? tokenizer.EncodePrompt(text) : tokenizer.Encode(text);
     if (!first) {
       for (const Turn& turn : *c.turns) {
         contexts[i].insert(contexts[i].end(), turn.prompt_ids.begin(), turn.prompt_ids.end());

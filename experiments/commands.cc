@@ -92,7 +92,7 @@ CommandSpec Generate() {
           "complete a prompt, or tasks of an environment",
           "Without --prompt and --env, the prompt is read from standard input.",
           {},
-          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout", .required = true},
+          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, or a GGUF file", .required = true},
            {.name = "prompt", .letter = 'p', .kind = kText, .placeholder = "TEXT", .help = "the prompt as the policy reads it"},
            {.name = "env", .letter = 'e', .kind = kText, .placeholder = "NAME", .help = "held-out tasks of this environment, with their verdicts", .excludes = "prompt"},
            {.name = "samples", .letter = 'n', .kind = kCount, .placeholder = "N", .help = "completions (of each task)"},
@@ -110,10 +110,19 @@ CommandSpec ModelDescribe() {
   return {"model describe",
           "parameters (total and active), layers, experts and cache of a model, without allocating it",
           "",
-          {{"DIR-or-config.json", "a checkpoint or a Hugging Face config.json", true, false, {}}},
+          {{"DIR-or-FILE", "a checkpoint, a Hugging Face config.json or a GGUF file", true, false, {}}},
           {},
           {{"model describe runs/r1_zero/checkpoints/latest", ""},
            {"model describe deepseek-v3/config.json", "671B in all, 37B active"}}};
+}
+
+CommandSpec ModelConvert() {
+  return {"model convert",
+          "a checkpoint or a GGUF file to a directory in Hugging Face layout, in float32",
+          "config.json, model.safetensors, tokenizer.json, as transformers opens them.",
+          {{"FROM", "a checkpoint or a GGUF file", true, false, {}}, {"DIR", "where it goes; must not be there", true, false, {}}},
+          {},
+          {{"model convert SmolLM2-135M-Instruct.Q4_1.gguf models/smollm2", ""}}};
 }
 
 CommandSpec ModelForward() {
@@ -122,7 +131,7 @@ CommandSpec ModelForward() {
           "In: {\"sequences\": [[1, 2, 3], ...]}. Out: seqI.logits, seqI.logprobs, seqI.greedy and\n"
           "seqI.layers.L.router_topk.",
           {},
-          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout", .required = true},
+          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, or a GGUF file", .required = true},
            {.name = "input", .letter = 'i', .kind = kPath, .placeholder = "FILE.json", .help = "the sequences", .required = true},
            {.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE.safetensors", .help = "where the tensors go", .required = true},
            {.name = "greedy", .kind = kCount, .placeholder = "N", .help = "also the N likeliest next tokens, decoded one by one"}},
@@ -157,6 +166,20 @@ CommandSpec Verify(const std::string& name, const std::string& summary, const st
           fields + "\nOther fields are ignored; without `id` the line's number stands for it. A malformed line is reported\n"
                    "by number, keeps its place in the output as {\"line\", \"error\"}, and makes the exit code 2.",
           {}, std::move(options), std::move(examples)};
+}
+
+// `tokenizer encode` and `tokenizer decode`.
+CommandSpec Tokenize(const std::string& name, const std::string& summary, const std::string& fields, const std::string& special, const std::string& example) {
+  return {"tokenizer " + name, summary,
+          fields + "\nOther fields are ignored, but for `id`, which is given back; without it the line's number stands for it. A\n"
+                   "malformed line is reported by number, keeps its place in the output, and makes the exit code 2.",
+          {},
+          {{.name = "tokenizer", .letter = 't', .kind = kPath, .placeholder = "FILE|DIR", .help = "a tokenizer.json, a checkpoint or a GGUF file", .required = true},
+           {.name = "special", .help = special},
+           kLinesIn,
+           {.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE|-", .help = "in the order of the input; - is standard output (the default)"},
+           kLineThreads},
+          {{example, ""}}};
 }
 
 CommandSpec RunInSandbox() {
@@ -238,10 +261,14 @@ std::vector<CommandSpec> MakeTable() {
        {{"RUN-DIR", "runs/NAME", true, false, {}}},
        {{.name = "curves", .kind = kText, .placeholder = "FILE.svg", .help = "also accuracy and length alone, as a picture"}},
        {{"report runs/r1_zero", ""}, {"report runs/r1_zero --curves curves.svg", ""}}},
-      ModelDescribe(), ModelForward(), AlgorithmLoss(),
+      ModelDescribe(), ModelForward(), ModelConvert(), AlgorithmLoss(),
       {"bench", "measure generation and training on this machine",
        "What follows is passed to the benchmark as it is.",
        {{"WORD", "passed on", false, true, {}}}, {}, {{"bench", "everything"}}, true},
+      Tokenize("encode", "texts to token ids", "In: {\"text\"}. Out: {\"id\", \"ids\"}.", "add the tokens that go before and behind every text, a beginning of sequence",
+               "tokenizer encode --tokenizer DIR -i texts.jsonl -o ids.jsonl"),
+      Tokenize("decode", "token ids to texts", "In: {\"ids\"}. Out: {\"id\", \"text\"}.", "keep special tokens in the text",
+               "tokenizer decode --tokenizer DIR -i ids.jsonl"),
       RunInSandbox(),
       {"sandbox doctor", "which isolation this machine grants, by trying it", "Exit code 3 when the level `full` cannot be had.", {}, {},
        {{"sandbox doctor", "each primitive, and what to do about those that are missing"}}},

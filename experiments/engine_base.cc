@@ -121,7 +121,7 @@ ModelConfig FinishModel(ModelConfig model, const Tokenizer& tokenizer) {
                                   model.vocab_size, tokenizer.vocab_size()));
   }
   model.eos_token_id = model.bos_token_id = tokenizer.eos_id();
-  model.pad_token_id = tokenizer.pad_id();
+  model.pad_token_id = tokenizer.has_pad() ? tokenizer.pad_id() : -1;
   return model;
 }
 

@@ -86,7 +86,7 @@ int CompletePrompt(const Command& command) {
   Screen screen(policy.tokenizer);
   const Generator generator(policy.parameters, policy.tokenizer,
                             {.on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }});
-  const auto prompt = policy.tokenizer.Encode(command.Get("prompt"));
+  const auto prompt = policy.tokenizer.EncodePrompt(command.Get("prompt"));
   for (int i = 0; i < samples; ++i) {
     if (samples > 1) std::cout << fmt::format("--- {} of {}\n", i + 1, samples);
     const auto out = generator.Generate({prompt}, {rng.Fork(static_cast<std::uint64_t>(i))}, sampling);

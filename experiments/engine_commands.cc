@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "core/scalar.h"
 #include "experiments/engine_train.h"
+#include "policies/weight_files.h"
 
 namespace cogent {
 namespace {
@@ -44,8 +45,8 @@ NamedPolicy FindPolicy(const Parts& parts, const Methods& methods, const Command
 }
 
 ParameterSet LoadWeights(const std::string& dir) {
-  if (!std::filesystem::is_directory(dir)) {
-    throw DataError(fmt::format("{}: there is no such directory; a checkpoint is one with config.json and model.safetensors, as in "
+  if (!IsCheckpoint(dir)) {
+    throw DataError(fmt::format("{}: there is no such directory or GGUF file; a checkpoint is a directory with config.json and model.safetensors, as in "
                                 "runs/NAME/checkpoints/latest", dir));
   }
   ParameterSet parameters(LoadPolicyConfig(dir));
@@ -55,9 +56,9 @@ ParameterSet LoadWeights(const std::string& dir) {
 
 StoredPolicy LoadPolicy(const std::string& dir) {
   ParameterSet parameters = LoadWeights(dir);
-  Tokenizer tokenizer = Tokenizer::Load(dir + "/tokenizer.json");
+  Tokenizer tokenizer = Tokenizer::Load(dir);
   if (tokenizer.vocab_size() > parameters.config().vocab_size) {
-    throw DataError(fmt::format("{}: tokenizer.json has {} ids, but config.json says vocab_size {}; they belong to different models",
+    throw DataError(fmt::format("{}: the tokenizer has {} ids, but the model a vocabulary of {}; they belong to different models",
                                 dir, tokenizer.vocab_size(), parameters.config().vocab_size));
   }
   return {std::move(parameters), std::move(tokenizer)};

@@ -25,6 +25,7 @@ int SampleCommand(const Parts& parts, const Methods& methods, const Command& com
 int GenerateCommand(const Parts& parts, const Methods& methods, const Command& command);
 // Logits, log-probabilities, chosen experts and greedy continuations of given ids, as safetensors.
 int ModelForwardCommand(const Command& command);
+int ModelConvertCommand(const Command& command);
 // Advantages, loss and gradient of a batch given as JSON, by any registered algorithm.
 int AlgorithmLossCommand(const AlgorithmRegistry& algorithms, const Command& command);
 // Tokens per second of generation and training, and where the time goes.

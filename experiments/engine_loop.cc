@@ -28,7 +28,7 @@ double MostMemory() {
 
 // Equal ids must mean equal texts.
 void CheckTokenizer(const Run& run, const std::string& dir) {
-  const Tokenizer other = Tokenizer::Load(dir + "/tokenizer.json");
+  const Tokenizer other = Tokenizer::Load(dir);
   const int own_size = run.tokenizer.vocab_size(), size = other.vocab_size(), ids = LoadPolicyConfig(dir).vocab_size;
   int differing = std::min(own_size, size);
   for (int id = 0; id < std::min(own_size, size); ++id) differing -= run.tokenizer.TokenBytes(id) == other.TokenBytes(id);

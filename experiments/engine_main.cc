@@ -43,6 +43,7 @@ int RunEngine(const Parts& parts, const Command& command) {
   if (command.name == "generate") return GenerateCommand(parts, methods, command);
   if (command.name == "bench") return BenchCommand(command);
   if (command.name == "model forward") return ModelForwardCommand(command);
+  if (command.name == "model convert") return ModelConvertCommand(command);
   if (command.name == "algorithm loss") return AlgorithmLossCommand(methods.algorithms, command);
   if (command.name == "list algorithms") return ListAlgorithms(methods);
   if (command.name == "show algorithm") return ShowAlgorithm(methods, command.arguments.at(0));

@@ -35,7 +35,7 @@ Run MakeRun(const Parts& parts, LoadedConfig loaded, bool values, bool quiet) {
   Checkpoints checkpoints(config.Directory());
   const std::string source = PolicySource(config, checkpoints);
   ModelConfig model = source.empty() ? config.policy.model : values ? LoadModelConfig(source) : LoadPolicyConfig(source);
-  Tokenizer tokenizer = source.empty() ? MakeTokenizer(config, parts) : Tokenizer::Load(source + "/tokenizer.json");
+  Tokenizer tokenizer = source.empty() ? MakeTokenizer(config, parts) : Tokenizer::Load(source);
   if (source.empty()) model = FinishModel(model, tokenizer);
   ParameterSet parameters(values ? ValueModel(model) : model);
   const Rng rng(config.seed);
@@ -132,7 +132,7 @@ void CheckSource(const Methods& methods, const RunConfig& config) {
 int DryRun(const Parts& parts, const LoadedConfig& loaded, bool values) {
   const RunConfig& c = loaded.config;
   std::cout << loaded.resolved;
-  const Tokenizer tokenizer = c.policy.checkpoint.empty() ? MakeTokenizer(c, parts) : Tokenizer::Load(c.policy.checkpoint + "/tokenizer.json");
+  const Tokenizer tokenizer = c.policy.checkpoint.empty() ? MakeTokenizer(c, parts) : Tokenizer::Load(c.policy.checkpoint);
   const std::string& source = c.policy.checkpoint;
   ModelConfig model = source.empty() ? FinishModel(c.policy.model, tokenizer) : values ? LoadModelConfig(source) : LoadPolicyConfig(source);
   if (values) model = ValueModel(model);

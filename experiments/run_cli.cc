@@ -20,6 +20,7 @@
 #include "experiments/engine.h"
 #include "experiments/load_engine.h"
 #include "experiments/report.h"
+#include "experiments/tokenize.h"
 #include "experiments/verify.h"
 #include "experiments/sandbox_cli.h"
 #include "policies/model_config.h"
@@ -140,6 +141,7 @@ int Dispatch(const Session& session, const Command& command) {
   if (command.name == "compare") return Compare(session, command);
   if (command.name == "generate") return Generate(session, command);
   if (command.name.starts_with("verify ")) return RunVerify(*session.parts, command);
+  if (command.name.starts_with("tokenizer ")) return RunTokenize(command);
   if (command.name == "report") {
     std::cout << WriteReport(command.arguments[0]) << "\n";
     if (command.Has("curves")) WriteFileAtomic(command.Get("curves"), CurvesSvg(command.arguments[0]));

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "envs/template.h"
+#include "policies/weight_files.h"
 
 namespace cogent {
 
@@ -25,7 +26,7 @@ void TokenizerConfig::Validate(Problems& problems, const Location& where) const 
 }
 
 void PolicyConfig::VisitFields(FieldVisitor& visit) {
-  visit("checkpoint", checkpoint, "a directory in Hugging Face layout to start from; empty = fresh weights of `model`");
+  visit("checkpoint", checkpoint, "a directory in Hugging Face layout or a GGUF file to start from; empty = fresh weights of `model`");
   visit("model", model, "shape of a fresh model, by the keys of its config.json; vocab_size 0 = the tokenizer's");
 }
 
@@ -95,7 +96,7 @@ void CriticSettings::VisitFields(FieldVisitor& visit) {
 }
 
 void CriticSettings::Validate(Problems& problems, const Location& where) const {
-  if (!checkpoint.empty() && !std::filesystem::is_directory(checkpoint)) {
+  if (!checkpoint.empty() && !IsCheckpoint(checkpoint)) {
     problems.Add(where, "critic.checkpoint: there is no directory '" + checkpoint + "'");
   }
 }
@@ -146,15 +147,15 @@ void RunConfig::Validate(Problems& problems, const Location& where) const {
     problems.Add(where, "no environment is named; write `env: {name: signs}` (`cogent list environments` shows them). Only a run on `data` files "
                         "from a checkpoint, or with a tokenizer that needs no corpus, can do without");
   }
-  if (!reference.empty() && !std::filesystem::is_directory(reference)) {
+  if (!reference.empty() && !IsCheckpoint(reference)) {
     problems.Add(where, "reference: there is no directory '" + reference + "'");
   }
   if (algorithm.name.empty()) problems.Add(where, "no algorithm is named; write `algorithm: {name: grpo}`");
   if (policy.checkpoint.empty() && !pretrain && !data) {
     problems.Add(where, "a fresh model cannot be trained by rewards alone: give `pretrain`, or `policy: {checkpoint: DIR}`");
   }
-  if (!policy.checkpoint.empty() && !std::filesystem::is_directory(policy.checkpoint)) {
-    problems.Add(where, "policy.checkpoint: there is no directory '" + policy.checkpoint + "'");
+  if (!policy.checkpoint.empty() && !IsCheckpoint(policy.checkpoint)) {
+    problems.Add(where, "policy.checkpoint: there is no directory or GGUF file '" + policy.checkpoint + "'");
   }
   if (rollout.sampling.temperature <= 0) problems.Add(where, "rollout.temperature must be above 0: completions of a group have to differ");
   if (train.minibatches > rollout.prompts * rollout.group_size) {

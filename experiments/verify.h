@@ -34,7 +34,7 @@
 
 namespace cogent {
 
-using LineValue = std::variant<std::nullptr_t, bool, std::int64_t, double, std::string, std::vector<std::string>>;
+using LineValue = std::variant<std::nullptr_t, bool, std::int64_t, double, std::string, std::vector<std::string>, std::vector<std::int64_t>>;
 using LineResult = std::vector<std::pair<std::string, LineValue>>;  // written in this order
 
 // The JSON object of one line. Every reader of a field throws DataError, with the field's name,

@@ -64,12 +64,14 @@ ParameterSet::ParameterSet(const ModelConfig& config) : config_(config), leaves_
 }
 
 void ParameterSet::Initialize(const Rng& rng) {
-  for (auto& [name, view] : Named()) {
-    if (view.dim() < 2 || name == kValueHead) continue;  // a critic's first word is 0, not noise
-    Rng draws = rng.Fork(name);
-    float* values = view.mutable_data_ptr<float>();
-    for (std::int64_t i = 0; i < view.numel(); ++i) values[i] = static_cast<float>(draws.Normal() * config_.initializer_range);
-  }
+  for (auto& [name, view] : Named()) InitializeOne(name, view, rng);
+}
+
+void ParameterSet::InitializeOne(const std::string& name, const at::Tensor& view, const Rng& rng) const {
+  if (view.dim() < 2 || name == kValueHead) return;  // a critic's first word is 0, not noise
+  Rng draws = rng.Fork(name);
+  float* values = view.mutable_data_ptr<float>();
+  for (std::int64_t i = 0; i < view.numel(); ++i) values[i] = static_cast<float>(draws.Normal() * config_.initializer_range);
 }
 
 std::vector<at::Tensor> ParameterSet::Leaves(const at::Tensor& grad) const {
@@ -104,7 +106,6 @@ std::map<std::string, at::Tensor> ParameterSet::Named(const at::Tensor& flat) co
 
 std::vector<std::string> ParameterSet::Load(const std::string& dir, const Rng& rng_for_missing) {
   const WeightFiles files = WeightFiles::Open(dir);
-  Initialize(rng_for_missing);
   std::vector<std::string> wrong, notes, fresh;
   std::set<std::string> known;
   const std::string prediction = fmt::format("model.layers.{}.", config_.num_hidden_layers);
@@ -118,6 +119,7 @@ std::vector<std::string> ParameterSet::Load(const std::string& dir, const Rng& r
     }
     if (found == files.shapes().end()) {
       (name.starts_with(prediction) ? fresh : wrong).push_back(fmt::format("missing: {} {}", name, ShapeText(view.sizes())));
+      InitializeOne(name, view, rng_for_missing);
       continue;
     }
     has_prediction = has_prediction || name.starts_with(prediction);

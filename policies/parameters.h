@@ -53,6 +53,8 @@ class ParameterSet {
   std::map<std::string, at::Tensor> Named() const { return Named(flat_); }
 
  private:
+  void InitializeOne(const std::string& name, const at::Tensor& view, const Rng& rng) const;
+
   ModelConfig config_;
   std::vector<Leaf> leaves_;
   std::vector<std::int64_t> offsets_;  // of each leaf in flat

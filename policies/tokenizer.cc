@@ -137,10 +137,15 @@ std::vector<std::int32_t> Tokenizer::Encode(std::string_view text) const {
   return ids;
 }
 
-std::vector<std::int32_t> Tokenizer::EncodeWithSpecial(std::string_view text) const {
+std::vector<std::int32_t> Tokenizer::EncodePrompt(std::string_view text) const {
   std::vector<std::int32_t> ids = impl_->parts.before;
   const std::vector<std::int32_t> inner = Encode(text);
   ids.insert(ids.end(), inner.begin(), inner.end());
+  return ids;
+}
+
+std::vector<std::int32_t> Tokenizer::EncodeWithSpecial(std::string_view text) const {
+  std::vector<std::int32_t> ids = EncodePrompt(text);
   ids.insert(ids.end(), impl_->parts.behind.begin(), impl_->parts.behind.end());
   return ids;
 }
@@ -180,6 +185,7 @@ int Tokenizer::vocab_size() const { return static_cast<int>(impl_->bytes.size())
 std::int32_t Tokenizer::eos_id() const {
   return impl_->IdOf(impl_->parts.eos_token, "end", "eos_token");
 }
+bool Tokenizer::has_pad() const { return !impl_->parts.pad_token.empty(); }
 std::int32_t Tokenizer::pad_id() const {
   return impl_->IdOf(impl_->parts.pad_token, "padding", "pad_token");
 }

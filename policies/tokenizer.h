@@ -61,6 +61,8 @@ class Tokenizer {
   // Adds no tokens of its own. Ill-formed UTF-8 is encoded as the U+FFFD that it would be shown as.
   // Time grows as n log n at worst.
   std::vector<std::int32_t> Encode(std::string_view text) const;
+  // As a prompt: with those of them that stand before every text, but none behind.
+  std::vector<std::int32_t> EncodePrompt(std::string_view text) const;
   // With the special tokens that the file puts before and behind every text (a beginning of sequence). Text that a chat
   // template made has them already.
   std::vector<std::int32_t> EncodeWithSpecial(std::string_view text) const;
@@ -76,6 +78,7 @@ class Tokenizer {
   std::optional<std::int32_t> TokenToId(std::string_view token) const;  // added tokens and vocabulary strings
   int vocab_size() const;                                              // largest id + 1
   std::int32_t eos_id() const;  // DataError when the file names no such token
+  bool has_pad() const;
   std::int32_t pad_id() const;
   std::optional<std::int32_t> bos_id() const;
   const std::string& chat_template() const;  // Jinja; empty when there is none

@@ -418,12 +418,15 @@ std::string TokenizerConfigJson(std::string_view earlier, const std::string& nam
   if (!earlier.empty()) {
     TokenizerParts known;
     ReadTokenizerConfig(earlier, name, known);  // checks it, so that nothing of the user's is lost
-    const bool same = known.eos_token == parts.eos_token && known.pad_token == parts.pad_token;
+    const bool same = known.eos_token == parts.eos_token && known.pad_token == parts.pad_token && known.bos_token == parts.bos_token &&
+                      known.chat_template == parts.chat_template;
     if (same) return std::string(earlier);
     json = OrderedJson::parse(earlier);
   }
   if (!parts.eos_token.empty()) json["eos_token"] = parts.eos_token;
   if (!parts.pad_token.empty()) json["pad_token"] = parts.pad_token;
+  if (!parts.bos_token.empty()) json["bos_token"] = parts.bos_token;
+  if (!parts.chat_template.empty()) json["chat_template"] = parts.chat_template;
   return json.dump(1) + "\n";
 }
 

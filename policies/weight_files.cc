@@ -88,4 +88,9 @@ bool IsGguf(const std::string& path) {
   return std::string_view(magic, 4) == "GGUF";
 }
 
+bool IsCheckpoint(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(path, ignored) || IsGguf(path);
+}
+
 }  // namespace cogent

@@ -45,6 +45,8 @@ class WeightFiles {
 
 // Whether the path is a file of that format (by its name or its first bytes).
 bool IsGguf(const std::string& path);
+// Whether weights can be looked for there: a directory, or a GGUF file.
+bool IsCheckpoint(const std::string& path);
 // The shape of a model in a GGUF file, of architecture llama, qwen2, qwen3 or qwen3moe.
 ModelConfig GgufModelConfig(const std::string& path);
 

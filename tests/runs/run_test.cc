@@ -226,7 +226,7 @@ TEST_F(RunTest, ACheckpointThatCannotBeUsedIsOneMessageAndNoRun) {
          fs::rename(dir + "/fewer.safetensors", dir + "/model.safetensors");
        }},
       {"misshapen", "intermediate_size|mlp", [&](const std::string& dir) { edit_config(dir, "intermediate_size", 64); }},
-      {"other", "llama", [&](const std::string& dir) { edit_config(dir, "model_type", "llama"); }},
+      {"other", "gemma3", [&](const std::string& dir) { edit_config(dir, "model_type", "gemma3"); }},
       {"no_tokenizer", "tokenizer.json", [](const std::string& dir) { fs::remove(dir + "/tokenizer.json"); }},
   };
   for (const Case& c : cases) {
