@@ -163,7 +163,7 @@ std::vector<Group> Rollout(const Subject& subject, const Generator& generator, R
   for (std::size_t i = 0; i < out.size(); ++i) {
     Trajectory t;
     for (const auto id : out[i].ids) t.reward += id % 2 == 0 ? 1.0 / kNewTokens : 0.0;
-    t.turns.push_back({prompts[i], std::move(out[i].ids), std::move(out[i].logprobs), std::move(out[i].sampled_logprobs), "", true});
+    t.turns.push_back({.prompt_ids = prompts[i], .completion_ids = std::move(out[i].ids), .logprobs = std::move(out[i].logprobs), .sampled_logprobs = std::move(out[i].sampled_logprobs), .truncated = true});
     t.status = TrajectoryStatus::kTruncated;
     groups[i / kGroup].members.push_back(std::move(t));
   }
