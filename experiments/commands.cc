@@ -39,7 +39,8 @@ CommandSpec Eval() {
            {.name = "rollouts", .letter = 'r', .kind = kCount, .placeholder = "ROLLOUTS", .help = "completions of each task"},
            {.name = "k", .letter = 'k', .kind = kCounts, .placeholder = "K,K", .help = "the k of pass@k, as 1,8; none above ROLLOUTS"},
            {.name = "temperature", .letter = 'T', .kind = kReal, .placeholder = "T", .help = "divides the logits"},
-           {.name = "greedy", .help = "the likeliest token instead of a draw", .excludes = "temperature"}},
+           {.name = "greedy", .help = "the likeliest token instead of a draw", .excludes = "temperature"},
+           {.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE.json", .help = "all that was measured, as JSON"}},
           {{"eval runs/r1_zero", "as the run itself measured"},
            {"eval runs/r1_zero -n 1000 -r 8 -k 1,8 -T 1", "1,000 tasks, 8 completions each, pass@1 and pass@8"},
            {"eval runs/r1_zero --checkpoint runs/r1_zero/checkpoints/step-000000 --greedy", "before training"}}};
@@ -85,6 +86,36 @@ CommandSpec Sample() {
            {.name = "quiet", .letter = 'q', .help = "no progress, only warnings and errors"}},
           {{"sample runs/r1_zero -o kept.jsonl sample.tasks=2000 sample.samples=4", "the newest checkpoint's right answers"},
            {"sample runs/r1_zero -o kept.jsonl sample.tasks=2000 sample.samples=4 --resume", "go on"}}};
+}
+
+CommandSpec Pipeline() {
+  return {"pipeline",
+          "run an experiment of several stages, each with what earlier ones made",
+          "The file names stages and what each takes from others (docs/r1.md). What is done and unchanged is skipped, what\n"
+          "was stopped is resumed, and what changed runs again together with all that depends on it.",
+          {{"FILE", "a YAML file with a section `stages`", true, false, {}}, kOverrides},
+          {{.name = "dry-run", .help = "check everything, print the plan, make nothing"},
+           {.name = "stage", .kind = kText, .placeholder = "NAME", .help = "this stage alone; what it needs must be done"},
+           {.name = "quiet", .letter = 'q', .help = "no progress, only warnings and errors"}},
+          {{"pipeline experiments/configs/r1_pipeline.yaml --dry-run", "what would run"},
+           {"pipeline experiments/configs/r1_pipeline.yaml", "run it, or go on with it"}}};
+}
+
+CommandSpec Refine() {
+  return {"refine",
+          "rewrite completions in R1-Zero's form as cold-start data",
+          "In: {\"prompt\", \"completion\"}, as `sample` writes them. Out: the same with the completion as\n"
+          "TOKEN reasoning TOKEN Summary: ..., and where it came from; OUTPUT.report.json says what was dropped and why.\n"
+          "A person may edit the lines, or set `keep` to false; --reviewed reads such a file.",
+          {},
+          {{.name = "input", .letter = 'i', .kind = kPath, .placeholder = "FILE.jsonl", .help = "the completions", .required = true},
+           {.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE.jsonl", .help = "where the lines go", .required = true},
+           {.name = "token", .kind = kText, .placeholder = "TEXT", .help = "stands before and behind the reasoning (default |special_token|)"},
+           {.name = "summary", .kind = kText, .placeholder = "TEXT", .help = "the summary; {answer} stands for the answer"},
+           {.name = "min-words", .kind = kCount, .placeholder = "N", .help = "of the reasoning (default 1)"},
+           {.name = "max-repeated", .kind = kShare, .placeholder = "SHARE", .help = "of the reasoning's runs of four words that stood there before (default 0.5)"},
+           {.name = "reviewed", .help = "the input is a file that a person has been through"}},
+          {{"refine -i kept.jsonl -o cold.jsonl", ""}, {"refine -i cold_edited.jsonl -o cold.jsonl --reviewed", "after a review"}}};
 }
 
 CommandSpec Generate() {
@@ -249,7 +280,7 @@ std::vector<CommandSpec> VerifyCommands() {
 
 std::vector<CommandSpec> MakeTable() {
   std::vector<CommandSpec> table = {
-      Train(), Eval(), Ablate(), Compare(), Sample(), Generate(),
+      Train(), Eval(), Ablate(), Pipeline(), Compare(), Sample(), Refine(), Generate(),
       {"list", "what can be named in YAML: environments, rewards, algorithms", "",
        {{"KIND", "environments, rewards or algorithms", false, false, {"environments", "rewards", "algorithms"}}},
        {}, {{"list", "everything"}, {"list rewards", ""}}},

@@ -72,12 +72,12 @@ std::string Row(const std::string& name, const Metrics& metrics, double k) {
                      100 * metrics.at("clipped_ratio"));
 }
 
-std::string Measure(const Parts& parts, const RunConfig& config, const Generator& generator, EvaluationPlan plan, const Rng& rng) {
+std::string Measure(const Parts& parts, const RunConfig& config, const Generator& generator, EvaluationPlan plan, const Rng& rng, Metrics& metrics) {
   const bool greedy = plan.sampling.temperature == 0;
   const std::string name = greedy ? "greedy" : fmt::format("temperature {:g}", plan.sampling.temperature);
   Progress bar(name, plan.tasks, "tasks");
   plan.progress = [&](int done) { bar.Advance(done); };
-  const Metrics metrics = Evaluate(config, parts, generator, plan, rng).metrics;
+  metrics = Evaluate(config, parts, generator, plan, rng).metrics;
   bar.Finish();
   std::string text;
   for (const double k : plan.k) text += Row(name, metrics, k);
@@ -97,17 +97,24 @@ int EvalCommand(const Parts& parts, const Methods& methods, const Command& comma
   const StoredPolicy policy = LoadPolicy(checkpoint);
   const Generator generator(policy.parameters, policy.tokenizer, {.threads = ThreadsOr(config.threads)});
   const Rng rng = Rng(config.seed).Fork("eval").Fork(StepOf(checkpoint));
-  std::string text = Measure(parts, config, generator, drawn, rng);
+  Metrics drawn_metrics, greedy_metrics;
+  std::string text = Measure(parts, config, generator, drawn, rng, only_greedy ? greedy_metrics : drawn_metrics);
   if (!only_greedy) {
     EvaluationPlan greedy = drawn;
     greedy.samples = 1;
     greedy.k = {1.0};
     greedy.sampling.temperature = 0;
-    text += Measure(parts, config, generator, greedy, rng);
+    text += Measure(parts, config, generator, greedy, rng, greedy_metrics);
   }
   std::cout << fmt::format("{}: {} held-out tasks of '{}', {} completion{} each; mean and 95% interval over tasks\n", checkpoint, drawn.tasks,
                            config.env.name, drawn.samples, drawn.samples == 1 ? "" : "s")
             << text;
+  if (command.Has("output")) {
+    nlohmann::ordered_json all{{"checkpoint", checkpoint}, {"env", config.env.name}, {"tasks", drawn.tasks}, {"samples", drawn.samples}};
+    if (!drawn_metrics.empty()) all["drawn"] = drawn_metrics;
+    all["greedy"] = greedy_metrics;
+    WriteFileAtomic(command.Get("output"), all.dump(2) + "\n");
+  }
   return kExitDone;
 }
 

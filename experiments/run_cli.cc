@@ -20,6 +20,8 @@
 #include "experiments/engine.h"
 #include "experiments/load_engine.h"
 #include "experiments/report.h"
+#include "experiments/pipeline.h"
+#include "experiments/refine.h"
 #include "experiments/tokenize.h"
 #include "experiments/verify.h"
 #include "experiments/sandbox_cli.h"
@@ -116,6 +118,12 @@ int Ablate(const Session& session, const Command& command) {
   return AblateCommand(*session.parts, [&](Choice& algorithm, Problems& problems) { return check(*session.parts, algorithm, problems); }, command);
 }
 
+int RunPipeline(const Session& session, const Command& command) {
+  PrepareEngine(session.argv);
+  const AlgorithmCheckEntry check = LoadAlgorithmCheck();
+  return PipelineCommand(*session.parts, [&](Choice& algorithm, Problems& problems) { return check(*session.parts, algorithm, problems); }, command);
+}
+
 int Compare(const Session& session, const Command& command) {
   const Comparison comparison = CompareRuns(command.arguments, {.metric = command.Get("metric", "pass@1"), .against = command.Get("against")}, *session.parts);
   std::cout << ComparisonText(comparison);
@@ -138,6 +146,8 @@ int Dispatch(const Session& session, const Command& command) {
   if (command.name == "list") return List(session, command);
   if (command.name == "show") return Show(session, command);
   if (command.name == "ablate") return Ablate(session, command);
+  if (command.name == "pipeline") return RunPipeline(session, command);
+  if (command.name == "refine") return RefineCommand(command);
   if (command.name == "compare") return Compare(session, command);
   if (command.name == "generate") return Generate(session, command);
   if (command.name.starts_with("verify ")) return RunVerify(*session.parts, command);

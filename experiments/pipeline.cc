@@ -1,0 +1,247 @@
+// The file of a pipeline: stages, references, recipes. Running it is pipeline_run.cc.
+#include "experiments/pipeline.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cinttypes>
+#include <filesystem>
+#include <functional>
+#include <set>
+
+#include "core/file.h"
+#include "core/rng.h"
+
+namespace cogent {
+namespace {
+
+const std::vector<std::string> kKinds = {"train", "sample", "refine"};
+
+std::string List(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
+
+// Calls `each` with every ${...} of the text and gives what it becomes.
+std::string ReplaceReferences(const std::string& text, const std::function<std::string(const std::string& reference)>& each) {
+  std::string out;
+  for (std::size_t at = 0;;) {
+    const std::size_t begin = text.find("${", at), end = begin == std::string::npos ? begin : text.find('}', begin);
+    out += text.substr(at, end == std::string::npos ? end : begin - at);
+    if (end == std::string::npos) return out;
+    out += each(text.substr(begin + 2, end - begin - 2));
+    at = end + 1;
+  }
+}
+
+// Every scalar of the tree; the text may be changed.
+void ForEachText(Node& node, const std::function<void(Node& scalar)>& each) {
+  if (node.kind == Node::Kind::kScalar) each(node);
+  for (Node& item : node.items) ForEachText(item, each);
+  for (auto& [key, value] : node.entries) ForEachText(value, each);
+}
+
+// "stage" or "stage.artefact".
+std::pair<std::string, std::string> CutReference(const std::string& reference) {
+  const std::size_t dot = reference.find('.');
+  return {reference.substr(0, dot), dot == std::string::npos ? "" : reference.substr(dot + 1)};
+}
+
+// Keys with dots are paths, as on the command line.
+Node Expand(const Node& flat) {
+  if (flat.kind != Node::Kind::kMap) return flat;
+  Node tree = Node::Map(flat.location);
+  for (const auto& [key, value] : flat.entries) {
+    if (key.find('.') == std::string::npos) tree.Set(key, value);
+  }
+  for (const auto& [key, value] : flat.entries) {
+    if (key.find('.') != std::string::npos) Overlay(tree, key, value, value.location);
+  }
+  return tree;
+}
+
+class Reader {
+ public:
+  Reader(const std::string& path, const std::vector<std::string>& overrides) {
+    Node root = ParseYamlFile(path);
+    for (const std::string& override : overrides) ApplyOverride(root, override);
+    Top top = ReadConfig<Top>(root, problems_, "a pipeline");
+    problems_.ThrowIfAny();
+    pipeline_.name = top.name, pipeline_.seed = top.seed, pipeline_.directory = top.output + "/" + top.name;
+    if (!top.base_config.empty()) {
+      pipeline_.settings = ParseYamlFile((std::filesystem::path(path).parent_path() / top.base_config).string());
+    }
+    if (top.settings.kind == Node::Kind::kMap) pipeline_.settings = MergeYaml(pipeline_.settings, Expand(top.settings));
+    if (top.evaluate.kind == Node::Kind::kMap) pipeline_.evaluate = Expand(top.evaluate);
+    for (const auto& [name, body] : top.stages.entries) ReadStage(name, body);
+    problems_.ThrowIfAny();
+    for (PipelineStage& stage : stages_) FindNeeds(stage);
+    problems_.ThrowIfAny();
+    Sort();
+    problems_.ThrowIfAny();
+  }
+  Pipeline Take() { return std::move(pipeline_); }
+
+ private:
+  struct Top {
+    std::string name = "pipeline", output = "runs", base_config;
+    std::uint64_t seed = 1;
+    Node settings, evaluate, stages;
+    void VisitFields(FieldVisitor& visit) {
+      visit("name", name, "the pipeline's directory is OUTPUT/NAME");
+      visit("output", output, "directory of runs");
+      visit("seed", seed, "of every stage that does not name its own");
+      visit("base_config", base_config, "a run's file, beside this one, that `settings` are laid over");
+      visit("settings", settings, "laid under every train stage");
+      visit("evaluate", evaluate, "laid over a stage's settings to measure its policy; null = not measured");
+      visit("stages", stages, "name: {kind: settings}");
+    }
+    void Validate(Problems& problems, const Node& section) const {
+      if (stages.kind != Node::Kind::kMap || stages.entries.empty()) problems.Add(section.PlaceOf("stages"), "stages: there is none; write `stages: {base: {train: {...}}}`");
+      if (name.empty() || name.find('/') != std::string::npos) problems.Add(section.PlaceOf("name"), "name must be a directory's name");
+    }
+  };
+
+  void ReadStage(const std::string& name, const Node& body) {
+    const bool plain = !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-'; });
+    if (!plain) problems_.Add(body.location, "a stage's name has letters, digits, _ and -; found '" + name + "'");
+    if (body.kind != Node::Kind::kMap || body.entries.size() != 1) {
+      return problems_.Add(body.location, "stage '" + name + "': one kind is wanted, as in `" + name + ": {train: {...}}`. Known: " + List(kKinds));
+    }
+    const auto& [kind, settings] = body.entries.front();
+    if (std::find(kKinds.begin(), kKinds.end(), kind) == kKinds.end()) {
+      const auto near = Nearest(kind, kKinds);
+      return problems_.Add(body.location, "stage '" + name + "': '" + kind + "' is no kind of a stage." + (near ? " Did you mean '" + *near + "'?" : "") + " Known: " + List(kKinds));
+    }
+    PipelineStage stage{name, kind, settings.kind == Node::Kind::kNull ? Node::Map(settings.location) : Expand(settings), {}};
+    if (stage.settings.kind != Node::Kind::kMap) return problems_.Add(settings.location, "stage '" + name + "': settings are a map");
+    if (kind != "train" && stage.settings.Find("from") == nullptr) {
+      problems_.Add(settings.location, "stage '" + name + "': '" + kind + "' needs `from`, the " + (kind == "sample" ? "run" : "lines") + " that it takes");
+    }
+    stages_.push_back(std::move(stage));
+  }
+
+  void FindNeeds(PipelineStage& stage) {
+    Node all = stage.settings;
+    if (stage.kind == "train") all = MergeYaml(pipeline_.settings, all);
+    ForEachText(all, [&](Node& scalar) {
+      ReplaceReferences(scalar.text, [&](const std::string& reference) {
+        const auto [name, artefact] = CutReference(reference);
+        const auto found = std::find_if(stages_.begin(), stages_.end(), [&name = name](const PipelineStage& s) { return s.name == name; });
+        if (found == stages_.end()) {
+          std::vector<std::string> names;
+          for (const PipelineStage& one : stages_) names.push_back(one.name);
+          const auto near = Nearest(name, names);
+          problems_.Add(scalar.location, "stage '" + stage.name + "' needs ${" + reference + "}, which no stage makes." + (near ? " Did you mean '" + *near + "'?" : "") + " Stages: " + List(names));
+          return std::string();
+        }
+        const auto artefacts = ArtefactsOf(pipeline_, *found);
+        if (!artefact.empty() && artefacts.count(artefact) == 0) {
+          std::vector<std::string> names;
+          for (const auto& [key, path] : artefacts) names.push_back(key);
+          problems_.Add(scalar.location, "stage '" + stage.name + "' needs ${" + reference + "}; '" + name + "' makes " + List(names));
+        }
+        if (std::find(stage.needs.begin(), stage.needs.end(), name) == stage.needs.end()) stage.needs.push_back(name);
+        return std::string();
+      });
+    });
+  }
+
+  // Each stage behind those that it needs, else in the file's order.
+  void Sort() {
+    std::set<std::string> placed;
+    while (placed.size() < stages_.size()) {
+      const std::size_t before = placed.size();
+      for (const PipelineStage& stage : stages_) {
+        const bool ready = std::all_of(stage.needs.begin(), stage.needs.end(), [&](const std::string& need) { return placed.count(need) > 0; });
+        if (placed.count(stage.name) > 0 || !ready) continue;
+        placed.insert(stage.name);
+        pipeline_.stages.push_back(stage);
+      }
+      if (placed.size() > before) continue;
+      std::vector<std::string> left;
+      for (const PipelineStage& stage : stages_) {
+        if (placed.count(stage.name) == 0) left.push_back(stage.name + " needs " + List(stage.needs));
+      }
+      return problems_.Add({}, "the stages wait for one another in a circle: " + fmt::format("{}", fmt::join(left, "; ")));
+    }
+  }
+
+  Problems problems_;
+  Pipeline pipeline_;
+  std::vector<PipelineStage> stages_;
+};
+
+std::string Default(const PipelineStage& stage) { return stage.kind == "train" ? "checkpoint" : "data"; }
+
+std::string PathOf(const Pipeline& pipeline, const std::string& reference, const std::string& otherwise) {
+  const auto [name, artefact] = CutReference(reference);
+  const PipelineStage& stage = pipeline.Find(name);
+  return ArtefactsOf(pipeline, stage).at(!artefact.empty() ? artefact : otherwise.empty() ? Default(stage) : otherwise);
+}
+
+// Text of the whole as a recipe counts it: files by what is in them, stages by their own recipes.
+std::string Fingerprint(const std::string& text) { return fmt::format("{:016x}", Rng(0).Fork(text).key()); }
+
+// A run's settings with stand-ins where stages have not made anything yet, to be checked before anything runs.
+void CheckTrain(const Pipeline& pipeline, const PipelineStage& stage, const Parts& parts, const CheckAlgorithm& check_algorithm, Problems& problems) {
+  Node node = MergeYaml(pipeline.settings, stage.settings);
+  ForEachText(node, [&](Node& scalar) {
+    scalar.text = ReplaceReferences(scalar.text, [&](const std::string& reference) {
+      const auto [name, artefact] = CutReference(reference);
+      return std::string((artefact.empty() ? Default(pipeline.Find(name)) : artefact) == "data" ? "/dev/null" : ".");
+    });
+  });
+  CheckRunConfig(node, "stage '" + stage.name + "'", parts, check_algorithm, problems);
+}
+
+}  // namespace
+
+const PipelineStage& Pipeline::Find(const std::string& stage) const {
+  const auto found = std::find_if(stages.begin(), stages.end(), [&](const PipelineStage& s) { return s.name == stage; });
+  Check(found != stages.end(), "a stage that is not there");
+  return *found;
+}
+
+std::map<std::string, std::string> ArtefactsOf(const Pipeline& pipeline, const PipelineStage& stage) {
+  const std::string base = pipeline.directory + "/stages/" + stage.name;
+  if (stage.kind == "train") return {{"checkpoint", base + "/checkpoints/latest"}, {"best", base + "/checkpoints/best"}, {"run", base}};
+  return {{"data", base + ".jsonl"}};
+}
+
+Node WithPaths(const Pipeline& pipeline, const Node& settings) {
+  Node node = settings;
+  ForEachText(node, [&](Node& scalar) {
+    scalar.text = ReplaceReferences(scalar.text, [&](const std::string& reference) { return PathOf(pipeline, reference, ""); });
+  });
+  return node;
+}
+
+Node TrainConfig(const Pipeline& pipeline, const PipelineStage& stage) {
+  Node node = WithPaths(pipeline, MergeYaml(pipeline.settings, stage.settings));
+  node.Set("name", Node::Scalar(stage.name));
+  node.Set("output", Node::Scalar(pipeline.directory + "/stages"));
+  if (node.Find("seed") == nullptr) node.Set("seed", Node::Scalar(std::to_string(pipeline.seed)));
+  return node;
+}
+
+std::string Recipe(const Pipeline& pipeline, const PipelineStage& stage) {
+  Node node = stage.kind == "train" ? MergeYaml(pipeline.settings, stage.settings) : stage.settings;
+  std::string files;
+  ForEachText(node, [&](Node& scalar) {
+    std::error_code ignored;
+    if (scalar.text.find("${") == std::string::npos && std::filesystem::is_regular_file(scalar.text, ignored)) files += scalar.text + "=" + Fingerprint(ReadFile(scalar.text)) + "\n";
+  });
+  std::string text = stage.kind + "\nseed " + std::to_string(pipeline.seed) + "\n" + DumpYaml(node) + files;
+  for (const std::string& need : stage.needs) text += need + "=" + Recipe(pipeline, pipeline.Find(need)) + "\n";
+  return Fingerprint(text);
+}
+
+Pipeline LoadPipeline(const std::string& path, const std::vector<std::string>& overrides, const Parts& parts, const CheckAlgorithm& check_algorithm) {
+  Pipeline pipeline = Reader(path, overrides).Take();
+  Problems problems;
+  for (const PipelineStage& stage : pipeline.stages) {
+    if (stage.kind == "train") CheckTrain(pipeline, stage, parts, check_algorithm, problems);
+  }
+  problems.ThrowIfAny();
+  return pipeline;
+}
+
+}  // namespace cogent

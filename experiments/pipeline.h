@@ -1,0 +1,71 @@
+// `cogent pipeline`: an experiment in stages, each with what earlier ones made.
+//
+//   name: r1
+//   base_config: r1_zero.yaml                          # a run's file, laid under `settings`
+//   settings: {env: {name: signs}, tokenizer: ...}     # laid under every `train` stage
+//   evaluate: {env: ..., rewards: ..., eval: ...}      # how the policy of every stage is measured, on the same tasks
+//   stages:
+//     base:    {train: {pretrain: {steps: 2000}, train: {steps: 0}}}
+//     r1_zero: {train: {policy.checkpoint: "${base}", algorithm: grpo}}
+//     kept:    {sample: {from: "${r1_zero}", sample.tasks: 2000}}
+//     cold:    {refine: {from: "${kept}"}}
+//     sft:     {train: {policy.checkpoint: "${base}", algorithm: sft, data: {paths: ["${cold}"]}}}
+//
+// A stage is of one kind, which is the key of its map:
+//   train    what `cogent train` takes; makes `checkpoint` (meant by ${stage}), `best`, `run`
+//   sample   `cogent sample` of a run (`from`), the other keys over the run's settings; makes `data` (meant by ${stage})
+//   refine   `cogent refine` of lines (`from`), the other keys as its options; makes `data`
+// ${stage} or ${stage.artefact} stands for a path, in any text of the file; so stages form a graph.
+//
+//   runs/r1/stages/NAME/          the run of a `train` stage; NAME.jsonl the data of another
+//   runs/r1/stages/NAME.json      what it was made from, and whether it is finished
+//   runs/r1/scores/NAME.json      what `evaluate` measured of its policy
+//   runs/r1/logs/, configs/       what each printed, and what it was given
+//   runs/r1/report.html           all stages: scores, and links to each one's own report
+//
+// A stage is done when it finished and its settings, the seed, the stages it needs and the files it names are as they were
+// then; anything else is resumed where it was stopped, or made again (what it had made before is moved aside, never removed).
+// Thread rule: main thread.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "experiments/engine.h"
+#include "experiments/run_config.h"
+
+namespace cogent {
+
+struct PipelineStage {
+  std::string name, kind;
+  Node settings;
+  std::vector<std::string> needs;  // stages, each once
+};
+
+struct Pipeline {
+  std::string name, directory;
+  std::uint64_t seed = 1;
+  Node settings = Node::Map(), evaluate;  // evaluate: null = nothing is measured
+  std::vector<PipelineStage> stages;      // each behind those that it needs
+
+  const PipelineStage& Find(const std::string& stage) const;
+};
+
+// What a stage makes: artefact to path; the first that its kind lists is meant by ${stage}.
+std::map<std::string, std::string> ArtefactsOf(const Pipeline& pipeline, const PipelineStage& stage);
+// A stage's settings with every reference as a path.
+Node WithPaths(const Pipeline& pipeline, const Node& settings);
+// The YAML of a `train` stage's run, and of measuring it.
+Node TrainConfig(const Pipeline& pipeline, const PipelineStage& stage);
+// What a stage is made from: another text means another stage.
+std::string Recipe(const Pipeline& pipeline, const PipelineStage& stage);
+
+// Throws ConfigError with every mistake at its place: unknown kinds, artefacts that nobody makes, cycles, settings that a run
+// would refuse.
+Pipeline LoadPipeline(const std::string& path, const std::vector<std::string>& overrides, const Parts& parts, const CheckAlgorithm& check_algorithm);
+
+// kExitDone, kExitFailed when a stage failed (what is done stays), kExitStopped.
+int PipelineCommand(const Parts& parts, const CheckAlgorithm& check_algorithm, const Command& command);
+
+}  // namespace cogent

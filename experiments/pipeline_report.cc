@@ -1,0 +1,90 @@
+#include "experiments/pipeline_report.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "core/file.h"
+#include "core/progress.h"
+#include "experiments/page.h"
+#include "experiments/report.h"
+#include "experiments/run_reader.h"
+#include "experiments/text.h"
+
+namespace cogent {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Row {
+  std::string stage, kind, needs, seconds, pass, greedy, length, kept;
+  std::string report;  // relative to the pipeline's directory
+};
+
+Json ReadObject(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return Json::object();
+  Json json = Json::parse(ReadFile(path), nullptr, false);
+  return json.is_object() ? json : Json::object();
+}
+
+std::string Share(const Json& metrics, const std::string& key) {
+  if (!metrics.contains(key) || !metrics[key].is_number()) return "";
+  return fmt::format("{:.1f}%", 100 * metrics[key].get<double>());
+}
+
+std::vector<Row> Rows(const Pipeline& pipeline) {
+  std::vector<Row> rows;
+  for (const PipelineStage& stage : pipeline.stages) {
+    Row row{stage.name, stage.kind, fmt::format("{}", fmt::join(stage.needs, ", ")), "", "", "", "", "", ""};
+    const Json note = ReadObject(pipeline.directory + "/stages/" + stage.name + ".json");
+    if (note.contains("seconds")) row.seconds = FormatDuration(note["seconds"].get<double>());
+    const Json score = ReadObject(pipeline.directory + "/scores/" + stage.name + ".json");
+    const Json drawn = score.value("drawn", Json::object()), greedy = score.value("greedy", Json::object());
+    row.pass = Share(drawn, "pass@1");
+    if (!row.pass.empty()) row.pass += " (" + Share(drawn, "pass@1_low") + " to " + Share(drawn, "pass@1_high") + ")";
+    row.greedy = Share(greedy, "pass@1");
+    if (drawn.contains("mean_length")) row.length = fmt::format("{:.1f}", drawn["mean_length"].get<double>());
+    if (stage.kind == "train") {
+      row.report = "stages/" + stage.name + "/report.html";
+    } else {
+      const Json report = ReadObject(ArtefactsOf(pipeline, stage).at("data") + ".report.json");
+      const char* all = stage.kind == "sample" ? "completions" : "lines";
+      if (report.contains("kept") && report.contains(all)) row.kept = fmt::format("{} of {}", report["kept"].get<double>(), report[all].get<double>());
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::string PipelineTable(const Pipeline& pipeline) {
+  std::string text = fmt::format("{:<16}{:<8}{:>10}  {:<28}{:>8}{:>9}  {}\n", "stage", "kind", "time", "pass@1 (95%)", "greedy", "tokens", "kept");
+  for (const Row& row : Rows(pipeline)) {
+    text += fmt::format("{:<16}{:<8}{:>10}  {:<28}{:>8}{:>9}  {}\n", row.stage, row.kind, row.seconds, row.pass, row.greedy, row.length, row.kept);
+  }
+  return text;
+}
+
+std::string PipelineReportHtml(const Pipeline& pipeline) {
+  std::string page = PageHead(pipeline.name, "Cogent pipeline");
+  page += "<h2>Stages</h2><p>Scores are of each stage's policy on the same held-out tasks.</p>"
+          "<table><tr><th>stage</th><th>kind</th><th>needs</th><th>time</th><th>pass@1 (95%)</th><th>greedy</th><th>tokens</th><th>kept</th></tr>\n";
+  for (const Row& row : Rows(pipeline)) {
+    const std::string name = row.report.empty() ? EscapeMarkup(row.stage) : fmt::format("<a href=\"{}\">{}</a>", EscapeMarkup(row.report), EscapeMarkup(row.stage));
+    page += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n", name, row.kind, EscapeMarkup(row.needs), row.seconds,
+                        row.pass, row.greedy, row.length, row.kept);
+  }
+  page += "</table>\n";
+  for (const PipelineStage& stage : pipeline.stages) {
+    const std::string directory = pipeline.directory + "/stages/" + stage.name;
+    std::error_code ignored;
+    if (stage.kind != "train" || !std::filesystem::is_directory(directory, ignored)) continue;
+    page += "<h2>" + EscapeMarkup(stage.name) + "</h2>\n" + CurvesSvg(directory);
+  }
+  return page + PageEnd();
+}
+
+}  // namespace cogent

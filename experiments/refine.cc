@@ -1,0 +1,127 @@
+#include "experiments/refine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <sstream>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/scalar.h"
+#include "verifiers/extract.h"
+#include "verifiers/format.h"
+#include "verifiers/repetition.h"
+
+namespace cogent {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kAnswer = "{answer}";
+
+int Words(const std::string& text) {
+  std::istringstream words(text);
+  int count = 0;
+  for (std::string word; words >> word;) ++count;
+  return count;
+}
+
+RefineOptions ReadOptions(const Command& command) {
+  RefineOptions options;
+  options.token = command.Get("token", options.token);
+  options.summary = command.Get("summary", options.summary);
+  if (options.token.empty()) throw ConfigError("--token: the text is empty");
+  if (options.summary.find(kAnswer) == std::string::npos) throw ConfigError("--summary: {answer} is missing, which stands for the answer");
+  if (command.Has("min-words")) options.min_words = static_cast<int>(ParseInteger(command.Get("min-words")).value);
+  if (command.Has("max-repeated")) options.max_repeated = std::stod(command.Get("max-repeated"));
+  return options;
+}
+
+struct Counts {
+  int lines = 0, kept = 0, malformed = 0;
+  std::map<std::string, int> dropped;
+};
+
+std::string TextAt(const Json& line, const char* key) {
+  if (!line.contains(key) || !line[key].is_string() || line[key].get_ref<const std::string&>().empty()) throw DataError(fmt::format("'{}' is missing or no text", key));
+  return line[key];
+}
+
+// The line to be written, or nothing: then its reason is counted.
+std::optional<Json> OneLine(const Json& line, bool reviewed, const RefineOptions& options, Counts& counts) {
+  const std::string prompt = TextAt(line, "prompt"), completion = TextAt(line, "completion");
+  if (!reviewed) {
+    const Refined refined = Refine(completion, options);
+    if (refined.completion.empty()) {
+      ++counts.dropped[refined.reason];
+      return std::nullopt;
+    }
+    return Json{{"prompt", prompt}, {"completion", refined.completion}, {"keep", true}};
+  }
+  if (!line.contains("keep") || !line["keep"].is_boolean()) throw DataError("'keep' is missing or neither true nor false");
+  if (!line["keep"].get<bool>()) {
+    ++counts.dropped["the reviewer dropped it"];
+    return std::nullopt;
+  }
+  if (!HasLayout(completion, {.layout = Layout::kColdStart, .token = options.token})) {
+    throw DataError("'completion' has not the form " + options.token + " reasoning " + options.token + " Summary: ...");
+  }
+  return Json{{"prompt", prompt}, {"completion", completion}, {"keep", true}};
+}
+
+}  // namespace
+
+Refined Refine(const std::string& completion, const RefineOptions& options) {
+  const auto reasoning = Reasoning(completion);
+  if (!reasoning || !reasoning->closed) return {"", reasoning ? "the reasoning does not end" : "no reasoning"};
+  const std::string thought(TrimAscii(reasoning->text));
+  const Extraction answer = Extract(completion);
+  if (!answer.text) return {"", "no single answer"};
+  if (Words(thought) < options.min_words) return {"", "the reasoning is too short"};
+  if (RepeatedShare(thought, 4) > options.max_repeated) return {"", "the reasoning says the same again and again"};
+  std::string summary = options.summary;
+  summary.replace(summary.find(kAnswer), std::char_traits<char>::length(kAnswer), *answer.text);
+  Refined refined{options.token + " " + thought + " " + options.token + " Summary: " + summary, ""};
+  if (!HasLayout(refined.completion, {.layout = Layout::kColdStart, .token = options.token})) return {"", "tags or tokens stand inside of the reasoning or the answer"};
+  return refined;
+}
+
+int RefineCommand(const Command& command) {
+  const std::string &input = command.Get("input"), &output = command.Get("output");
+  const RefineOptions options = ReadOptions(command);
+  const bool reviewed = command.Has("reviewed");
+  const std::string text = ReadFile(input);
+  Counts counts;
+  std::string lines;
+  std::istringstream stream(text);
+  int number = 0;
+  for (std::string line; std::getline(stream, line);) {
+    ++number;
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    ++counts.lines;
+    try {
+      const Json json = Json::parse(line, nullptr, false);
+      if (!json.is_object()) throw DataError("this is no JSON object");
+      auto out = OneLine(json, reviewed, options, counts);
+      if (!out) continue;
+      (*out)["source"] = {{"file", input}, {"line", number}, {"maker", reviewed ? "reviewed" : "refined"}};
+      lines += out->dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+      ++counts.kept;
+    } catch (const DataError& error) {
+      std::cerr << input << ":" << number << ": " << error.what() << "\n";
+      ++counts.malformed;
+    }
+  }
+  if (counts.lines == 0) throw DataError(input + " holds no line");
+  WriteFileAtomic(output, lines);
+  WriteFileAtomic(output + ".report.json", Json{{"lines", counts.lines}, {"kept", counts.kept}, {"malformed", counts.malformed}, {"dropped", counts.dropped}}.dump(2) + "\n");
+  std::cout << fmt::format("{}: kept {} of {} lines\n", output, counts.kept, counts.lines);
+  for (const auto& [reason, count] : counts.dropped) std::cout << fmt::format("  dropped {:>8}  {}\n", count, reason);
+  return counts.malformed > 0 ? kExitUserMistake : kExitDone;
+}
+
+}  // namespace cogent

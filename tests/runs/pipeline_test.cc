@@ -1,0 +1,153 @@
+// A pipeline of stages: what runs, what is kept, what a change makes run again, and what is told when it goes wrong.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/runs/program.h"
+
+namespace cogent::runs {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::Not;
+
+class PipelineTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = testing::TempDir() + "/cogent_pipeline_" + testing::UnitTest::GetInstance()->current_test_info()->name() + "." + std::to_string(getpid());
+    fs::remove_all(root_);
+    fs::create_directories(root_);
+    Write(root_ + "/base.yaml", TinyRun(root_));
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  static std::string Stages(int sft_epochs = 1) {
+    return R"(
+  base: {train: {train.steps: 0}}
+  zero: {train: {pretrain: null, policy.checkpoint: "${base}", train.steps: 3}}
+  kept: {sample: {from: "${zero}", sample.tasks: 40, sample.samples: 2, sample.min_reward: -1}}
+  made: {refine: {from: "${kept}", max_repeated: 1, summary: "So {answer}."}}
+  sft: {train: {pretrain: null, policy.checkpoint: "${base}", algorithm: sft, train: {epochs: 1, minibatches: 1}, data: {paths: ["${kept}"], examples: 8, epochs: )" +
+           std::to_string(sft_epochs) + "}}}\n";
+  }
+  std::string File(const std::string& stages, const std::string& name = "p") const {
+    const std::string path = root_ + "/" + name + ".yaml";
+    Write(path, "name: " + name + "\noutput: " + root_ + "/out\nbase_config: base.yaml\nevaluate: {eval: {final_tasks: 20}}\nstages:" + stages);
+    return path;
+  }
+  Program Start(const std::string& file, std::vector<std::string> more = {}) const {
+    more.insert(more.begin(), {"pipeline", file, "--quiet"});
+    return Program(more, root_ + "/output.txt");
+  }
+  Outcome Go(const std::string& file, const std::vector<std::string>& more = {}) const { return Start(file, more).Wait(); }
+  std::string Out(const std::string& path, const std::string& name = "p") const { return root_ + "/out/" + name + "/" + path; }
+  std::string root_;
+};
+
+TEST_F(PipelineTest, RunsEveryStageOnWhatEarlierOnesMadeAndMeasuresEachPolicy) {
+  const Outcome outcome = Go(File(Stages()));
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  for (const char* path : {"stages/base/checkpoints/latest/model.safetensors", "stages/zero/summary.json", "stages/kept.jsonl", "stages/made.jsonl.report.json", "stages/sft/summary.json",
+                           "scores/base.json", "scores/zero.json", "scores/sft.json", "report.html"}) {
+    EXPECT_TRUE(fs::exists(Out(path))) << path;
+  }
+  for (const char* stage : {"base", "zero", "kept", "made", "sft"}) EXPECT_THAT(outcome.text, HasSubstr(stage));
+  const auto score = nlohmann::json::parse(Read(Out("scores/zero.json")));
+  EXPECT_EQ(score["tasks"], 20);
+  EXPECT_TRUE(score["drawn"]["pass@1"].is_number());
+
+  // Again: nothing is made anew.
+  const auto written = fs::last_write_time(Out("stages/sft/summary.json")), log = fs::last_write_time(Out("logs/base.log"));
+  EXPECT_EQ(Go(File(Stages())).code, 0);
+  EXPECT_EQ(fs::last_write_time(Out("stages/sft/summary.json")), written);
+  EXPECT_EQ(fs::last_write_time(Out("logs/base.log")), log);
+
+  // An edit makes its stage run again, and no other; what it had made stays beside it.
+  const auto zero = fs::last_write_time(Out("stages/zero/summary.json"));
+  const Outcome plan = Go(File(Stages(2)), {"--dry-run"});
+  EXPECT_THAT(plan.text, testing::ContainsRegex("sft +train +changed: to run again"));
+  EXPECT_THAT(plan.text, testing::ContainsRegex("kept +sample +done"));
+  EXPECT_EQ(Go(File(Stages(2))).code, 0);
+  EXPECT_EQ(fs::last_write_time(Out("stages/zero/summary.json")), zero);
+  EXPECT_GT(fs::last_write_time(Out("stages/sft/summary.json")), written);
+  EXPECT_TRUE(fs::exists(Out("stages/sft.before-1/summary.json")));
+}
+
+TEST_F(PipelineTest, KilledInAnyStageItEndsLikeThePipelineThatWasNot) {
+  ASSERT_EQ(Go(File(Stages(), "whole")).code, 0);
+  const std::string file = File(Stages(), "killed");
+  for (const char* sign : {"stages/base/checkpoints/pretrain-000007", "stages/zero/metrics.jsonl", "stages/kept.jsonl", "stages/sft/metrics.jsonl"}) {
+    Program program = Start(file);
+    program.WaitUntil([&] { return fs::exists(Out(sign, "killed")); });
+    program.Signal(SIGKILL);
+    program.Wait();
+    // The child gets SIGTERM when its parent dies, and saves.
+    for (int i = 0; i < 200 && Go(file, {"--dry-run"}).code != 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  Outcome last;
+  for (int i = 0; i < 50; ++i) {
+    last = Go(file);
+    if (last.code == 0) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // a child of the killed one still holds its run
+  }
+  ASSERT_EQ(last.code, 0) << last.text;
+  for (const char* path : {"stages/kept.jsonl", "stages/made.jsonl.report.json"}) EXPECT_EQ(Read(Out(path, "killed")), Read(Out(path, "whole"))) << path;
+  for (const char* stage : {"base", "zero", "sft"}) {
+    const std::string score = std::string("scores/") + stage + ".json";
+    const auto killed = nlohmann::json::parse(Read(Out(score, "killed"))), whole = nlohmann::json::parse(Read(Out(score, "whole")));
+    EXPECT_EQ(killed["drawn"]["pass@1"], whole["drawn"]["pass@1"]) << stage;
+    EXPECT_EQ(killed["drawn"]["mean_length"], whole["drawn"]["mean_length"]) << stage;
+  }
+}
+
+TEST_F(PipelineTest, OneStageByNameRunsWhenWhatItNeedsIsDone) {
+  const std::string file = File(Stages());
+  const Outcome early = Go(file, {"--stage", "zero"});
+  EXPECT_EQ(early.code, 2);
+  EXPECT_THAT(early.text, HasSubstr("--stage zero: it needs base, which is not done"));
+  EXPECT_EQ(Go(file, {"--stage", "base"}).code, 0);
+  EXPECT_EQ(Go(file, {"--stage", "zero"}).code, 0);
+  EXPECT_FALSE(fs::exists(Out("stages/kept.jsonl")));
+  EXPECT_THAT(Go(file, {"--stage", "zeroo"}).text, HasSubstr("Did you mean 'zero'?"));
+}
+
+TEST_F(PipelineTest, AStageThatFailsIsNamedAndWhatIsDoneStays) {
+  const std::string file = File(R"(
+  base: {train: {train.steps: 0}}
+  kept: {sample: {from: "${base}", sample.min_scores: {beauty: 1}}}
+)");
+  const Outcome outcome = Go(file);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.text, HasSubstr("kept FAILED"));
+  EXPECT_THAT(outcome.text, HasSubstr("go on with:"));
+  EXPECT_THAT(Go(file, {"--dry-run"}).text, testing::ContainsRegex("base +train +done"));
+}
+
+TEST_F(PipelineTest, EveryMistakeIsToldBeforeAnythingRuns) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"\n  a: {train: {policy.checkpoint: \"${b}\"}}\n", "stage 'a' needs ${b}, which no stage makes"},
+      {"\n  base: {train: {train.steps: 0}}\n  a: {train: {policy.checkpoint: \"${bose}\"}}\n", "Did you mean 'base'?"},
+      {"\n  base: {train: {train.steps: 0}}\n  a: {train: {policy.checkpoint: \"${base.data}\"}}\n", "'base' makes best, checkpoint, run"},
+      {"\n  a: {train: {policy.checkpoint: \"${b}\"}}\n  b: {train: {policy.checkpoint: \"${a}\"}}\n", "wait for one another in a circle"},
+      {"\n  a: {trian: {}}\n", "'trian' is no kind of a stage. Did you mean 'train'?"},
+      {"\n  a: {sample: {}}\n", "'sample' needs `from`"},
+      {"\n  a: {train: {train.stepz: 3}}\n", "stepz"},
+      {"\n  a: {train: {}, sample: {}}\n", "one kind is wanted"},
+      {" {}\n", "stages: there is none"},
+  };
+  for (const auto& [stages, wanted] : cases) {
+    const Outcome outcome = Go(File(stages));
+    EXPECT_EQ(outcome.code, 2) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr(wanted));
+    EXPECT_FALSE(fs::exists(root_ + "/out")) << stages;
+  }
+  const Outcome place = Go(File("\n  a: {train: {train.stepz: 3}}\n"));
+  EXPECT_THAT(place.text, HasSubstr("p.yaml:6"));
+}
+
+}  // namespace
+}  // namespace cogent::runs
