@@ -8,6 +8,7 @@
 #include "core/rng.h"
 #include "experiments/engine_checkpoint.h"
 #include "experiments/engine_train.h"
+#include "experiments/pipeline.h"
 #include "policies/safetensors.h"
 #include "tests/runs/program.h"
 #include "tests/runs/records.h"
@@ -302,6 +303,12 @@ TEST(Configs, EveryOneThatIsShippedLoads) {
   for (const auto& entry : fs::directory_iterator(std::string(COGENT_SOURCE_DIR) + "/experiments/configs")) {
     if (entry.path().extension() != ".yaml" || entry.path().filename().string().starts_with("ablate_")) continue;
     ++count;
+    if (entry.path().filename().string().ends_with("_pipeline.yaml")) {
+      const Methods methods(parts);
+      const auto check = [&](Choice& algorithm, Problems& problems) { return methods.Check(algorithm, problems); };
+      EXPECT_NO_THROW(LoadPipeline(entry.path().string(), {}, parts, check)) << entry.path();
+      continue;
+    }
     EXPECT_NO_THROW(LoadChecked(parts, Methods(parts), entry.path().string(), {})) << entry.path();
   }
   EXPECT_GT(count, 0);
