@@ -1,9 +1,12 @@
 // The environments this library ships.
 #include "envs/arithmetic.h"
 #include "envs/code.h"
+#include "envs/countdown.h"
 #include "envs/env.h"
+#include "envs/mixture.h"
 #include "envs/signs.h"
 #include "envs/tools.h"
+#include "envs/word_problems.h"
 
 namespace cogent {
 
@@ -11,8 +14,11 @@ EnvRegistry BuiltinEnvs() {
   EnvRegistry envs("environment");
   RegisterArithmetic(envs);
   RegisterCode(envs);
+  RegisterCountdown(envs);
+  RegisterMixture(envs);
   RegisterSigns(envs);
   RegisterTools(envs);
+  RegisterWordProblems(envs);
   return envs;
 }
 

@@ -38,6 +38,9 @@ std::vector<std::string> Settings() {
                             "{name: arithmetic, operands: 8, depth: 4, operators: '+-*/'}",
                             "{name: arithmetic, values: [1, 1000000], operands: [2, 16]}",
                             "{name: arithmetic, outside: true}",
+                            "{name: countdown, numbers: [5, 6], target: [0, 1000], use_all: false}",
+                            "{name: word_problems, languages: [en, zh], values: [1, 500]}",
+                            "{name: mixture, parts: [{name: signs, weight: 2}, {name: countdown, weight: 0, until: 1, over: 50}, {name: word_problems, languages: [zh]}]}",
                         });
   return all;
 }

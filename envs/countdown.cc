@@ -1,0 +1,183 @@
+#include "envs/countdown.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "envs/single_turn.h"
+#include "verifiers/extract.h"
+
+namespace cogent {
+namespace {
+
+constexpr std::size_t kLongest = 1000;
+constexpr int kDeepest = 50;
+
+class Parser {
+ public:
+  explicit Parser(std::string_view text) : rest_(text) {}
+
+  std::optional<CountdownAnswer> Run() {
+    const auto value = Sum(0);
+    Skip();
+    if (!value || !rest_.empty()) return std::nullopt;
+    answer_.value = *value;
+    return answer_;
+  }
+
+ private:
+  void Skip() {
+    while (!rest_.empty() && (rest_[0] == ' ' || (rest_[0] >= '\t' && rest_[0] <= '\r'))) rest_.remove_prefix(1);
+  }
+  bool Take(std::string_view sign) {
+    Skip();
+    if (!rest_.starts_with(sign)) return false;
+    rest_.remove_prefix(sign.size());
+    return true;
+  }
+  // + - * / by their plain sign, 0 where none stands here.
+  char TakeOperator(bool product) {
+    if (!product) return Take("+") ? '+' : Take("-") || Take("\u2212") ? '-' : 0;
+    return Take("*") || Take("\u00d7") || Take("\u00b7") || Take("\\times") || Take("\\cdot") ? '*' : Take("/") || Take("\u00f7") || Take("\\div") ? '/' : 0;
+  }
+
+  std::optional<Rational> Sum(int depth) {
+    auto value = Product(depth);
+    while (value) {
+      const char sign = TakeOperator(false);
+      if (sign == 0) return value;
+      const auto right = Product(depth);
+      if (!right) return std::nullopt;
+      value = sign == '+' ? *value + *right : *value - *right;
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Rational> Product(int depth) {
+    auto value = Atom(depth);
+    while (value) {
+      const char sign = TakeOperator(true);
+      if (sign == 0) return value;
+      const auto right = Atom(depth);
+      if (!right || (sign == '/' && right->IsZero())) return std::nullopt;
+      value = sign == '*' ? *value * *right : *value / *right;
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Rational> Atom(int depth) {
+    if (Take("(")) {
+      if (depth == kDeepest) return std::nullopt;
+      const auto value = Sum(depth + 1);
+      return value && Take(")") ? value : std::nullopt;
+    }
+    Skip();
+    std::int64_t number = 0;
+    std::size_t digits = 0;
+    while (digits < rest_.size() && digits < 10 && rest_[digits] >= '0' && rest_[digits] <= '9') number = number * 10 + (rest_[digits++] - '0');
+    if (digits == 0 || digits == 10) return std::nullopt;
+    rest_.remove_prefix(digits);
+    answer_.numbers.push_back(number);
+    return Rational(number);
+  }
+
+  std::string_view rest_;
+  CountdownAnswer answer_;
+};
+
+std::string Join(const std::vector<std::int64_t>& numbers) {
+  std::string text;
+  for (std::size_t i = 0; i < numbers.size(); ++i) text += (i == 0 ? "" : i + 1 == numbers.size() ? " and " : ", ") + std::to_string(numbers[i]);
+  return text;
+}
+
+class CountdownEnv final : public SingleTurnEnv {
+ public:
+  struct Config {
+    IntRange numbers{3, 4}, values{1, 50}, target{10, 100};
+    std::string operators = "+-*/";
+    bool use_all = true;
+    void VisitFields(FieldVisitor& visit) {
+      visit("numbers", numbers, "how many are given", {2, 8});
+      visit("values", values, "size of a number", {1, 1000});
+      visit("target", target, "what is to be made", {0, 1000000});
+      visit("operators", operators, "of the expression that the task is drawn from: any of + - * /");
+      visit("use_all", use_all, "false: numbers may be left out");
+    }
+    void Validate(Problems& problems, const Location& where) const {
+      if (operators.empty() || operators.find_first_not_of("+-*/") != std::string::npos) problems.Add(where, "operators is '" + operators + "'; write some of + - * / together");
+    }
+  };
+  explicit CountdownEnv(const Config& config) : config_(config) {}
+
+  Task MakeTask(Rng& rng) const override {
+    for (int attempt = 0; attempt < 100000; ++attempt) {
+      std::vector<std::int64_t> numbers(static_cast<std::size_t>(rng.Range(config_.numbers.low, config_.numbers.high)));
+      for (std::int64_t& number : numbers) number = rng.Range(config_.values.low, config_.values.high);
+      const std::string expression = Draw(numbers, 0, numbers.size(), rng);
+      const auto answer = ReadCountdown(expression);
+      const auto target = answer ? answer->value.ToInt() : std::nullopt;
+      if (!target || *target < config_.target.low || *target > config_.target.high) continue;
+      // The order of the numbers says nothing about the expression.
+      for (std::size_t i = numbers.size(); i > 1; --i) std::swap(numbers[i - 1], numbers[static_cast<std::size_t>(rng.Range(0, static_cast<std::int64_t>(i) - 1))]);
+      const std::string use = config_.use_all ? "Use each of them once" : "Use each of them once at most";
+      std::string given;
+      for (const std::int64_t number : numbers) given += (given.empty() ? "" : " ") + std::to_string(number);
+      return {.prompt = "Using the numbers " + Join(numbers) + ", make " + std::to_string(*target) + ". " + use + ", with + - * / and parentheses, and answer with the expression.",
+              .answer = expression, .facts = {{"numbers", given}, {"target", std::to_string(*target)}}};
+    }
+    throw DataError("countdown: no task in 100,000 draws; widen target or operators");
+  }
+
+  Verdict Score(const Task& task, const Completion& completion) const override {
+    const Extraction found = Extract(completion.text);
+    if (!found.text) return {0.0, "no answer"};
+    const std::string text = found.text->substr(0, found.text->find('='));  // "25 * 4 = 100" says what it is worth, too
+    const auto answer = ReadCountdown(text);
+    if (!answer) return {0.0, "the answer is no expression of numbers"};
+    std::vector<std::int64_t> used = answer->numbers, given = Numbers(task.facts.at("numbers"));
+    std::sort(used.begin(), used.end());
+    std::sort(given.begin(), given.end());
+    if (config_.use_all ? used != given : !std::includes(given.begin(), given.end(), used.begin(), used.end())) return {0.0, "it does not use the given numbers"};
+    if (answer->value.ToString() != task.facts.at("target")) return {0.0, "it is worth " + answer->value.ToString() + ", not " + task.facts.at("target")};
+    return {1.0, "it is worth " + task.facts.at("target")};
+  }
+
+  std::string GoldCompletion() const override { return "<think>" + task().answer + " = " + task().facts.at("target") + "</think> <answer>" + task().answer + "</answer>"; }
+
+ private:
+  // A random expression over numbers[begin, end).
+  std::string Draw(const std::vector<std::int64_t>& numbers, std::size_t begin, std::size_t end, Rng& rng) const {
+    if (end - begin == 1) return std::to_string(numbers[begin]);
+    const auto cut = static_cast<std::size_t>(rng.Range(static_cast<std::int64_t>(begin) + 1, static_cast<std::int64_t>(end) - 1));
+    const char sign = config_.operators[static_cast<std::size_t>(rng.Range(0, static_cast<std::int64_t>(config_.operators.size()) - 1))];
+    const auto side = [&](std::size_t from, std::size_t to) {
+      const std::string text = Draw(numbers, from, to, rng);
+      return to - from == 1 ? text : "(" + text + ")";
+    };
+    const std::string left = side(begin, cut);
+    return left + " " + sign + " " + side(cut, end);
+  }
+
+  static std::vector<std::int64_t> Numbers(const std::string& text) {
+    std::vector<std::int64_t> numbers;
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t end = std::min(text.find(' ', at), text.size());
+      numbers.push_back(std::stoll(text.substr(at, end - at)));
+      at = end + 1;
+    }
+    return numbers;
+  }
+
+  Config config_;
+};
+
+}  // namespace
+
+std::optional<CountdownAnswer> ReadCountdown(std::string_view text) {
+  if (text.size() > kLongest) return std::nullopt;
+  return Parser(text).Run();
+}
+
+void RegisterCountdown(EnvRegistry& envs) { envs.Add<CountdownEnv>("countdown", "reach a number from given ones; any expression that does it is right"); }
+
+}  // namespace cogent

@@ -1,0 +1,104 @@
+#include "envs/mixture.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "core/error.h"
+
+namespace cogent {
+namespace {
+
+class MixtureEnv final : public Env {
+ public:
+  struct Config {
+    std::vector<Choice> parts = {{.name = "arithmetic"}};
+    void VisitFields(FieldVisitor& visit) { visit("parts", parts, "environments, each with a `weight` (1), and `until` and `over` where that changes"); }
+    void Validate(Problems& problems, const Location& where) const {
+      if (parts.empty()) problems.Add(where, "parts is empty; name at least one environment");
+    }
+  };
+
+  MixtureEnv(const Config& config, const EnvRegistry& envs, Problems& problems) {
+    double total = 0;
+    for (const Choice& choice : config.parts) {
+      Part part;
+      part.name = choice.name;
+      Choice own{choice.name, Node::Map(choice.location), choice.location};
+      Node weights = Node::Map(choice.location);
+      for (const auto& [key, value] : choice.settings.entries) (key == "weight" || key == "until" || key == "over" ? weights : own.settings).Set(key, value);
+      part.weights = ReadConfig<Weights>(weights, problems, "part '" + choice.name + "' of a mixture");
+      if (choice.name == "mixture") problems.Add(choice.location, "a part of a mixture is 'mixture' itself; name the environments");
+      else part.env = envs.Make(own, problems);
+      total += std::max(part.weights.weight, part.weights.until);
+      parts_.push_back(std::move(part));
+    }
+    if (total <= 0) problems.Add({}, "the weights of a mixture are all 0");
+  }
+
+  Observation Reset(const TaskId& id) override {
+    Rng rng = Rng(id.seed).Fork("mixture").Fork(id.split == Split::kTrain ? "train" : "test").Fork(id.index);
+    running_ = &Draw(rng, static_cast<double>(id.index));
+    Observation seen = running_->env->Reset(id);
+    task_ = running_->env->task();
+    task_.facts["environment"] = running_->name;
+    return seen;
+  }
+  StepResult Step(const Completion& completion) override {
+    Check(running_ != nullptr, "Step needs a Reset before it");
+    return running_->env->Step(completion);
+  }
+  bool StepWaits() const override {
+    return std::any_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.env->StepWaits(); });
+  }
+  const Task& task() const override { return task_; }
+  std::string GoldCompletion() const override { return running_ == nullptr ? "" : running_->env->GoldCompletion(); }
+  bool HasCorpus() const override {
+    return std::any_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.env->HasCorpus(); });
+  }
+  Document CorpusDocument(Rng& rng) const override {
+    if (!HasCorpus()) return Env::CorpusDocument(rng);
+    while (true) {
+      const Part& part = Draw(rng, 0);
+      if (part.env->HasCorpus()) return part.env->CorpusDocument(rng);
+    }
+  }
+
+ private:
+  struct Weights {
+    double weight = 1.0, until = -1.0, over = 1000;
+    void VisitFields(FieldVisitor& visit) {
+      visit("weight", weight, "how often a task is of this part, beside the others' weights", {0.0, 1e6});
+      visit("until", until, "what the weight becomes; -1 = it stays", {-1.0, 1e6});
+      visit("over", over, "tasks until then", {1.0, 1e12});
+    }
+    double At(double index) const { return until < 0 ? weight : weight + (until - weight) * std::min(1.0, index / over); }
+  };
+  struct Part {
+    std::string name;
+    Weights weights;
+    std::unique_ptr<Env> env;
+  };
+
+  const Part& Draw(Rng& rng, double index) const {
+    double total = 0;
+    for (const Part& part : parts_) total += part.weights.At(index);
+    double left = rng.Uniform() * total;
+    for (const Part& part : parts_) {
+      const double weight = part.weights.At(index);
+      if (weight > 0 && left < weight) return part;
+      left -= weight;
+    }
+    return *std::find_if(parts_.rbegin(), parts_.rend(), [&](const Part& part) { return total == 0 || part.weights.At(index) > 0; });
+  }
+
+  std::vector<Part> parts_;
+  const Part* running_ = nullptr;
+  Task task_;
+};
+
+}  // namespace
+
+void RegisterMixture(EnvRegistry& envs) { envs.Add<MixtureEnv>("mixture", "tasks of several environments by weight, which may change as training goes on"); }
+
+}  // namespace cogent
