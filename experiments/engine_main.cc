@@ -4,6 +4,7 @@
 
 #include "experiments/engine.h"
 #include "experiments/engine_commands.h"
+#include "experiments/engine_reward_model.h"
 #include "experiments/engine_train.h"
 
 namespace cogent {
@@ -36,6 +37,7 @@ int ShowConfig(const Parts& parts, const Methods& methods, const Command& comman
 }
 
 int RunEngine(const Parts& parts, const Command& command) {
+  SetRewardModels(AskLoadedModel);
   const Methods methods(parts);
   if (command.name == "train") return TrainCommand(parts, methods, command);
   if (command.name == "eval") return EvalCommand(parts, methods, command);

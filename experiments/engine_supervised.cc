@@ -42,7 +42,7 @@ Sequence Encode(const Tokenizer& tokenizer, const std::string& prompt_template, 
     std::string text;
     if (s.ids.empty()) text = RenderPrompt(prompt_template, read);
     else for (const Message& message : read) text += message.text;
-    const auto prompt = tokenizer.Encode(text);
+    const auto prompt = s.ids.empty() ? tokenizer.EncodePrompt(text) : tokenizer.Encode(text);
     s.ids.insert(s.ids.end(), prompt.begin(), prompt.end());
     for (; at < dialogue.size() && dialogue[at].role == Role::kAssistant; ++at) {
       auto answer = tokenizer.Encode(dialogue[at].text);
@@ -57,7 +57,7 @@ Sequence Encode(const Tokenizer& tokenizer, const std::string& prompt_template, 
 Sequence EncodeSteps(const Tokenizer& tokenizer, const std::string& prompt_template, const TextExample& text, const std::string& separator) {
   const Dialogue& dialogue = text.conversations.front();
   const std::size_t read = dialogue.size() - text.labels.size();
-  Sequence s{tokenizer.Encode(RenderPrompt(prompt_template, {dialogue.begin(), dialogue.begin() + static_cast<std::ptrdiff_t>(read)})), {}, text.labels};
+  Sequence s{tokenizer.EncodePrompt(RenderPrompt(prompt_template, {dialogue.begin(), dialogue.begin() + static_cast<std::ptrdiff_t>(read)})), {}, text.labels};
   for (std::size_t i = read; i < dialogue.size(); ++i) {
     const auto step = tokenizer.Encode(dialogue[i].text + separator);
     s.ids.insert(s.ids.end(), step.begin(), step.end());

@@ -4,6 +4,7 @@
 #include "verifiers/language.h"
 #include "verifiers/length.h"
 #include "verifiers/math.h"
+#include "verifiers/model_reward.h"
 #include "verifiers/repetition.h"
 #include "verifiers/reward.h"
 
@@ -15,6 +16,7 @@ RewardRegistry BuiltinRewards() {
   RegisterLanguageReward(rewards);
   RegisterLengthRewards(rewards);
   RegisterMathRewards(rewards);
+  RegisterModelRewards(rewards);
   RegisterRepetitionReward(rewards);
   RegisterCodeReward(rewards);
   return rewards;

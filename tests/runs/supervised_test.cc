@@ -158,6 +158,24 @@ TEST_F(SupervisedRun, ARewardModelLearnsPreferencesFromALanguageModelsTrunk) {
   EXPECT_THAT(policy.text, HasSubstr("this is a critic or a reward model"));
 }
 
+TEST_F(SupervisedRun, APolicyIsTrainedByWhatARewardModelSays) {
+  const std::string trunk = "policy={checkpoint: " + Dir("whole") + "/checkpoints/latest}";
+  ASSERT_EQ(Go(PairsConfig("judge"), {trunk, "algorithm=reward_model"}).code, 0);
+  runs::Write(Root() + "/asked.yaml", runs::TinyRun(Root() + "/asked"));
+  const std::string judge = "{name: reward_model, checkpoint: " + Dir("judge") + "/checkpoints/latest, weight: 0.5}";
+  const Outcome outcome = Go(Root() + "/asked.yaml", {trunk, "pretrain=null", "train.steps=3", "rewards=[{name: accuracy}, " + judge + "]"});
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  for (const json& line : Records(Dir("asked") + "/metrics.jsonl")) {
+    const double said = line.at("rewards/reward_model/mean");
+    EXPECT_GT(said, 0.0);
+    EXPECT_LT(said, 1.0);
+  }
+  // A language model is no judge, and one that is not there is told.
+  const std::string policy = "rewards=[{name: reward_model, checkpoint: " + Dir("whole") + "/checkpoints/latest}]";
+  EXPECT_THAT(Go(Root() + "/asked.yaml", {trunk, "pretrain=null", "name=no_judge", policy}).text, HasSubstr("this is a language model"));
+  EXPECT_THAT(Go(Root() + "/asked.yaml", {trunk, "pretrain=null", "name=nowhere", "rewards=[{name: reward_model, checkpoint: /nowhere}]"}).text, HasSubstr("there is no such directory"));
+}
+
 TEST_F(SupervisedRun, JudgedCompletionsAreLearnedWithoutPairs) {
   std::string text;
   for (int i = 0; i < 60; ++i) text += json{{"prompt", std::to_string(i % 10) + "?"}, {"completion", i % 2 == 0 ? "yes" : "no"}, {"label", i % 2 == 0}}.dump() + "\n";
