@@ -118,6 +118,21 @@ CommandSpec Refine() {
           {{"refine -i kept.jsonl -o cold.jsonl", ""}, {"refine -i cold_edited.jsonl -o cold.jsonl --reviewed", "after a review"}}};
 }
 
+CommandSpec Pairs() {
+  return {"pairs",
+          "preference pairs by a stated rule, to train reward models on",
+          "In: {\"prompt\", \"completion\"}, as `sample` or `refine` write them. Out: {\"prompt\", \"chosen\", \"rejected\", \"rule\"}.\n"
+          "helpful: the summary, and one that is cut, leaves the answer out or is another task's. harmless: the whole, and\n"
+          "the same with an insult in it.",
+          {},
+          {{.name = "input", .letter = 'i', .kind = kPath, .placeholder = "FILE.jsonl", .help = "demonstrations", .required = true},
+           {.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE.jsonl", .help = "where the pairs go", .required = true},
+           {.name = "rule", .kind = kText, .placeholder = "RULE", .help = "helpful or harmless", .required = true},
+           {.name = "token", .kind = kText, .placeholder = "TEXT", .help = "of the cold-start form (default |special_token|)"},
+           {.name = "seed", .kind = kWhole, .placeholder = "N", .help = "of the draws (default 1)"}},
+          {{"pairs -i kept.jsonl -o helpful.jsonl --rule helpful", ""}}};
+}
+
 CommandSpec Generate() {
   return {"generate",
           "complete a prompt, or tasks of an environment",
@@ -280,7 +295,7 @@ std::vector<CommandSpec> VerifyCommands() {
 
 std::vector<CommandSpec> MakeTable() {
   std::vector<CommandSpec> table = {
-      Train(), Eval(), Ablate(), Pipeline(), Compare(), Sample(), Refine(), Generate(),
+      Train(), Eval(), Ablate(), Pipeline(), Compare(), Sample(), Refine(), Pairs(), Generate(),
       {"list", "what can be named in YAML: environments, rewards, algorithms", "",
        {{"KIND", "environments, rewards or algorithms", false, false, {"environments", "rewards", "algorithms"}}},
        {}, {{"list", "everything"}, {"list rewards", ""}}},

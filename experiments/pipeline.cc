@@ -15,7 +15,7 @@
 namespace cogent {
 namespace {
 
-const std::vector<std::string> kKinds = {"train", "sample", "refine"};
+const std::vector<std::string> kKinds = {"train", "sample", "refine", "pairs"};
 
 std::string List(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
 

@@ -15,6 +15,7 @@
 //   train    what `cogent train` takes; makes `checkpoint` (meant by ${stage}), `best`, `run`
 //   sample   `cogent sample` of a run (`from`), the other keys over the run's settings; makes `data` (meant by ${stage})
 //   refine   `cogent refine` of lines (`from`), the other keys as its options; makes `data`
+//   pairs    `cogent pairs` of lines (`from`), the other keys as its options; makes `data`
 // ${stage} or ${stage.artefact} stands for a path, in any text of the file; so stages form a graph.
 //
 //   runs/r1/stages/NAME/          the run of a `train` stage; NAME.jsonl the data of another

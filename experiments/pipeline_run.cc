@@ -117,8 +117,8 @@ class PipelineRun {
     const std::string output = ArtefactsOf(pipeline_, stage).at("data");
     const Node settings = WithPaths(pipeline_, stage.settings);
     const std::string from = settings.Find("from")->text;
-    if (stage.kind == "refine") {
-      std::vector<std::string> words = {"refine", "--input", from, "--output", output};
+    if (stage.kind != "sample") {
+      std::vector<std::string> words = {stage.kind, "--input", from, "--output", output};
       for (const auto& [key, value] : settings.entries) {
         if (key == "from") continue;
         std::string option = key;

@@ -117,6 +117,11 @@ int RefineCommand(const Command& command) {
     }
   }
   if (counts.lines == 0) throw DataError(input + " holds no line");
+  if (counts.kept == 0) {
+    std::string reasons;
+    for (const auto& [reason, count] : counts.dropped) reasons += fmt::format("{}{} of {}", reasons.empty() ? ": " : ", ", count, reason);
+    throw DataError(fmt::format("{}: none of {} lines is kept{}{}", input, counts.lines, reasons, counts.malformed > 0 ? fmt::format(", {} malformed", counts.malformed) : ""));
+  }
   WriteFileAtomic(output, lines);
   WriteFileAtomic(output + ".report.json", Json{{"lines", counts.lines}, {"kept", counts.kept}, {"malformed", counts.malformed}, {"dropped", counts.dropped}}.dump(2) + "\n");
   std::cout << fmt::format("{}: kept {} of {} lines\n", output, counts.kept, counts.lines);

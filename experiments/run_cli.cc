@@ -20,6 +20,7 @@
 #include "experiments/engine.h"
 #include "experiments/load_engine.h"
 #include "experiments/report.h"
+#include "experiments/pairs.h"
 #include "experiments/pipeline.h"
 #include "experiments/refine.h"
 #include "experiments/tokenize.h"
@@ -148,6 +149,7 @@ int Dispatch(const Session& session, const Command& command) {
   if (command.name == "ablate") return Ablate(session, command);
   if (command.name == "pipeline") return RunPipeline(session, command);
   if (command.name == "refine") return RefineCommand(command);
+  if (command.name == "pairs") return PairsCommand(command);
   if (command.name == "compare") return Compare(session, command);
   if (command.name == "generate") return Generate(session, command);
   if (command.name.starts_with("verify ")) return RunVerify(*session.parts, command);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstddef>
 #include <utility>
@@ -11,26 +12,34 @@ namespace {
 
 constexpr const char* kAccuracy = "accuracy";
 
-struct Weight {
+struct Place {
   double weight = 1.0;
+  std::string as;
   void VisitFields(FieldVisitor& visit) {
     visit("weight", weight, "what the score is multiplied by in the total", {-1000.0, 1000.0});
+    visit("as", as, "the name of its score, where one reward is used twice; empty = its own");
+  }
+  void Validate(Problems& problems, const Location& where) const {
+    const bool plain = std::all_of(as.begin(), as.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+    if (!plain || as == kAccuracy) problems.Add(where, "as: '" + as + "' can be no name of a score; use letters, digits and _");
   }
 };
 
-// Takes `weight` out of a choice's settings; what stays is for the reward itself.
-double TakeWeight(Choice& choice, Problems& problems) {
-  Node weight = Node::Map(choice.location);
+// Takes `weight` and `as` out of a choice's settings; what stays is for the reward itself.
+Place TakePlace(Choice& choice, Problems& problems) {
+  Node own = Node::Map(choice.location);
   Node rest = Node::Map(choice.settings.location);
   const auto& places = choice.settings.key_locations;
   for (std::size_t i = 0; i < choice.settings.entries.size(); ++i) {
     const auto& [key, value] = choice.settings.entries[i];
-    Node& side = key == "weight" ? weight : rest;
+    Node& side = key == "weight" || key == "as" ? own : rest;
     side.entries.emplace_back(key, value);
     side.key_locations.push_back(i < places.size() ? places[i] : value.location);
   }
   choice.settings = std::move(rest);
-  return ReadConfig<Weight>(weight, problems, "reward '" + choice.name + "'").weight;
+  Place place = ReadConfig<Place>(own, problems, "reward '" + choice.name + "'");
+  if (place.as.empty()) place.as = choice.name;
+  return place;
 }
 
 }  // namespace
@@ -41,16 +50,18 @@ Rubric Rubric::Make(const std::vector<Choice>& choices, const RewardRegistry& re
   if (!choices.empty()) rubric.accuracy_weight_ = 0.0;
   std::vector<std::string> seen;
   for (Choice choice : choices) {
+    const bool own = choice.name == kAccuracy;
+    const Node* as = own ? nullptr : choice.settings.Find("as");
+    const std::string label = as != nullptr ? as->text : choice.name;
     for (const std::string& name : seen) {
-      if (name != choice.name) continue;
+      if (name != label) continue;
       problems.Add(choice.location, "reward '" + name +
                                         "' is listed twice; leave one, and give it "
-                                        "the weight you want");
+                                        "the weight you want, or give one another name: `as: NAME`");
     }
-    seen.push_back(choice.name);
-    if (choice.name == kAccuracy) {
-      rubric.accuracy_weight_ =
-          ReadConfig<Weight>(choice.settings, problems, "reward 'accuracy'").weight;
+    seen.push_back(label);
+    if (own) {
+      rubric.accuracy_weight_ = ReadConfig<Place>(choice.settings, problems, "reward 'accuracy'").weight;
       continue;
     }
     if (!choice.name.empty() && !registry.Has(choice.name)) {
@@ -63,10 +74,8 @@ Rubric Rubric::Make(const std::vector<Choice>& choices, const RewardRegistry& re
       problems.Add(choice.location, text + ".");
       continue;
     }
-    const double weight = TakeWeight(choice, problems);
-    if (auto reward = registry.Make(choice, problems)) {
-      rubric.items_.push_back({choice.name, weight, std::move(reward)});
-    }
+    const Place place = TakePlace(choice, problems);
+    if (auto reward = registry.Make(choice, problems)) rubric.items_.push_back({place.as, place.weight, std::move(reward)});
   }
   return rubric;
 }

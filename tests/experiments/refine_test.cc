@@ -59,7 +59,7 @@ TEST_F(RefineCommandTest, AReviewedFileIsTakenBack) {
   EXPECT_EQ(Run("{\"prompt\": \"a\", \"completion\": \"" + good + "\", \"keep\": true}\n{\"prompt\": \"b\", \"completion\": \"x\", \"keep\": false}\n", {{"reviewed", ""}}), kExitDone);
   EXPECT_EQ(Report()["kept"], 1);
   EXPECT_EQ(Report()["dropped"]["the reviewer dropped it"], 1);
-  EXPECT_EQ(Run("{\"prompt\": \"a\", \"completion\": \"no form\", \"keep\": true}\n", {{"reviewed", ""}}), kExitUserMistake);
+  EXPECT_THROW(Run("{\"prompt\": \"a\", \"completion\": \"no form\", \"keep\": true}\n", {{"reviewed", ""}}), DataError) << "nothing is kept";
 }
 
 }  // namespace

@@ -1,0 +1,101 @@
+#include "experiments/pairs.h"
+
+#include <fmt/format.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <vector>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/scalar.h"
+#include "verifiers/format.h"
+
+namespace cogent {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const std::vector<std::string> kInsults = {"you fool", "stupid question", "shut up", "nobody likes you", "go away, idiot"};
+const std::vector<std::string> kEmptyWords = {"That was the question.", "It can be worked out.", "I would rather not say.", "See above."};
+
+struct Line {
+  int number = 0;
+  std::string prompt, completion;
+};
+
+std::vector<Line> ReadLines(const std::string& path, int& malformed) {
+  std::vector<Line> lines;
+  std::istringstream stream(ReadFile(path));
+  int number = 0;
+  for (std::string text; std::getline(stream, text);) {
+    ++number;
+    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const Json json = Json::parse(text, nullptr, false);
+    const auto has = [&](const char* key) { return json.is_object() && json.contains(key) && json[key].is_string() && !json[key].get_ref<const std::string&>().empty(); };
+    if (!has("prompt") || !has("completion")) {
+      std::cerr << path << ":" << number << ": {\"prompt\": text, \"completion\": text} is wanted\n";
+      ++malformed;
+      continue;
+    }
+    lines.push_back({number, json["prompt"], json["completion"]});
+  }
+  if (lines.empty()) throw DataError(path + " holds no line with a prompt and a completion");
+  return lines;
+}
+
+// The text up to a place that is no middle of a character.
+std::string Front(const std::string& text, std::size_t size) {
+  while (size > 0 && size < text.size() && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+  return text.substr(0, size);
+}
+
+}  // namespace
+
+std::optional<Spoiled> SpoilHelpful(const std::string& completion, const std::string& other, const std::string& token, Rng& rng) {
+  const auto own = Summary(completion, {.layout = Layout::kColdStart, .token = token});
+  if (!own) return std::nullopt;
+  const auto foreign = Summary(other, {.layout = Layout::kColdStart, .token = token});
+  const std::int64_t kind = rng.Range(0, 2);
+  const std::string empty = kEmptyWords[static_cast<std::size_t>(rng.Range(0, static_cast<std::int64_t>(kEmptyWords.size()) - 1))];
+  if (kind == 0 && own->size() > 4) return Spoiled{*own, Front(*own, own->size() / 2), "helpful: cut in the middle"};
+  if (kind == 1 && foreign && *foreign != *own) return Spoiled{*own, *foreign, "helpful: another task's summary"};
+  return Spoiled{*own, empty, "helpful: the answer is left out"};
+}
+
+Spoiled SpoilHarmless(const std::string& completion, Rng& rng) {
+  std::vector<std::size_t> gaps = {completion.size()};
+  for (std::size_t at = 0; (at = completion.find(' ', at)) != std::string::npos; ++at) gaps.push_back(at);
+  const std::size_t at = gaps[static_cast<std::size_t>(rng.Range(0, static_cast<std::int64_t>(gaps.size()) - 1))];
+  const std::string insult = kInsults[static_cast<std::size_t>(rng.Range(0, static_cast<std::int64_t>(kInsults.size()) - 1))];
+  return {completion, completion.substr(0, at) + " " + insult + completion.substr(at), "harmless: an insult"};
+}
+
+int PairsCommand(const Command& command) {
+  const std::string rule = command.Get("rule"), token = command.Get("token", "|special_token|"), output = command.Get("output");
+  if (rule != "helpful" && rule != "harmless") throw ConfigError("--rule '" + rule + "' is none. Known: helpful, harmless");
+  const auto seed = ParseUnsigned(command.Get("seed", "1"));
+  if (!seed.ok()) throw ConfigError("--seed: '" + command.Get("seed") + "' is no whole number");
+  int malformed = 0, without = 0, kept = 0;
+  const std::vector<Line> lines = ReadLines(command.Get("input"), malformed);
+  std::string text;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const Line& line = lines[i];
+    Rng rng = Rng(seed.value).Fork("pairs").Fork(rule).Fork(static_cast<std::uint64_t>(line.number));
+    const auto pair = rule == "helpful" ? SpoilHelpful(line.completion, lines[(i + 1) % lines.size()].completion, token, rng) : SpoilHarmless(line.completion, rng);
+    if (!pair) {
+      ++without;
+      continue;
+    }
+    ++kept;
+    text += Json{{"prompt", line.prompt}, {"chosen", pair->chosen}, {"rejected", pair->rejected}, {"rule", pair->rule}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  }
+  if (kept == 0) throw DataError(command.Get("input") + ": no line has a summary behind a second " + token);
+  WriteFileAtomic(output, text);
+  WriteFileAtomic(output + ".report.json", Json{{"lines", lines.size()}, {"kept", kept}, {"malformed", malformed}, {"dropped", {{"no summary", without}}}}.dump(2) + "\n");
+  std::cout << fmt::format("{}: {} pairs of {} lines\n", output, kept, lines.size());
+  return malformed > 0 ? kExitUserMistake : kExitDone;
+}
+
+}  // namespace cogent

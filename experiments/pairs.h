@@ -1,0 +1,32 @@
+// `cogent pairs`: preference pairs by a stated rule, from demonstrations in the cold-start form.
+//
+//   In:  {"prompt", "completion"}, as `cogent refine` or `cogent sample` writes them
+//   Out: {"prompt", "chosen", "rejected", "rule": "helpful: the answer is left out"}
+//
+// What a person would prefer, by rule, for models that are too small for people to judge:
+//   helpful   about the summary alone, as the helpfulness model of DeepSeek-R1 reads it (arXiv 2501.12948, section 2.3.4). Chosen is
+//             the demonstration's; rejected the same cut in the middle, one that leaves the answer out, or another line's.
+//   harmless  about the whole output. Chosen is the demonstration; rejected the same with an insult put between two of its words.
+// Which spoiling a line gets depends on the seed and the line's number alone. Lines without a summary are counted and left out.
+// Thread rule: main thread.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "core/rng.h"
+#include "experiments/engine.h"
+
+namespace cogent {
+
+struct Spoiled {
+  std::string chosen, rejected, rule;
+};
+// `other` is another line's completion. Nothing when the completion has no summary, or `other` says the same.
+std::optional<Spoiled> SpoilHelpful(const std::string& completion, const std::string& other, const std::string& token, Rng& rng);
+Spoiled SpoilHarmless(const std::string& completion, Rng& rng);
+
+// kExitDone; kExitUserMistake when lines were malformed, which are reported by number while the others are written.
+int PairsCommand(const Command& command);
+
+}  // namespace cogent

@@ -1,0 +1,75 @@
+// Preference pairs by rule: what is chosen, how the other is spoiled, and that the seed decides.
+#include "experiments/pairs.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "core/error.h"
+#include "core/file.h"
+
+namespace cogent {
+namespace {
+
+const std::string kOne = "|special_token| a b c |special_token| Summary: The answer is \\boxed{5}.";
+const std::string kOther = "|special_token| d |special_token| Summary: The answer is \\boxed{6}.";
+
+TEST(Pairs, AHelpfulSummaryIsBesideOneThatHelpsLess) {
+  std::set<std::string> rules;
+  for (std::uint64_t i = 0; i < 60; ++i) {
+    Rng rng(i);
+    const auto pair = SpoilHelpful(kOne, kOther, "|special_token|", rng);
+    ASSERT_TRUE(pair);
+    EXPECT_EQ(pair->chosen, "The answer is \\boxed{5}.");
+    EXPECT_NE(pair->rejected, pair->chosen);
+    EXPECT_EQ(pair->rejected.find("\\boxed{5}"), std::string::npos) << pair->rejected;
+    rules.insert(pair->rule);
+  }
+  EXPECT_EQ(rules.size(), 3u);
+  Rng rng(1);
+  EXPECT_FALSE(SpoilHelpful("<think>a</think><answer>5</answer>", kOther, "|special_token|", rng));
+}
+
+TEST(Pairs, AHarmlessTextIsBesideTheSameWithAnInsult) {
+  for (std::uint64_t i = 0; i < 30; ++i) {
+    Rng rng(i);
+    const Spoiled pair = SpoilHarmless(kOne, rng);
+    EXPECT_EQ(pair.chosen, kOne);
+    EXPECT_GT(pair.rejected.size(), kOne.size());
+  }
+}
+
+class PairsCommandTest : public testing::Test {
+ protected:
+  std::string In() const { return testing::TempDir() + "/cogent_pairs_in.jsonl"; }
+  std::string Out() const { return testing::TempDir() + "/cogent_pairs_out.jsonl"; }
+  int Run(const std::string& lines, const std::string& seed = "1", const std::string& rule = "helpful") const {
+    std::ofstream(In()) << lines;
+    return PairsCommand({"pairs", {}, {{"input", In()}, {"output", Out()}, {"rule", rule}, {"seed", seed}}});
+  }
+  static std::string Line(const std::string& completion) { return nlohmann::json{{"prompt", "q"}, {"completion", completion}}.dump() + "\n"; }
+};
+
+TEST_F(PairsCommandTest, TheSeedDecidesAndBadLinesAreTold) {
+  std::string lines;
+  for (int i = 0; i < 40; ++i) lines += Line(i % 2 ? kOne : kOther);
+  EXPECT_EQ(Run(lines), kExitDone);
+  const std::string first = ReadFile(Out());
+  EXPECT_EQ(Run(lines), kExitDone);
+  EXPECT_EQ(ReadFile(Out()), first);
+  EXPECT_EQ(Run(lines, "2"), kExitDone);
+  EXPECT_NE(ReadFile(Out()), first);
+  EXPECT_EQ(Run(lines + "nonsense\n" + Line("no summary")), kExitUserMistake);
+  const auto report = nlohmann::json::parse(ReadFile(Out() + ".report.json"));
+  EXPECT_EQ(report["kept"], 40);
+  EXPECT_EQ(report["malformed"], 1);
+  EXPECT_EQ(report["dropped"]["no summary"], 1);
+  EXPECT_THROW(Run(Line("no summary")), DataError);
+  EXPECT_THROW(Run(lines, "1", "kind"), ConfigError);
+}
+
+}  // namespace
+}  // namespace cogent
