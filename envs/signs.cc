@@ -109,7 +109,7 @@ class SignsEnv final : public SingleTurnEnv {
 
   Verdict Score(const Task& task, const Completion& completion) const override {
     const Extraction found = Extract(completion.text);
-    if (found.place != AnswerPlace::kAnswerPart) return {0.0, "no answer in <answer> tags"};
+    if (!found.text) return {0.0, "no answer in <answer> tags or a box"};
     const auto problem = ReadSignsPrompt(task.prompt);
     Check(problem.has_value(), "a prompt of the signs environment cannot be read back");
     const std::string fault = SignsFault(*found.text, *problem);

@@ -152,6 +152,20 @@ CommandSpec Generate() {
            {"generate -m DIR -p 'What is 2 + 3 * 4?' -T 0", "the likeliest completion"}}};
 }
 
+CommandSpec Chat() {
+  return {"chat",
+          "talk with a model in its own chat format",
+          "A message a line on standard input; the conversation ends with the input.",
+          {},
+          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, or a GGUF file, with a chat template", .required = true},
+           {.name = "system", .kind = kText, .placeholder = "TEXT", .help = "a system message"},
+           {.name = "temperature", .letter = 'T', .kind = kReal, .placeholder = "T", .help = "divides the logits; 0 = the likeliest token"},
+           {.name = "top-p", .kind = kShare, .placeholder = "P", .help = "draw from the smallest set of this probability"},
+           {.name = "max-new-tokens", .kind = kCount, .placeholder = "N", .help = "longest answer, in tokens (default 512)"},
+           {.name = "seed", .kind = kWhole, .placeholder = "N", .help = "of the draws"}},
+          {{"chat -m SmolLM2-135M-Instruct.Q4_1.gguf -T 0", ""}}};
+}
+
 CommandSpec ModelDescribe() {
   return {"model describe",
           "parameters (total and active), layers, experts and cache of a model, without allocating it",
@@ -295,7 +309,7 @@ std::vector<CommandSpec> VerifyCommands() {
 
 std::vector<CommandSpec> MakeTable() {
   std::vector<CommandSpec> table = {
-      Train(), Eval(), Ablate(), Pipeline(), Compare(), Sample(), Refine(), Pairs(), Generate(),
+      Train(), Eval(), Ablate(), Pipeline(), Compare(), Sample(), Refine(), Pairs(), Generate(), Chat(),
       {"list", "what can be named in YAML: environments, rewards, algorithms", "",
        {{"KIND", "environments, rewards or algorithms", false, false, {"environments", "rewards", "algorithms"}}},
        {}, {{"list", "everything"}, {"list rewards", ""}}},

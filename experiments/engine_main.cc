@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "experiments/engine.h"
+#include "experiments/engine_chat.h"
 #include "experiments/engine_commands.h"
 #include "experiments/engine_reward_model.h"
 #include "experiments/engine_train.h"
@@ -43,6 +44,7 @@ int RunEngine(const Parts& parts, const Command& command) {
   if (command.name == "eval") return EvalCommand(parts, methods, command);
   if (command.name == "sample") return SampleCommand(parts, methods, command);
   if (command.name == "generate") return GenerateCommand(parts, methods, command);
+  if (command.name == "chat") return ChatCommand(command);
   if (command.name == "bench") return BenchCommand(command);
   if (command.name == "model forward") return ModelForwardCommand(command);
   if (command.name == "model convert") return ModelConvertCommand(command);

@@ -1,5 +1,7 @@
 #include "experiments/engine_train.h"
 
+#include "experiments/engine_chat.h"
+
 #include <ATen/core/Tensor.h>
 #include <fmt/format.h>
 #include <malloc.h>
@@ -158,6 +160,8 @@ int DryRun(const Parts& parts, const LoadedConfig& loaded, bool values) {
 LoadedConfig LoadChecked(const Parts& parts, const Methods& methods, const std::string& path, const std::vector<std::string>& overrides) {
   LoadedConfig loaded = LoadRunConfig(path, overrides, parts, [&](Choice& algorithm, Problems& problems) { return methods.Check(algorithm, problems); });
   CheckSource(methods, loaded.config);
+  RunConfig& config = loaded.config;
+  if (config.prompt_template == "chat") config.prompt_template = ChatPromptTemplate(Tokenizer::Load(config.policy.checkpoint), config.policy.checkpoint);
   return loaded;
 }
 

@@ -124,7 +124,7 @@ void RunConfig::VisitFields(FieldVisitor& visit) {
   visit("threads", threads, "threads, 0 = all cores", {0, 1024});
   visit("env", env, "the environment by name, with its settings; `cogent list environments`");
   visit("rewards", rewards, "rewards by name with their weights; `accuracy` is the environment's own verdict");
-  visit("prompt_template", prompt_template, "r1_zero, plain, or a text with {prompt} in it");
+  visit("prompt_template", prompt_template, "r1_zero, plain, chat (the checkpoint's own chat format), or a text with {prompt} in it");
   visit("tokenizer", tokenizer, "text to ids and back");
   visit("policy", policy, "the network that is trained");
   visit("pretrain", pretrain, "makes a base model first, by next-token prediction on the environment's corpus");
@@ -165,6 +165,10 @@ void RunConfig::Validate(Problems& problems, const Location& where) const {
   if (policy.checkpoint.empty() && rollout.sampling.max_new_tokens >= policy.model.max_position_embeddings) {
     problems.Add(where, fmt::format("rollout.max_new_tokens ({}) leaves no room for a prompt in policy.model.max_position_embeddings ({})",
                                     rollout.sampling.max_new_tokens, policy.model.max_position_embeddings));
+  }
+  if (prompt_template == "chat") {
+    if (policy.checkpoint.empty()) problems.Add(where, "prompt_template 'chat' is the format of a checkpoint's tokenizer: give policy.checkpoint");
+    return;
   }
   try {
     TemplateText(prompt_template);

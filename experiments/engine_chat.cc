@@ -1,0 +1,94 @@
+#include "experiments/engine_chat.h"
+
+#include <unistd.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "envs/template.h"
+#include "experiments/engine_commands.h"
+#include "policies/chat_template.h"
+#include "policies/generate.h"
+
+namespace cogent {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+ChatTemplate Open(const Tokenizer& tokenizer, const std::string& source) {
+  if (tokenizer.chat_template().empty()) throw ConfigError(source + ": the tokenizer has no chat template");
+  return ChatTemplate(tokenizer.chat_template(), source);
+}
+
+std::string TextOf(const Tokenizer& tokenizer, std::optional<std::int32_t> id) { return id ? std::string(tokenizer.TokenText(*id)) : ""; }
+
+// What is encoded gets the tokens of every text in front; where these are there, the template must not write them, too.
+std::string Render(const ChatTemplate& chat, const Tokenizer& tokenizer, const Json& messages) {
+  const bool own_bos = tokenizer.EncodePrompt("").empty();
+  const Json variables = {{"messages", messages}, {"add_generation_prompt", true}, {"bos_token", own_bos ? TextOf(tokenizer, tokenizer.bos_id()) : ""},
+                          {"eos_token", TextOf(tokenizer, tokenizer.eos_id())}};
+  return chat.Render(variables.dump());
+}
+
+Sampling ReadSampling(const Command& command) {
+  Sampling sampling;
+  sampling.max_new_tokens = 512;
+  if (command.Has("max-new-tokens")) sampling.max_new_tokens = WholeNumber("--max-new-tokens", command.Get("max-new-tokens"), 1, 1 << 24);
+  if (command.Has("temperature")) sampling.temperature = std::stod(command.Get("temperature"));
+  if (command.Has("top-p")) sampling.top_p = std::stod(command.Get("top-p"));
+  return sampling;
+}
+
+// Control characters of a model's text must not reach a terminal.
+void Show(const std::string& text) {
+  std::string shown;
+  for (const char c : text) {
+    const bool control = (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
+    shown += control ? "\uFFFD" : std::string(1, c);
+  }
+  std::cout << shown << std::flush;
+}
+
+}  // namespace
+
+std::string ChatPromptTemplate(const Tokenizer& tokenizer, const std::string& source) {
+  const std::string text = Render(Open(tokenizer, source), tokenizer, Json::array({{{"role", "user"}, {"content", "{prompt}"}}}));
+  try {
+    return TemplateText(text);
+  } catch (const ConfigError& error) {
+    throw ConfigError(source + ": its chat template does not hold the message as it is: " + error.what());
+  }
+}
+
+int ChatCommand(const Command& command) {
+  const std::string& source = command.Get("model");
+  const Sampling sampling = ReadSampling(command);
+  const Rng rng = Rng(static_cast<std::uint64_t>(WholeNumber("--seed", command.Get("seed", "0"), 0, 1 << 30))).Fork("chat");
+  const StoredPolicy policy = LoadPolicy(source);
+  const Tokenizer& tokenizer = policy.tokenizer;
+  const ChatTemplate chat = Open(tokenizer, source);
+  StreamDecoder stream(tokenizer);
+  const Generator generator(policy.parameters, tokenizer, {.on_token = [&](std::size_t, std::int32_t id) {
+                              if (id != tokenizer.eos_id()) Show(stream.Add(id));
+                            }});
+  const bool terminal = isatty(STDIN_FILENO) != 0;
+  Json messages = Json::array();
+  if (command.Has("system")) messages.push_back({{"role", "system"}, {"content", command.Get("system")}});
+  std::string line;
+  for (std::uint64_t turn = 0; (terminal ? std::cout << "> " << std::flush : std::cout), std::getline(std::cin, line); ++turn) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    messages.push_back({{"role", "user"}, {"content", line}});
+    const auto prompt = tokenizer.EncodePrompt(Render(chat, tokenizer, messages));
+    const Generated answer = generator.Generate({prompt}, {rng.Fork(turn)}, sampling).front();
+    Show(stream.Finish());
+    std::cout << "\n";
+    if (answer.truncated) std::cerr << "(cut after " << answer.ids.size() << " tokens)\n";
+    std::vector<std::int32_t> shown = answer.ids;
+    if (!shown.empty() && shown.back() == tokenizer.eos_id()) shown.pop_back();
+    messages.push_back({{"role", "assistant"}, {"content", tokenizer.Decode(shown)}});
+  }
+  return kExitDone;
+}
+
+}  // namespace cogent

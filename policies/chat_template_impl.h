@@ -1,0 +1,57 @@
+// A chat template as a tree. Internal to policies/chat_template*.cc.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace cogent::chat {
+
+using Literal = std::variant<std::monostate, std::nullptr_t, bool, std::int64_t, double, std::string>;  // the first: undefined
+
+struct Expr {
+  enum Kind {
+    kLiteral,    // value
+    kName,       // text
+    kAttribute,  // kids[0].text
+    kIndex,      // kids[0][kids[1]]
+    kSlice,      // kids[0][kids[1]:kids[2]:kids[3]]; a missing one is a literal that is undefined
+    kCall,       // kids[0](kids[1..], named)
+    kFilter,     // kids[0] | text(kids[1..], named)
+    kTest,       // kids[0] is text(kids[1..])
+    kUnary,      // text: not, -, +
+    kBinary,     // text: the operator
+    kInlineIf,   // kids[0] if kids[1] else kids[2]
+    kList,       // kids
+    kObject,     // kids: key, value, key, value
+  };
+  Kind kind = kLiteral;
+  std::string text;
+  Literal value;
+  std::vector<Expr> kids;
+  std::vector<std::pair<std::string, Expr>> named;
+  int line = 0;
+};
+
+struct Statement {
+  enum Kind { kText, kOutput, kIf, kFor, kSet, kSetBlock, kMacro, kBreak, kContinue };
+  Kind kind = kText;
+  std::string text;                 // kText; kMacro: its name
+  std::vector<Expr> exprs;          // kOutput, kSet: the value; kIf: conditions; kFor: what is walked over, and the condition if there is one
+  std::vector<std::string> names;   // kFor, kSet: targets, "a" or "a.b"; kMacro: parameters
+  std::vector<Expr> defaults;       // kMacro: of the last parameters
+  std::vector<std::vector<Statement>> bodies;  // kIf: one a condition, and that of else; kFor: the body, else; kSetBlock, kMacro: one
+  int line = 0;
+};
+
+// Throws DataError with `name` and the line.
+std::vector<Statement> ParseTemplate(std::string_view text, const std::string& name);
+
+bool IsKnownFilter(const std::string& name);
+bool IsKnownTest(const std::string& name);
+
+}  // namespace cogent::chat
