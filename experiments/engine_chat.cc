@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "envs/template.h"
 #include "experiments/engine_commands.h"
+#include "experiments/text.h"
 #include "policies/chat_template.h"
 #include "policies/generate.h"
 
@@ -40,15 +41,7 @@ Sampling ReadSampling(const Command& command) {
   return sampling;
 }
 
-// Control characters of a model's text must not reach a terminal.
-void Show(const std::string& text) {
-  std::string shown;
-  for (const char c : text) {
-    const bool control = (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
-    shown += control ? "\uFFFD" : std::string(1, c);
-  }
-  std::cout << shown << std::flush;
-}
+void Show(const std::string& text) { std::cout << ForTerminal(text) << std::flush; }
 
 }  // namespace
 

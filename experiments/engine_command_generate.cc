@@ -11,6 +11,7 @@
 #include "core/scalar.h"
 #include "experiments/engine_commands.h"
 #include "experiments/engine_train.h"
+#include "experiments/text.h"
 
 namespace cogent {
 namespace {
@@ -18,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::uint64_t kTasks = 3;  // held-out tasks that --env shows
 
-// Shows a completion as its tokens come; control characters of a model's text must not reach a terminal.
+// Shows a completion as its tokens come.
 class Screen {
  public:
   explicit Screen(const Tokenizer& tokenizer) : tokenizer_(&tokenizer), stream_(tokenizer) {}
@@ -32,14 +33,7 @@ class Screen {
   }
 
  private:
-  static void Show(const std::string& text) {
-    std::string shown;
-    for (const char c : text) {
-      const bool control = (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
-      shown += control ? "\xEF\xBF\xBD" : std::string(1, c);
-    }
-    std::cout << shown << std::flush;
-  }
+  static void Show(const std::string& text) { std::cout << ForTerminal(text) << std::flush; }
   const Tokenizer* tokenizer_;
   StreamDecoder stream_;
 };

@@ -55,7 +55,7 @@ int TrainingLoop::Train(std::int64_t from) {
   options.first = state_.step;
   const std::int64_t steps = Steps();
   Progress bar(run_.config.algorithm.name, steps, "steps", options);
-  while (state_.step < steps) {
+  while (state_.step < steps && !OutOfPatience()) {
     const std::int64_t step = state_.step + 1;
     const double start = Now();
     Metrics metrics = OneStep(step);
@@ -72,7 +72,7 @@ int TrainingLoop::Train(std::int64_t from) {
     state_.seconds += metrics["step_time"];
     log_.AddMetrics(step, metrics);
     bar.Advance(1, Describe(metrics));
-    if (step == steps) break;
+    if (step == steps || OutOfPatience()) break;
     const bool stop = StopRequested();
     if (step % run_.config.checkpoint.every == 0 || improved || stop) {
       Save();
@@ -136,6 +136,12 @@ bool TrainingLoop::Improves(const Metrics& metrics, std::int64_t step) {
   state_.best = value;
   state_.best_step = step;
   return true;
+}
+
+// An evaluation at the end may be the best one, so a run that ended counts as ended.
+bool TrainingLoop::OutOfPatience() const {
+  const std::int64_t every = run_.config.eval.every, patience = run_.config.train.patience;
+  return patience > 0 && (!state_.after.empty() || (state_.step > 0 && state_.step % every == 0 && state_.step - state_.best_step >= patience * every));
 }
 
 int TrainingLoop::Finish() {

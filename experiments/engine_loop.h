@@ -56,6 +56,7 @@ class TrainingLoop {
   Metrics EvaluateAll();
   bool EvaluateOnTheWay(std::int64_t step);
   bool Improves(const Metrics& metrics, std::int64_t step);
+  bool OutOfPatience() const;
   void Save();
   int Finish();
 

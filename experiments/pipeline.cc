@@ -218,7 +218,7 @@ Node TrainConfig(const Pipeline& pipeline, const PipelineStage& stage) {
   Node node = WithPaths(pipeline, MergeYaml(pipeline.settings, stage.settings));
   node.Set("name", Node::Scalar(stage.name));
   node.Set("output", Node::Scalar(pipeline.directory + "/stages"));
-  if (node.Find("seed") == nullptr) node.Set("seed", Node::Scalar(std::to_string(pipeline.seed)));
+  if (stage.settings.Find("seed") == nullptr) node.Set("seed", Node::Scalar(std::to_string(pipeline.seed)));  // base_config has one too
   return node;
 }
 

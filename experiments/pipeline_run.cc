@@ -125,6 +125,7 @@ class PipelineRun {
         std::replace(option.begin(), option.end(), '_', '-');
         words.push_back("--" + option + "=" + value.text);
       }
+      if (stage.kind == "pairs" && settings.Find("seed") == nullptr) words.push_back("--seed=" + std::to_string(pipeline_.seed));
       return words;
     }
     // A checkpoint of a stage stands for its run.

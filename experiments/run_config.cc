@@ -57,6 +57,7 @@ void RolloutSettings::VisitFields(FieldVisitor& visit) {
 
 void TrainSettings::VisitFields(FieldVisitor& visit) {
   visit("steps", steps, "rollouts, each followed by its optimizer steps", {0, 1 << 30});
+  visit("patience", patience, "training ends when so many evaluations one after the other (eval.every) were no better than the best before; 0 = it takes all steps", {0, 1 << 20});
   visit("epochs", epochs, "passes over each rollout", {1, 1000});
   visit("minibatches", minibatches, "optimizer steps a pass", {1, 1 << 20});
   visit("micro_batch_tokens", micro_batch_tokens, "rows that a thread works on at once; changes speed and memory alone", {16, 1 << 24});

@@ -69,6 +69,7 @@ struct RolloutSettings {
 
 struct TrainSettings {
   int steps = 100;
+  int patience = 0;
   int epochs = 1;
   int minibatches = 1;
   int micro_batch_tokens = 1024;

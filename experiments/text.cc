@@ -65,4 +65,13 @@ std::string EscapeMarkup(std::string_view text, std::size_t max_bytes) {
   return cut ? out + " ..." : out;
 }
 
+std::string ForTerminal(std::string_view text) {
+  std::string shown;
+  for (const char c : text) {
+    const bool control = (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
+    shown += control ? "\xEF\xBF\xBD" : std::string(1, c);
+  }
+  return shown;
+}
+
 }  // namespace cogent

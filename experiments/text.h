@@ -16,6 +16,9 @@ namespace cogent {
 // U+FFFD in the place of each broken part (the maximal ones that the Unicode standard counts).
 std::string ToValidUtf8(std::string_view text);
 
+// A model's text for a terminal: control characters other than line break and tab become U+FFFD.
+std::string ForTerminal(std::string_view text);
+
 // For HTML and SVG text and attributes: & < > " ' are escaped; broken UTF-8 and control characters
 // other than line break and tab become U+FFFD. Longer text is cut at `max_bytes`, at a character's
 // border, with " ..." behind it.

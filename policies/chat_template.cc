@@ -451,7 +451,7 @@ class Renderer {
     if (name == "raise_exception") throw DataError(name_ + ": the chat template says: " + (arguments.empty() ? "" : Show(arguments[0])));
     if (name == "namespace" || name == "dict") {
       Json object = arguments.empty() || !arguments[0].is_object() ? Json::object() : arguments[0];
-      for (const auto& [key, value] : e.named) object[key] = Eval(value);
+      for (std::size_t i = 0; i < e.named.size(); ++i) object[e.names[i]] = Eval(e.named[i]);
       return object;
     }
     if (name == "range") return Range(arguments, e.line);
@@ -489,7 +489,7 @@ class Renderer {
     for (std::size_t i = 0; i < macro.names.size(); ++i) {
       scope[macro.names[i]] = i < arguments.size() ? std::move(arguments[i]) : i >= without ? Eval(macro.defaults[i - without]) : kUndefined;
     }
-    for (const auto& [key, value] : call.named) scope[key] = Eval(value);
+    for (std::size_t i = 0; i < call.named.size(); ++i) scope[call.names[i]] = Eval(call.named[i]);
     // A macro sees what stands outside of all loops, and its arguments.
     std::vector<Json> outside(std::make_move_iterator(scopes_.begin() + 1), std::make_move_iterator(scopes_.end()));
     scopes_.resize(1);
@@ -563,8 +563,8 @@ class Renderer {
     const Json value = Eval(e.kids[0]);
     const std::vector<Json> arguments = Arguments(e);
     const auto named = [&](const char* key) {
-      for (const auto& [own, expr] : e.named) {
-        if (own == key) return Eval(expr);
+      for (std::size_t i = 0; i < e.named.size(); ++i) {
+        if (e.names[i] == key) return Eval(e.named[i]);
       }
       return kUndefined;
     };

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -33,7 +32,8 @@ struct Expr {
   std::string text;
   Literal value;
   std::vector<Expr> kids;
-  std::vector<std::pair<std::string, Expr>> named;
+  std::vector<std::string> names;  // of the arguments given by name
+  std::vector<Expr> named;         // and their values
   int line = 0;
 };
 

@@ -319,7 +319,7 @@ class Parser {
   }
 
   Expr Make(Expr::Kind kind, std::string text, std::vector<Expr> kids) const {
-    return {.kind = kind, .text = std::move(text), .value = {}, .kids = std::move(kids), .named = {}, .line = Now().line};
+    return {.kind = kind, .text = std::move(text), .value = {}, .kids = std::move(kids), .names = {}, .named = {}, .line = Now().line};
   }
   static Expr Undefined() { return {.kind = Expr::kLiteral}; }
 
@@ -452,7 +452,8 @@ class Parser {
       if (Now().kind == Token::kName && Peek(1).kind == Token::kSign && Peek(1).text == "=") {
         const std::string name = NeedName();
         ++at_;
-        call.named.emplace_back(name, Expression());
+        call.names.push_back(name);
+        call.named.push_back(Expression());
       } else {
         call.kids.push_back(Expression());
       }

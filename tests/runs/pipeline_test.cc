@@ -115,6 +115,14 @@ TEST_F(PipelineTest, OneStageByNameRunsWhenWhatItNeedsIsDone) {
   EXPECT_THAT(Go(file, {"--stage", "zeroo"}).text, HasSubstr("Did you mean 'zero'?"));
 }
 
+TEST_F(PipelineTest, ItsSeedIsThatOfEveryStageThatNamesNoneWhateverTheBaseConfigSays) {
+  const std::string file = File("\n  one: {train: {train.steps: 0}}\n  two: {train: {train.steps: 0, seed: 3}}\n");
+  EXPECT_EQ(Go(file, {"seed=7"}).code, 0);
+  EXPECT_THAT(Read(Out("stages/one/config.yaml")), HasSubstr("\nseed: 7\n"));
+  EXPECT_THAT(Read(Out("stages/two/config.yaml")), HasSubstr("\nseed: 3\n"));
+  EXPECT_THAT(Go(file, {"seed=8", "--dry-run"}).text, testing::ContainsRegex("one +train +changed: to run again"));
+}
+
 TEST_F(PipelineTest, AStageThatFailsIsNamedAndWhatIsDoneStays) {
   const std::string file = File(R"(
   base: {train: {train.steps: 0}}

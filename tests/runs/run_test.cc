@@ -154,6 +154,21 @@ TEST_F(RunTest, StoppedBySignalsItSavesAndSaysHowToGoOn) {
   EXPECT_TRUE(Read(dir + "/checkpoints/latest/model.safetensors") == Read(Dir("whole") + "/checkpoints/latest/model.safetensors"));
 }
 
+TEST_F(RunTest, EndsWhenItGetsNoBetterAndStaysEndedWhenResumed) {
+  const std::vector<std::string> more = {"--quiet", "train.steps=40", "train.patience=2", "eval.every=2", "eval.final_tasks=12", "optimizer.learning_rate=1e-9"};
+  ASSERT_EQ(Go(Config("patient"), more).code, 0);
+  const auto summary = nlohmann::json::parse(Read(Dir("patient") + "/summary.json"));
+  const double steps = summary["run"]["steps"];
+  EXPECT_GE(steps, 4);
+  EXPECT_LT(steps, 40);
+  EXPECT_EQ(static_cast<int>(steps) % 2, 0);
+  const int lines = Lines(Dir("patient") + "/metrics.jsonl");
+  fs::remove(Dir("patient") + "/summary.json");  // as if killed before it was written
+  ASSERT_EQ(Go(Dir("patient") + "/config.yaml", {"--quiet", "--resume"}).code, 0);
+  EXPECT_EQ(Lines(Dir("patient") + "/metrics.jsonl"), lines);
+  EXPECT_EQ(nlohmann::json::parse(Read(Dir("patient") + "/summary.json"))["run"]["steps"], steps);
+}
+
 TEST_F(RunTest, AFullDiskEndsTheRunAndHarmsNoEarlierCheckpoint) {
   const std::string config = Config("full"), dir = Dir("full");
   {
