@@ -99,6 +99,18 @@ void Node::Set(std::string key, Node value) {
   entries.emplace_back(std::move(key), std::move(value));
 }
 
+Node TakeKeys(Node& map, std::initializer_list<std::string_view> keys) {
+  Node taken = Node::Map(map.location), rest = Node::Map(map.location);
+  for (std::size_t i = 0; i < map.entries.size(); ++i) {
+    auto& [key, value] = map.entries[i];
+    Node& side = std::find(keys.begin(), keys.end(), key) != keys.end() ? taken : rest;
+    side.key_locations.push_back(i < map.key_locations.size() ? map.key_locations[i] : value.location);
+    side.entries.emplace_back(key, std::move(value));
+  }
+  map = std::move(rest);
+  return taken;
+}
+
 void Problems::Add(const Location& where, std::string what) {
   const std::string place = where.ToString();
   lines_.push_back(place.empty() ? std::move(what) : place + ": " + what);

@@ -98,6 +98,8 @@ void ApplyOverride(Node& root, std::string_view assignment);
 Node MergeYaml(Node base, Node own);
 // `value` laid over what stands at a dotted path; maps on the way are made, with `where` as their place.
 void Overlay(Node& root, std::string_view path, Node value, const Location& where);
+// Moves these keys, with their places, out of a map into one of their own: what a part's owner reads, and what the part does.
+Node TakeKeys(Node& map, std::initializer_list<std::string_view> keys);
 // YAML text that ParseYaml reads back to an equal tree.
 std::string DumpYaml(const Node& node);
 std::string OneLineYaml(const Node& node);  // {name: grpo, range: [1, 2]}

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -121,6 +122,17 @@ void WriteFileAtomic(const std::string& path, std::string_view bytes) {
     Fail(path, "write", code);
   }
   SyncFolderOf(path);
+}
+
+void ForEachLine(std::string_view text, const std::function<void(int number, std::string_view line)>& work) {
+  int number = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view line = text.substr(at, end - at);
+    at = end + 1;
+    ++number;
+    if (line.find_first_not_of(" \t\r") != std::string_view::npos) work(number, line);
+  }
 }
 
 void TruncateToWholeLines(const std::string& path) {

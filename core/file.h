@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -24,6 +25,9 @@ std::string ReadFile(const std::string& path,
 // Writes beside `path`, flushes to the disk, renames, flushes the folder. On failure the old file is
 // as it was and nothing else is left behind. A device or a pipe is written directly.
 void WriteFileAtomic(const std::string& path, std::string_view bytes);
+
+// Every line that is not blank, with its number from 1. A last line needs no newline.
+void ForEachLine(std::string_view text, const std::function<void(int number, std::string_view line)>& work);
 
 // Cuts what stands behind the last newline: a line whose writer was killed. An absent file is fine.
 void TruncateToWholeLines(const std::string& path);

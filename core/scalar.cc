@@ -158,9 +158,14 @@ bool NeedsQuotes(std::string_view text) {
 
 std::string Shortened(std::string_view text, std::size_t most_bytes) {
   if (text.size() <= most_bytes) return std::string(text);
-  std::size_t end = most_bytes > 3 ? most_bytes - 3 : 0;
+  return std::string(Beginning(text, most_bytes > 3 ? most_bytes - 3 : 0)) + "...";
+}
+
+std::string_view Beginning(std::string_view text, std::size_t most_bytes) {
+  if (text.size() <= most_bytes) return text;
+  std::size_t end = most_bytes;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return std::string(text.substr(0, end)) + "...";
+  return text.substr(0, end);
 }
 
 std::string Quoted(std::string_view text) {

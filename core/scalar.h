@@ -40,5 +40,7 @@ bool NeedsQuotes(std::string_view text);
 // For messages: in single quotes, cut at a whole character, control characters written out.
 std::string Quoted(std::string_view text);
 std::string Shortened(std::string_view text, std::size_t most_bytes);
+// The beginning, cut between two characters of UTF-8.
+std::string_view Beginning(std::string_view text, std::size_t most_bytes);
 
 }  // namespace cogent

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "envs/single_turn.h"
 #include "verifiers/code.h"
 
@@ -45,10 +46,7 @@ class CodeEnv final : public SingleTurnEnv {
   explicit CodeEnv(const Config& config) : config_(config) {
     if (config_.problems.empty()) return;
     LoadCodeProblems(config_.problems);  // every mistake with its line, before anything is run
-    std::ifstream file(config_.problems);
-    for (std::string line; std::getline(file, line);) {
-      if (line.find_first_not_of(" \t\r") != std::string::npos) lines_.push_back(line);
-    }
+    ForEachLine(ReadFile(config_.problems), [&](int, std::string_view line) { lines_.emplace_back(line); });
   }
 
   Task MakeTask(Rng& rng) const override {

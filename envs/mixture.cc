@@ -21,15 +21,12 @@ class MixtureEnv final : public Env {
 
   MixtureEnv(const Config& config, const EnvRegistry& envs, Problems& problems) {
     double total = 0;
-    for (const Choice& choice : config.parts) {
+    for (Choice choice : config.parts) {
       Part part;
       part.name = choice.name;
-      Choice own{choice.name, Node::Map(choice.location), choice.location};
-      Node weights = Node::Map(choice.location);
-      for (const auto& [key, value] : choice.settings.entries) (key == "weight" || key == "until" || key == "over" ? weights : own.settings).Set(key, value);
-      part.weights = ReadConfig<Weights>(weights, problems, "part '" + choice.name + "' of a mixture");
+      part.weights = ReadConfig<Weights>(TakeKeys(choice.settings, {"weight", "until", "over"}), problems, "part '" + choice.name + "' of a mixture");
       if (choice.name == "mixture") problems.Add(choice.location, "a part of a mixture is 'mixture' itself; name the environments");
-      else part.env = envs.Make(own, problems);
+      else part.env = envs.Make(choice, problems);
       total += std::max(part.weights.weight, part.weights.until);
       parts_.push_back(std::move(part));
     }
@@ -58,10 +55,7 @@ class MixtureEnv final : public Env {
   }
   Document CorpusDocument(Rng& rng) const override {
     if (!HasCorpus()) return Env::CorpusDocument(rng);
-    while (true) {
-      const Part& part = Draw(rng, 0);
-      if (part.env->HasCorpus()) return part.env->CorpusDocument(rng);
-    }
+    return Draw(rng, 0, true).env->CorpusDocument(rng);
   }
 
  private:
@@ -80,16 +74,23 @@ class MixtureEnv final : public Env {
     std::unique_ptr<Env> env;
   };
 
-  const Part& Draw(Rng& rng, double index) const {
+  // `corpus`: among those with one; evenly where none has a weight.
+  const Part& Draw(Rng& rng, double index, bool corpus = false) const {
+    std::vector<std::pair<const Part*, double>> open;
     double total = 0;
-    for (const Part& part : parts_) total += part.weights.At(index);
-    double left = rng.Uniform() * total;
     for (const Part& part : parts_) {
-      const double weight = part.weights.At(index);
-      if (weight > 0 && left < weight) return part;
+      if (corpus && !part.env->HasCorpus()) continue;
+      open.emplace_back(&part, part.weights.At(index));
+      total += open.back().second;
+    }
+    if (total == 0) return *open[static_cast<std::size_t>(rng.Range(0, static_cast<std::int64_t>(open.size()) - 1))].first;
+    std::erase_if(open, [](const auto& one) { return one.second == 0; });
+    double left = rng.Uniform() * total;
+    for (const auto& [part, weight] : open) {
+      if (left < weight) return *part;
       left -= weight;
     }
-    return *std::find_if(parts_.rbegin(), parts_.rend(), [&](const Part& part) { return total == 0 || part.weights.At(index) > 0; });
+    return *open.back().first;
   }
 
   std::vector<Part> parts_;

@@ -5,8 +5,8 @@
 //     parts: [{name: arithmetic, weight: 2}, {name: countdown, weight: 1, until: 0.1, over: 5000}]
 //
 // A task is of a part with the probability of its weight. With `until`, a part's weight goes from `weight` to `until` over the
-// first `over` tasks, so easy tasks may come first and hard ones later. Which part task i is of depends on its id alone, so a
-// mixture is the same for every seed's run and can be resumed anywhere. Parts keep their own splits, verdicts and measures;
+// first `over` tasks, so easy tasks may come first and hard ones later. Which part a task is of depends on its id alone, so a
+// mixture can be resumed anywhere. Parts keep their own splits, verdicts and measures;
 // the task's fact `environment` names the part.
 // Thread rule: as every Env.
 #pragma once

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/scalar.h"
 #include "sandbox/session.h"
 #include "verifiers/code.h"
 #include "verifiers/extract.h"
@@ -132,9 +133,7 @@ class ToolsEnv final : public Env {
     std::string& text = answer.text;
     if (text.ends_with('\n')) text.pop_back();
     if (text.size() <= static_cast<std::size_t>(config_.output_bytes)) return text;
-    std::size_t end = static_cast<std::size_t>(config_.output_bytes);
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // no half character
-    return text.substr(0, end) + "... (cut)";
+    return std::string(Beginning(text, static_cast<std::size_t>(config_.output_bytes))) + "... (cut)";
   }
 
   std::unique_ptr<Tool> MakeTool() const {

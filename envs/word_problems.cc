@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "envs/single_turn.h"
 #include "verifiers/accuracy.h"
 
@@ -59,13 +60,8 @@ struct Stored {
 
 // GSM8K's layout: the number stands behind the last ####.
 std::vector<Stored> ReadProblems(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw DataError(path + " cannot be read");
   std::vector<Stored> problems;
-  int number = 0;
-  for (std::string line; std::getline(file, line);) {
-    ++number;
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+  ForEachLine(ReadFile(path), [&](int number, std::string_view line) {
     const std::string where = path + ":" + std::to_string(number);
     const auto json = nlohmann::json::parse(line, nullptr, false);
     const auto text = [&](const char* key) {
@@ -81,7 +77,7 @@ std::vector<Stored> ReadProblems(const std::string& path) {
     if (!value) throw DataError(where + ": the answer has no number behind ####");
     stored.answer = value->ToString();
     problems.push_back(std::move(stored));
-  }
+  });
   if (problems.empty()) throw DataError(path + " holds no problem");
   return problems;
 }

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -50,17 +49,6 @@ void CheckKept(const std::vector<PlannedRun>& runs) {
     problems.Add({}, run.directory + " was made with other settings" + differing.substr(0, 300) + ". Give the ablation another name, or remove that directory");
   }
   problems.ThrowIfAny();
-}
-
-// What a failed run said last, from `begin` on in its log.
-std::string LastLine(const std::string& log, std::uintmax_t begin) {
-  std::ifstream file(log, std::ios::binary);
-  file.seekg(static_cast<std::streamoff>(begin));
-  std::string last;
-  for (std::string line; std::getline(file, line);) {
-    if (line.find_first_not_of(" \t\r") != std::string::npos) last = line;
-  }
-  return ToValidUtf8(last);
 }
 
 class AblationRun {

@@ -126,13 +126,8 @@ TextExample Read(const json& line, TextKind kind) {
 }
 
 void ReadText(std::string_view text, const std::string& name, TextKind kind, std::vector<TextExample>& examples, std::vector<std::string>& mistakes) {
-  int number = 0;
-  for (std::size_t at = 0; at < text.size() && mistakes.size() < kMostMistakes;) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::string_view line = text.substr(at, end - at);
-    at = end + 1;
-    ++number;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+  ForEachLine(text, [&](int number, std::string_view line) {
+    if (mistakes.size() >= kMostMistakes) return;
     const std::string where = fmt::format("{}:{}", name, number);
     try {
       TextExample example = Read(json::parse(line), kind);
@@ -143,7 +138,7 @@ void ReadText(std::string_view text, const std::string& name, TextKind kind, std
     } catch (const json::exception&) {
       mistakes.push_back(where + ": this is no JSON; each line must be one object");
     }
-  }
+  });
 }
 
 }  // namespace

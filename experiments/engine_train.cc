@@ -1,7 +1,5 @@
 #include "experiments/engine_train.h"
 
-#include "experiments/engine_chat.h"
-
 #include <ATen/core/Tensor.h>
 #include <fmt/format.h>
 #include <malloc.h>
@@ -14,6 +12,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "experiments/engine_base.h"
+#include "experiments/engine_chat.h"
 #include "experiments/engine_critic.h"
 #include "experiments/engine_reinforce.h"
 #include "experiments/engine_supervised.h"

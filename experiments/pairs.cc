@@ -4,7 +4,6 @@
 
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <vector>
 
 #include "core/error.h"
@@ -27,28 +26,18 @@ struct Line {
 
 std::vector<Line> ReadLines(const std::string& path, int& malformed) {
   std::vector<Line> lines;
-  std::istringstream stream(ReadFile(path));
-  int number = 0;
-  for (std::string text; std::getline(stream, text);) {
-    ++number;
-    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
+  ForEachLine(ReadFile(path), [&](int number, std::string_view text) {
     const Json json = Json::parse(text, nullptr, false);
     const auto has = [&](const char* key) { return json.is_object() && json.contains(key) && json[key].is_string() && !json[key].get_ref<const std::string&>().empty(); };
     if (!has("prompt") || !has("completion")) {
       std::cerr << path << ":" << number << ": {\"prompt\": text, \"completion\": text} is wanted\n";
       ++malformed;
-      continue;
+      return;
     }
     lines.push_back({number, json["prompt"], json["completion"]});
-  }
+  });
   if (lines.empty()) throw DataError(path + " holds no line with a prompt and a completion");
   return lines;
-}
-
-// The text up to a place that is no middle of a character.
-std::string Front(const std::string& text, std::size_t size) {
-  while (size > 0 && size < text.size() && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
-  return text.substr(0, size);
 }
 
 }  // namespace
@@ -59,7 +48,7 @@ std::optional<Spoiled> SpoilHelpful(const std::string& completion, const std::st
   const auto foreign = Summary(other, {.layout = Layout::kColdStart, .token = token});
   const std::int64_t kind = rng.Range(0, 2);
   const std::string empty = kEmptyWords[static_cast<std::size_t>(rng.Range(0, static_cast<std::int64_t>(kEmptyWords.size()) - 1))];
-  if (kind == 0 && own->size() > 4) return Spoiled{*own, Front(*own, own->size() / 2), "helpful: cut in the middle"};
+  if (kind == 0 && own->size() > 4) return Spoiled{*own, std::string(Beginning(*own, own->size() / 2)), "helpful: cut in the middle"};
   if (kind == 1 && foreign && *foreign != *own) return Spoiled{*own, *foreign, "helpful: another task's summary"};
   return Spoiled{*own, empty, "helpful: the answer is left out"};
 }

@@ -22,7 +22,7 @@ namespace cogent {
 struct Spoiled {
   std::string chosen, rejected, rule;
 };
-// `other` is another line's completion. Nothing when the completion has no summary, or `other` says the same.
+// `other` is another line's completion, whose summary is taken where it says something else. Nothing when the completion has no summary.
 std::optional<Spoiled> SpoilHelpful(const std::string& completion, const std::string& other, const std::string& token, Rng& rng);
 Spoiled SpoilHarmless(const std::string& completion, Rng& rng);
 

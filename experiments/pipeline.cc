@@ -177,7 +177,6 @@ std::string PathOf(const Pipeline& pipeline, const std::string& reference, const
   return ArtefactsOf(pipeline, stage).at(!artefact.empty() ? artefact : otherwise.empty() ? Default(stage) : otherwise);
 }
 
-// Text of the whole as a recipe counts it: files by what is in them, stages by their own recipes.
 std::string Fingerprint(const std::string& text) { return fmt::format("{:016x}", Rng(0).Fork(text).key()); }
 
 // A run's settings with stand-ins where stages have not made anything yet, to be checked before anything runs.

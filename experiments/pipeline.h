@@ -53,7 +53,7 @@ struct Pipeline {
   const PipelineStage& Find(const std::string& stage) const;
 };
 
-// What a stage makes: artefact to path; the first that its kind lists is meant by ${stage}.
+// What a stage makes: artefact to path.
 std::map<std::string, std::string> ArtefactsOf(const Pipeline& pipeline, const PipelineStage& stage);
 // A stage's settings with every reference as a path.
 Node WithPaths(const Pipeline& pipeline, const Node& settings);

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -159,11 +158,12 @@ class PipelineRun {
     if (state == StageState::kChanged) MoveAside(stage);
     const bool resume = state == StageState::kStopped;
     Json note = {{"kind", stage.kind}, {"recipe", Recipe(pipeline_, stage)}, {"finished", false}};
-    const double before = resume ? Json::parse(ReadFile(Note(stage)), nullptr, false).value("seconds", 0.0) : 0.0;
+    const Json earlier = resume ? Json::parse(ReadFile(Note(stage)), nullptr, false) : Json::object();
+    const double before = earlier.value("seconds", 0.0);
     note["seconds"] = before;
     WriteFileAtomic(Note(stage), note.dump(2) + "\n");
     // A kill may have come between a stage's end and this note.
-    if (resume && IsWhole(stage)) {
+    if (resume && !earlier.value("failed", false) && IsWhole(stage)) {
       note["finished"] = true;
       WriteFileAtomic(Note(stage), note.dump(2) + "\n");
       return kExitDone;
@@ -173,11 +173,12 @@ class PipelineRun {
       const Node config = TrainConfig(pipeline_, stage);
       const Node* train = config.Find("train");
       const Node* count = train != nullptr ? train->Find("steps") : nullptr;
-      steps = count != nullptr ? std::atoll(count->text.c_str()) : 100;
+      steps = count != nullptr ? std::atoll(count->text.c_str()) : TrainSettings().steps;
     }
-    const ChildEnd end = Child(stage.name, Words(stage, resume), Path("logs", stage.name, ".log"), steps, ArtefactsOf(pipeline_, stage).begin()->second);
+    const ChildEnd end = Child(stage.name, Words(stage, resume), Path("logs", stage.name, ".log"), steps, Path("stages", stage.name, "/metrics.jsonl"));
     note["seconds"] = before + end.seconds;
     note["finished"] = end.exit_code == kExitDone;
+    note["failed"] = end.exit_code != kExitDone && end.exit_code != kExitStopped && end.signal == 0;  // what it wrote does not count
     WriteFileAtomic(Note(stage), note.dump(2) + "\n");
     return Judge(stage.name, end, Path("logs", stage.name, ".log"));
   }
@@ -197,7 +198,10 @@ class PipelineRun {
     return Judge("measuring " + stage.name, Child("eval " + stage.name, {"eval", config, "--checkpoint", checkpoint, "--output", output}, log, 0, ""), log);
   }
 
-  ChildEnd Child(const std::string& title, const std::vector<std::string>& words, const std::string& log, std::int64_t steps, const std::string& run) {
+  ChildEnd Child(const std::string& title, const std::vector<std::string>& words, const std::string& log, std::int64_t steps, const std::string& metrics) {
+    std::error_code none;
+    log_begin_ = fs::file_size(log, none);
+    if (none) log_begin_ = 0;
     std::optional<Progress> bar;
     if (!quiet_ && steps > 0) bar.emplace(title, steps, "steps");
     else if (!quiet_) std::cerr << title << " ...\n";
@@ -209,7 +213,6 @@ class PipelineRun {
       return ChildJob{.id = 0, .words = words, .log = log};
     };
     plan.ended = [&](const ChildEnd& end) { result = end, ended = true; };
-    const std::string metrics = fs::path(run).parent_path().parent_path().string() + "/metrics.jsonl";
     plan.tick = [&] {
       if (bar) bar->Advance(std::min(steps, LastStep(metrics)) - bar->state().done);
     };
@@ -228,19 +231,15 @@ class PipelineRun {
       std::cerr << fmt::format("\nStopped in {}; what is done stays. Go on with:\n  cogent pipeline {}\n", what, file_);
       return kExitStopped;
     }
-    std::ifstream stream(log);
-    std::string last;
-    for (std::string line; std::getline(stream, line);) {
-      if (line.find_first_not_of(" \t\r") != std::string::npos) last = line;
-    }
     std::cerr << fmt::format("{} FAILED{}: {}\nWhat is done stays. All that it said is in {}; when the cause is gone, go on with:\n  cogent pipeline {}\n", what,
-                             end.signal != 0 ? fmt::format(" by signal {}", end.signal) : "", last, log, file_);
+                             end.signal != 0 ? fmt::format(" by signal {}", end.signal) : "", LastLine(log, log_begin_), log, file_);
     return kExitFailed;
   }
 
   const Pipeline& pipeline_;
   std::string file_;
   bool quiet_;
+  std::uintmax_t log_begin_ = 0;  // of the child that runs, or ran last
 };
 
 }  // namespace

@@ -17,10 +17,12 @@
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
 
 #include "core/error.h"
+#include "experiments/text.h"
 
 namespace cogent {
 namespace {
@@ -155,5 +157,15 @@ class Children {
 }  // namespace
 
 bool RunChildren(const ChildPlan& plan) { return Children(plan).Run(); }
+
+std::string LastLine(const std::string& log, std::uintmax_t begin) {
+  std::ifstream file(log, std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(begin));
+  std::string last;
+  for (std::string line; std::getline(file, line);) {
+    if (line.find_first_not_of(" \t\r") != std::string::npos) last = line;
+  }
+  return ToValidUtf8(last);
+}
 
 }  // namespace cogent

@@ -13,6 +13,7 @@
 // Source: Boost.Process v2. Thread rule: main thread; sets the handlers of SIGINT and SIGTERM while it runs.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -44,5 +45,8 @@ struct ChildPlan {
 // Until nothing runs and `next` has nothing: true; false when it was stopped. Throws DataError when a log cannot
 // be opened, MachineError when a process cannot be started; those that run are then stopped and waited for.
 bool RunChildren(const ChildPlan& plan);
+
+// What a child said last, from `begin` on in its log; empty where it said nothing.
+std::string LastLine(const std::string& log, std::uintmax_t begin);
 
 }  // namespace cogent

@@ -94,20 +94,15 @@ int RefineCommand(const Command& command) {
   const std::string &input = command.Get("input"), &output = command.Get("output");
   const RefineOptions options = ReadOptions(command);
   const bool reviewed = command.Has("reviewed");
-  const std::string text = ReadFile(input);
   Counts counts;
   std::string lines;
-  std::istringstream stream(text);
-  int number = 0;
-  for (std::string line; std::getline(stream, line);) {
-    ++number;
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+  ForEachLine(ReadFile(input), [&](int number, std::string_view line) {
     ++counts.lines;
     try {
       const Json json = Json::parse(line, nullptr, false);
       if (!json.is_object()) throw DataError("this is no JSON object");
       auto out = OneLine(json, reviewed, options, counts);
-      if (!out) continue;
+      if (!out) return;
       (*out)["source"] = {{"file", input}, {"line", number}, {"maker", reviewed ? "reviewed" : "refined"}};
       lines += out->dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
       ++counts.kept;
@@ -115,7 +110,7 @@ int RefineCommand(const Command& command) {
       std::cerr << input << ":" << number << ": " << error.what() << "\n";
       ++counts.malformed;
     }
-  }
+  });
   if (counts.lines == 0) throw DataError(input + " holds no line");
   if (counts.kept == 0) {
     std::string reasons;

@@ -19,13 +19,13 @@
 #include "experiments/doctor.h"
 #include "experiments/engine.h"
 #include "experiments/load_engine.h"
-#include "experiments/report.h"
 #include "experiments/pairs.h"
 #include "experiments/pipeline.h"
 #include "experiments/refine.h"
+#include "experiments/report.h"
+#include "experiments/sandbox_cli.h"
 #include "experiments/tokenize.h"
 #include "experiments/verify.h"
-#include "experiments/sandbox_cli.h"
 #include "policies/model_config.h"
 
 namespace cogent {

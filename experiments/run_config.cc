@@ -149,7 +149,7 @@ void RunConfig::Validate(Problems& problems, const Location& where) const {
                         "from a checkpoint, or with a tokenizer that needs no corpus, can do without");
   }
   if (!reference.empty() && !IsCheckpoint(reference)) {
-    problems.Add(where, "reference: there is no directory '" + reference + "'");
+    problems.Add(where, "reference: there is no directory or GGUF file '" + reference + "'");
   }
   if (algorithm.name.empty()) problems.Add(where, "no algorithm is named; write `algorithm: {name: grpo}`");
   if (policy.checkpoint.empty() && !pretrain && !data) {

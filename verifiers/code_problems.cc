@@ -1,10 +1,10 @@
 // Reading problems: three layouts in, one struct out.
 #include <algorithm>
 #include <cctype>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "verifiers/code.h"
 
 namespace cogent {
@@ -121,15 +121,8 @@ CodeProblem ReadCodeProblem(const std::string& text, const std::string& where) {
 }
 
 std::vector<CodeProblem> LoadCodeProblems(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw DataError(path + " cannot be read");
   std::vector<CodeProblem> problems;
-  int number = 0;
-  for (std::string line; std::getline(file, line);) {
-    ++number;
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    problems.push_back(ReadCodeProblem(line, path + ":" + std::to_string(number)));
-  }
+  ForEachLine(ReadFile(path), [&](int number, std::string_view line) { problems.push_back(ReadCodeProblem(std::string(line), path + ":" + std::to_string(number))); });
   if (problems.empty()) throw DataError(path + " holds no problem");
   return problems;
 }

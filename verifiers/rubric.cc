@@ -27,17 +27,7 @@ struct Place {
 
 // Takes `weight` and `as` out of a choice's settings; what stays is for the reward itself.
 Place TakePlace(Choice& choice, Problems& problems) {
-  Node own = Node::Map(choice.location);
-  Node rest = Node::Map(choice.settings.location);
-  const auto& places = choice.settings.key_locations;
-  for (std::size_t i = 0; i < choice.settings.entries.size(); ++i) {
-    const auto& [key, value] = choice.settings.entries[i];
-    Node& side = key == "weight" || key == "as" ? own : rest;
-    side.entries.emplace_back(key, value);
-    side.key_locations.push_back(i < places.size() ? places[i] : value.location);
-  }
-  choice.settings = std::move(rest);
-  Place place = ReadConfig<Place>(own, problems, "reward '" + choice.name + "'");
+  Place place = ReadConfig<Place>(TakeKeys(choice.settings, {"weight", "as"}), problems, "reward '" + choice.name + "'");
   if (place.as.empty()) place.as = choice.name;
   return place;
 }
