@@ -56,6 +56,7 @@ void Start(Episode& episode) {
 
 void TakeStep(Episode& episode, Turn turn, int max_turns) {
   Trajectory& t = *episode.trajectory;
+  if (!turn.failure.empty()) return episode.Fail("agent: " + turn.failure);
   t.turns.push_back(std::move(turn));
   episode.messages.push_back({Role::kAssistant, t.turns.back().text});
   StepResult result;

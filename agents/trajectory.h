@@ -14,7 +14,8 @@
 
 namespace cogent {
 
-// One prompt and what the policy answered. Lengths: completion_ids, logprobs, sampled_logprobs equal.
+// One prompt and what the policy answered. Lengths: completion_ids, logprobs, sampled_logprobs equal; the last two are empty
+// where an agent knows none, and ids that it does not know are -1.
 struct Turn {
   std::vector<std::int32_t> prompt_ids;      // tokens new in this turn that the policy did not choose
   std::vector<std::int32_t> completion_ids;  // tokens that it chose, end of sequence included
@@ -25,6 +26,7 @@ struct Turn {
   std::vector<std::int32_t> experts;
   std::string text;                          // completion_ids decoded, end of sequence left out
   bool truncated = false;                    // cut by a length limit
+  std::string failure;                       // why there is no answer: the agent's fault, so the trajectory cannot be scored
   std::optional<std::uint64_t> context;      // ContextHash of all that stood before the completion, by the agent
 };
 

@@ -67,6 +67,21 @@ std::string RenderPrompt(const std::string& template_text, const std::vector<Mes
   return head + prompt + tail;
 }
 
+std::vector<Exchange> RenderExchanges(const std::string& template_text, const std::vector<Message>& messages) {
+  std::vector<Exchange> exchanges;
+  std::vector<Message> before;
+  for (const Message& message : messages) {
+    if (message.role != Role::kAssistant) {
+      before.push_back(message);
+      continue;
+    }
+    exchanges.push_back({RenderPrompt(template_text, before), message.text});
+    before.clear();
+  }
+  if (!before.empty()) exchanges.push_back({RenderPrompt(template_text, before), {}});
+  return exchanges;
+}
+
 std::pair<std::string, std::string> TemplateFixedParts(const std::string& template_text) {
   const std::size_t hole = template_text.find(kHole);
   Check(hole != std::string::npos, "a prompt template without {prompt}");

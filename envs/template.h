@@ -26,6 +26,13 @@ std::vector<std::string> TemplateNames();
 // like `{prompt}` inside a message stays as it is. REQUIRES a text that TemplateText returned.
 std::string RenderPrompt(const std::string& template_text, const std::vector<Message>& messages);
 
+// A conversation cut at the assistant's messages: what stands before each, in the template, and what it says. With examples in front
+// (few-shot prompting) there are several; the last has an empty completion: the one that is asked for.
+struct Exchange {
+  std::string prompt, completion;
+};
+std::vector<Exchange> RenderExchanges(const std::string& template_text, const std::vector<Message>& messages);
+
 // What stands before and behind `{prompt}`: the same in every prompt, so a tokenizer may hold each
 // as one token. REQUIRES a text that TemplateText returned.
 std::pair<std::string, std::string> TemplateFixedParts(const std::string& template_text);

@@ -330,7 +330,7 @@ void ApplySeedVariable(Command& command, const char* value) {
   }
   if (command.name == "generate") {
     command.options.emplace("seed", value);
-  } else if (command.name == "train" || command.name == "eval" || command.name == "sample") {
+  } else if (command.name == "train" || command.name == "eval" || command.name == "sample" || command.name == "judge" || command.name == "rewrite") {
     const bool given = std::any_of(command.arguments.begin(), command.arguments.end(),
                                    [](const std::string& word) { return word.rfind("seed=", 0) == 0; });
     if (!given) command.arguments.push_back(std::string("seed=") + value);

@@ -118,17 +118,50 @@ CommandSpec Refine() {
           {{"refine -i kept.jsonl -o cold.jsonl", ""}, {"refine -i cold_edited.jsonl -o cold.jsonl --reviewed", "after a review"}}};
 }
 
+CommandSpec Judge() {
+  return {"judge",
+          "a generative judge: keep the completions that a policy or a server thinks good",
+          "Asks as the section `judge` of the run's file says, about each line {\"prompt\", \"completion\"}; the lines that are kept get its\n"
+          "verdict. OUTPUT.report.json counts scores, what was below `at_least`, answers that are no verdict, and an agent's failures, apart.",
+          {{"CONFIG-or-RUN-DIR", "a YAML file or runs/NAME; its newest checkpoint judges, or judge.remote", true, false, {}}, kOverrides},
+          {{.name = "input", .letter = 'i', .kind = kPath, .placeholder = "FILE.jsonl", .help = "the completions", .required = true},
+           {.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE.jsonl", .help = "where the kept lines go", .required = true},
+           {.name = "checkpoint", .kind = kPath, .placeholder = "DIR", .help = "this checkpoint instead of the newest"},
+           {.name = "resume", .help = "go on with a file that was stopped or killed"},
+           {.name = "quiet", .letter = 'q', .help = "no progress, only warnings and errors"}},
+          {{"judge runs/judge -i kept.jsonl -o judged.jsonl", "a policy of one's own"},
+           {"judge my.yaml -i kept.jsonl -o judged.jsonl 'judge.remote={url: http://127.0.0.1:8000/v1, model: qwen}'", "a server"}}};
+}
+
+CommandSpec Rewrite() {
+  return {"rewrite",
+          "cold-start data by a writer: completions written again by a policy or a server",
+          "Asks as the section `rewrite` of the run's file says, about each line {\"prompt\", \"completion\"}. Kept is what has the form\n"
+          "TOKEN reasoning TOKEN Summary: ... and the original's answer; OUTPUT.report.json says what was dropped and why.",
+          {{"CONFIG-or-RUN-DIR", "a YAML file or runs/NAME; its newest checkpoint writes, or rewrite.remote", true, false, {}}, kOverrides},
+          {{.name = "input", .letter = 'i', .kind = kPath, .placeholder = "FILE.jsonl", .help = "the completions", .required = true},
+           {.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE.jsonl", .help = "where the lines go", .required = true},
+           {.name = "checkpoint", .kind = kPath, .placeholder = "DIR", .help = "this checkpoint instead of the newest"},
+           {.name = "resume", .help = "go on with a file that was stopped or killed"},
+           {.name = "quiet", .letter = 'q', .help = "no progress, only warnings and errors"}},
+          {{"rewrite my.yaml -i kept.jsonl -o cold.jsonl 'rewrite.remote={url: https://api.example.com/v1, model: m, key_variable: API_KEY}'", "a hosted model"}}};
+}
+
 CommandSpec Pairs() {
   return {"pairs",
           "preference pairs by a stated rule, to train reward models on",
           "In: {\"prompt\", \"completion\"}, as `sample` or `refine` write them. Out: {\"prompt\", \"chosen\", \"rejected\", \"rule\"}.\n"
           "helpful: the summary, and one that is cut, leaves the answer out or is another task's. harmless: the whole, and\n"
-          "the same with an insult in it.",
+          "the same with an insult in it. sound: the whole, and the same with a number of the reasoning changed.\n"
+          "With --judge-ask, questions to a judge with their verdicts instead, to teach one by `algorithm: sft`.",
           {},
           {{.name = "input", .letter = 'i', .kind = kPath, .placeholder = "FILE.jsonl", .help = "demonstrations", .required = true},
            {.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE.jsonl", .help = "where the pairs go", .required = true},
-           {.name = "rule", .kind = kText, .placeholder = "RULE", .help = "helpful or harmless", .required = true},
+           {.name = "rule", .kind = kText, .placeholder = "RULE", .help = "helpful, harmless or sound", .required = true},
            {.name = "token", .kind = kText, .placeholder = "TEXT", .help = "of the cold-start form (default |special_token|)"},
+           {.name = "judge-ask", .kind = kText, .placeholder = "TEXT", .help = "the judge's question, with {prompt} and {completion}"},
+           {.name = "lowest", .kind = kText, .placeholder = "N", .help = "the verdict on a rejected one (default 1)"},
+           {.name = "highest", .kind = kText, .placeholder = "N", .help = "the verdict on a chosen one (default 5)"},
            {.name = "seed", .kind = kWhole, .placeholder = "N", .help = "of the draws (default 1)"}},
           {{"pairs -i kept.jsonl -o helpful.jsonl --rule helpful", ""}}};
 }
@@ -309,7 +342,7 @@ std::vector<CommandSpec> VerifyCommands() {
 
 std::vector<CommandSpec> MakeTable() {
   std::vector<CommandSpec> table = {
-      Train(), Eval(), Ablate(), Pipeline(), Compare(), Sample(), Refine(), Pairs(), Generate(), Chat(),
+      Train(), Eval(), Ablate(), Pipeline(), Compare(), Sample(), Refine(), Rewrite(), Judge(), Pairs(), Generate(), Chat(),
       {"list", "what can be named in YAML: environments, rewards, algorithms", "",
        {{"KIND", "environments, rewards or algorithms", false, false, {"environments", "rewards", "algorithms"}}},
        {}, {{"list", "everything"}, {"list rewards", ""}}},

@@ -1,70 +1,48 @@
 // cogent sample
 //
-// Parts of kTasksAtOnce tasks: their lines are added to the file, then FILE.state.json says how far it is whole. A kill
-// between the two leaves lines behind that `--resume` cuts off and draws again, to the same bytes.
+// Parts of kTasksAtOnce tasks (experiments/parted_output.h); what a kill cuts off is drawn again, to the same bytes.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "agents/policy_agent.h"
+#include "agents/prompted_agent.h"
+#include "agents/rollout.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/progress.h"
+#include "experiments/engine_answerer.h"
 #include "experiments/engine_commands.h"
 #include "experiments/engine_evaluate.h"
 #include "experiments/engine_run.h"
+#include "experiments/parted_output.h"
 #include "experiments/rejection.h"
 
 namespace cogent {
 namespace {
 
-namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 constexpr int kTasksAtOnce = 32;
-
-struct Progressed {
-  std::string settings;  // the run's file and checkpoint: another one cannot go on with this output
-  int tasks = 0;
-  std::uintmax_t bytes = 0;
-};
 
 Json CountsJson(const RejectionCounts& c) {
   return {{"tasks", c.tasks}, {"tasks_without", c.tasks_without}, {"completions", c.completions}, {"kept", c.kept}, {"kept_tokens", c.kept_tokens}, {"dropped", c.dropped}};
 }
 
-void SaveState(const std::string& path, const Progressed& at, const RejectionCounts& counts) {
-  WriteFileAtomic(path, Json{{"settings", at.settings}, {"tasks_done", at.tasks}, {"bytes", at.bytes}, {"counts", CountsJson(counts)}}.dump(2) + "\n");
-}
-
-// Takes up what an earlier process left: cuts the file to its whole part and learns what is in it.
-Progressed Resume(const std::string& output, const std::string& state_path, const std::string& settings, Rejection& rules) {
-  if (!fs::exists(state_path)) {
-    throw ConfigError(fs::exists(output + ".report.json") ? output + " is finished already" : output + ": there is nothing to resume; leave --resume away");
-  }
+// Learns what an earlier process kept.
+void TakeUp(const PartedOutput& output, const std::string& path, Rejection& rules) {
+  if (output.counts().empty()) return;
   try {
-    const auto state = nlohmann::json::parse(ReadFile(state_path));
-    Progressed at{state.at("settings").get<std::string>(), state.at("tasks_done").get<int>(), state.at("bytes").get<std::uintmax_t>()};
-    if (at.settings != settings) throw ConfigError(output + " was begun with another configuration or checkpoint; give the same line with --resume, or another --output");
-    const auto& c = state.at("counts");
+    const auto c = nlohmann::json::parse(output.counts());
     const auto number = [&](const char* name) { return c.at(name).get<double>(); };
     rules.counts() = {number("tasks"), number("tasks_without"), number("completions"), number("kept"), number("kept_tokens"),
                       c.at("dropped").get<std::map<std::string, double>>()};
-    if (at.bytes > 0 && (!fs::exists(output) || fs::file_size(output) < at.bytes)) throw DataError(output + " is shorter than " + state_path + " says; it was changed. Remove both and begin again");
-    if (!fs::exists(output)) return at;  // killed before its first line
-    fs::resize_file(output, at.bytes);
-    const std::string text = ReadFile(output);
-    for (std::size_t begin = 0; begin < text.size();) {
-      const std::size_t end = text.find('\n', begin);
-      const auto line = nlohmann::json::parse(text.substr(begin, end - begin));
+    ForEachLine(ReadFile(path), [&](int, std::string_view text) {
+      const auto line = nlohmann::json::parse(text);
       rules.Known(line.at("prompt"), line.at("completion"));
-      begin = end + 1;
-    }
-    return at;
+    });
   } catch (const nlohmann::json::exception& error) {
-    throw DataError(state_path + " or " + output + " cannot be read (" + error.what() + "); remove both and begin again");
+    throw DataError(path + " or its state cannot be read (" + error.what() + "); remove both and begin again");
   }
 }
 
@@ -106,54 +84,44 @@ std::string Report(const std::string& output, const RejectionCounts& c) {
 }  // namespace
 
 int SampleCommand(const Parts& parts, const Methods& methods, const Command& command) {
-  const auto [loaded, checkpoint] = FindPolicy(parts, methods, command, {command.arguments.begin() + 1, command.arguments.end()});
+  const auto [loaded, checkpoint] = FindAnswerer(parts, methods, command, [](const RunConfig& c) { return c.sample.remote.has_value(); });
   const RunConfig& config = loaded.config;
-  const std::string output = command.Get("output"), state_path = output + ".state.json";
+  const std::string path = command.Get("output");
   Problems problems;
   const Rubric rubric = Rubric::Make(config.rewards, parts.rewards, problems);
   problems.ThrowIfAny();
   CheckScores(config, rubric);
-  const StoredPolicy policy = LoadPolicy(checkpoint);
+  Answerer answerer(config, checkpoint, config.sample.remote, config.rollout.sampling);
+  PromptedAgent agent(answerer.agent(), config.sample.prompting);
   Rejection rules(config.sample);
-  Progressed at{loaded.resolved, 0, 0};
-  if (command.Has("resume")) {
-    at = Resume(output, state_path, loaded.resolved, rules);
-  } else if (fs::exists(output)) {
-    throw ConfigError(output + " exists; go on with it by --resume, or choose another --output");
-  } else {
-    SaveState(state_path, at, rules.counts());
-  }
+  PartedOutput output(path, loaded.resolved, command.Has("resume"));
+  TakeUp(output, path, rules);
   CatchStopSignals();
-  LineFile lines(output);
-  const Generator generator(policy.parameters, policy.tokenizer, {.threads = ThreadsOr(config.threads)});
-  PolicyAgent agent(generator, config.prompt_template, config.rollout.sampling);
   const Rng draws = Rng(config.seed).Fork("sample");
   ProgressOptions options;
-  options.first = at.tasks;
+  options.first = output.done();
   Progress bar("sample", config.sample.tasks, "tasks", options);
-  while (at.tasks < config.sample.tasks) {
+  while (output.done() < config.sample.tasks) {
+    const int first = output.done(), end = std::min(first + kTasksAtOnce, config.sample.tasks);
     std::vector<TaskId> tasks;
-    for (int i = at.tasks; i < std::min(at.tasks + kTasksAtOnce, config.sample.tasks); ++i) tasks.push_back({Split::kTrain, config.seed, static_cast<std::uint64_t>(i)});
-    const auto groups = CollectGroups({config.sample.samples, config.rollout.max_turns, static_cast<std::size_t>(at.tasks)}, EnvFactory(config, parts), rubric, agent, tasks, draws);
-    for (const Trajectory* t : rules.Select(groups)) lines.Append(KeptLine(*t));
+    for (int i = first; i < end; ++i) tasks.push_back({Split::kTrain, config.seed, static_cast<std::uint64_t>(i)});
+    const auto groups = CollectGroups({config.sample.samples, config.rollout.max_turns, static_cast<std::size_t>(first)}, EnvFactory(config, parts), rubric, agent, tasks, draws);
+    for (const Trajectory* t : rules.Select(groups)) output.Append(KeptLine(*t, config.sample.prompting.Maker()));
     CheckUnscorable(config, rules.counts(), CauseIn(groups));
-    lines.Sync();
-    at.tasks += static_cast<int>(tasks.size());
-    at.bytes = fs::file_size(output);
-    SaveState(state_path, at, rules.counts());
-    bar.Advance(static_cast<std::int64_t>(tasks.size()), fmt::format("kept {}", rules.counts().kept));
-    if (StopRequested() && at.tasks < config.sample.tasks) {
+    output.Commit(end, CountsJson(rules.counts()).dump());
+    bar.Advance(end - first, fmt::format("kept {}", rules.counts().kept));
+    if (StopRequested() && end < config.sample.tasks) {
       bar.Finish();
-      std::cerr << fmt::format("\nStopped after {} of {} tasks; everything is saved. Go on with the same line and --resume\n", at.tasks, config.sample.tasks);
+      std::cerr << fmt::format("\nStopped after {} of {} tasks; everything is saved. Go on with the same line and --resume\n", end, config.sample.tasks);
       return kExitStopped;
     }
   }
   bar.Finish();
   Json report = CountsJson(rules.counts());
-  report["checkpoint"] = checkpoint;
-  WriteFileAtomic(output + ".report.json", report.dump(2) + "\n");
-  fs::remove(state_path);
-  if (!command.Has("quiet")) std::cout << Report(output, rules.counts());
+  report["maker"] = config.sample.prompting.Maker();
+  report["checkpoint"] = answerer.name();
+  output.Finish(report.dump(2));
+  if (!command.Has("quiet")) std::cout << Report(path, rules.counts());
   return kExitDone;
 }
 

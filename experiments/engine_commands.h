@@ -21,6 +21,9 @@ namespace cogent {
 int EvalCommand(const Parts& parts, const Methods& methods, const Command& command);
 // Rejection sampling: completions of training tasks that a run's rules keep, as JSONL that `algorithm: sft` reads.
 int SampleCommand(const Parts& parts, const Methods& methods, const Command& command);
+// A file's completions judged by an agent, or written again by one in the cold-start form (agents/judge.h).
+int JudgeCommand(const Parts& parts, const Methods& methods, const Command& command);
+int RewriteCommand(const Parts& parts, const Methods& methods, const Command& command);
 // Completions of a prompt, or of held-out tasks with their verdicts; characters appear as they are drawn.
 int GenerateCommand(const Parts& parts, const Methods& methods, const Command& command);
 // Logits, log-probabilities, chosen experts and greedy continuations of given ids, as safetensors.

@@ -43,6 +43,8 @@ int RunEngine(const Parts& parts, const Command& command) {
   if (command.name == "train") return TrainCommand(parts, methods, command);
   if (command.name == "eval") return EvalCommand(parts, methods, command);
   if (command.name == "sample") return SampleCommand(parts, methods, command);
+  if (command.name == "judge") return JudgeCommand(parts, methods, command);
+  if (command.name == "rewrite") return RewriteCommand(parts, methods, command);
   if (command.name == "generate") return GenerateCommand(parts, methods, command);
   if (command.name == "chat") return ChatCommand(command);
   if (command.name == "bench") return BenchCommand(command);

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "agents/judge.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/scalar.h"
@@ -61,28 +63,68 @@ Spoiled SpoilHarmless(const std::string& completion, Rng& rng) {
   return {completion, completion.substr(0, at) + " " + insult + completion.substr(at), "harmless: an insult"};
 }
 
+std::optional<Spoiled> SpoilSound(const std::string& completion, const std::string& token, Rng& rng) {
+  const std::size_t first = completion.find(token), end = first == std::string::npos ? first : completion.find(token, first + token.size());
+  if (end == std::string::npos) return std::nullopt;
+  const auto digit = [&](std::size_t at) { return at < end && completion[at] >= '0' && completion[at] <= '9'; };
+  std::vector<std::pair<std::size_t, std::size_t>> numbers;  // where, and how long
+  for (std::size_t at = first + token.size(); at < end; ++at) {
+    std::size_t size = 0;
+    while (digit(at + size)) ++size;
+    if (size > 0 && size < 10) numbers.emplace_back(at, size);
+    at += size;
+  }
+  if (numbers.empty()) return std::nullopt;
+  const auto [at, size] = numbers[static_cast<std::size_t>(rng.Range(0, static_cast<std::int64_t>(numbers.size()) - 1))];
+  const std::int64_t value = std::stoll(completion.substr(at, size)), by = rng.Range(1, 3);
+  const std::int64_t other = rng.Uniform() < 0.5 && value >= by ? value - by : value + by;
+  return Spoiled{completion, completion.substr(0, at) + std::to_string(other) + completion.substr(at + size), "sound: a number of the reasoning is changed"};
+}
+
 int PairsCommand(const Command& command) {
   const std::string rule = command.Get("rule"), token = command.Get("token", "|special_token|"), output = command.Get("output");
-  if (rule != "helpful" && rule != "harmless") throw ConfigError("--rule '" + rule + "' is none. Known: helpful, harmless");
+  if (rule != "helpful" && rule != "harmless" && rule != "sound") throw ConfigError("--rule '" + rule + "' is none. Known: helpful, harmless, sound");
   const auto seed = ParseUnsigned(command.Get("seed", "1"));
   if (!seed.ok()) throw ConfigError("--seed: '" + command.Get("seed") + "' is no whole number");
+  JudgeSettings judge;
+  if (command.Has("judge-ask")) judge.ask = command.Get("judge-ask");
+  const auto end_of_scale = [&](const char* option, int& value) {
+    if (!command.Has(option)) return;
+    const auto given = ParseInteger(command.Get(option));
+    if (!given.ok() || std::abs(given.value) > 1000) throw ConfigError("--" + std::string(option) + ": '" + command.Get(option) + "' is no whole number from -1000 to 1000");
+    value = static_cast<int>(given.value);
+  };
+  end_of_scale("lowest", judge.lowest);
+  end_of_scale("highest", judge.highest);
+  judge.at_least = judge.highest;
+  Problems problems;
+  judge.Validate(problems, Node::Map());
+  problems.ThrowIfAny();
   int malformed = 0, without = 0, kept = 0;
   const std::vector<Line> lines = ReadLines(command.Get("input"), malformed);
   std::string text;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const Line& line = lines[i];
     Rng rng = Rng(seed.value).Fork("pairs").Fork(rule).Fork(static_cast<std::uint64_t>(line.number));
-    const auto pair = rule == "helpful" ? SpoilHelpful(line.completion, lines[(i + 1) % lines.size()].completion, token, rng) : SpoilHarmless(line.completion, rng);
+    const std::optional<Spoiled> pair = rule == "helpful" ? SpoilHelpful(line.completion, lines[(i + 1) % lines.size()].completion, token, rng)
+                                        : rule == "sound" ? SpoilSound(line.completion, token, rng) : SpoilHarmless(line.completion, rng);
     if (!pair) {
       ++without;
       continue;
     }
     ++kept;
-    text += Json{{"prompt", line.prompt}, {"chosen", pair->chosen}, {"rejected", pair->rejected}, {"rule", pair->rule}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    const auto add = [&](const Json& json) { text += json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; };
+    if (!command.Has("judge-ask")) {
+      add({{"prompt", line.prompt}, {"chosen", pair->chosen}, {"rejected", pair->rejected}, {"rule", pair->rule}});
+      continue;
+    }
+    add({{"prompt", JudgePrompt(judge.ask, {line.prompt, pair->chosen})}, {"completion", JudgeVerdict(judge.highest)}, {"rule", "as it was"}});
+    add({{"prompt", JudgePrompt(judge.ask, {line.prompt, pair->rejected})}, {"completion", JudgeVerdict(judge.lowest)}, {"rule", pair->rule}});
   }
-  if (kept == 0) throw DataError(command.Get("input") + ": no line has a summary behind a second " + token);
+  const std::string why = rule == "sound" ? "no number before a second token" : "no summary";
+  if (kept == 0) throw DataError(command.Get("input") + ": no line has " + (rule == "sound" ? "a number before" : "a summary behind") + " a second " + token);
   WriteFileAtomic(output, text);
-  WriteFileAtomic(output + ".report.json", Json{{"lines", lines.size()}, {"kept", kept}, {"malformed", malformed}, {"dropped", {{"no summary", without}}}}.dump(2) + "\n");
+  WriteFileAtomic(output + ".report.json", Json{{"lines", lines.size()}, {"kept", kept}, {"malformed", malformed}, {"dropped", {{why, without}}}}.dump(2) + "\n");
   std::cout << fmt::format("{}: {} pairs of {} lines\n", output, kept, lines.size());
   return malformed > 0 ? kExitUserMistake : kExitDone;
 }

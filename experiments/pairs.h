@@ -7,6 +7,10 @@
 //   helpful   about the summary alone, as the helpfulness model of DeepSeek-R1 reads it (arXiv 2501.12948, section 2.3.4). Chosen is
 //             the demonstration's; rejected the same cut in the middle, one that leaves the answer out, or another line's.
 //   harmless  about the whole output. Chosen is the demonstration; rejected the same with an insult put between two of its words.
+//   sound     about the whole output. Chosen is the demonstration; rejected the same with one number of its reasoning changed by 1, 2
+//             or 3: the conclusion stands, and no longer follows. No rule about the answer sees that.
+// With `judge-ask`, a question to a judge (agents/judge.h), two lines come of each pair instead, to teach a judge by SFT:
+//   {"prompt": the question about the chosen or the rejected one, "completion": "<score>HIGHEST</score>" or of the lowest, "rule"}
 // Which spoiling a line gets depends on the seed and the line's number alone. Lines without a summary are counted and left out.
 // Thread rule: main thread.
 #pragma once
@@ -25,6 +29,8 @@ struct Spoiled {
 // `other` is another line's completion, whose summary is taken where it says something else. Nothing when the completion has no summary.
 std::optional<Spoiled> SpoilHelpful(const std::string& completion, const std::string& other, const std::string& token, Rng& rng);
 Spoiled SpoilHarmless(const std::string& completion, Rng& rng);
+// Nothing when there is no second token, or no number before it.
+std::optional<Spoiled> SpoilSound(const std::string& completion, const std::string& token, Rng& rng);
 
 // kExitDone; kExitUserMistake when lines were malformed, which are reported by number while the others are written.
 int PairsCommand(const Command& command);

@@ -15,7 +15,8 @@
 namespace cogent {
 namespace {
 
-const std::vector<std::string> kKinds = {"train", "sample", "refine", "pairs"};
+const std::vector<std::string> kKinds = {"train", "sample", "refine", "rewrite", "judge", "pairs"};
+bool TakesLines(const std::string& kind) { return kind == "refine" || kind == "pairs"; }
 
 std::string List(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
 
@@ -99,21 +100,32 @@ class Reader {
     }
   };
 
+  struct StageOptions {
+    bool scored = true;
+    void VisitFields(FieldVisitor& visit) { visit("scored", scored, "measure its policy as `evaluate` says"); }
+  };
+
   void ReadStage(const std::string& name, const Node& body) {
     const bool plain = !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-'; });
     if (!plain) problems_.Add(body.location, "a stage's name has letters, digits, _ and -; found '" + name + "'");
-    if (body.kind != Node::Kind::kMap || body.entries.size() != 1) {
+    Node kinds = body;
+    StageOptions options;
+    if (kinds.kind == Node::Kind::kMap) options = ReadConfig<StageOptions>(TakeKeys(kinds, {"scored"}), problems_, "stage '" + name + "'");
+    if (kinds.kind != Node::Kind::kMap || kinds.entries.size() != 1) {
       return problems_.Add(body.location, "stage '" + name + "': one kind is wanted, as in `" + name + ": {train: {...}}`. Known: " + List(kKinds));
     }
-    const auto& [kind, settings] = body.entries.front();
+    const auto& [kind, settings] = kinds.entries.front();
     if (std::find(kKinds.begin(), kKinds.end(), kind) == kKinds.end()) {
       const auto near = Nearest(kind, kKinds);
       return problems_.Add(body.location, "stage '" + name + "': '" + kind + "' is no kind of a stage." + (near ? " Did you mean '" + *near + "'?" : "") + " Known: " + List(kKinds));
     }
-    PipelineStage stage{name, kind, settings.kind == Node::Kind::kNull ? Node::Map(settings.location) : Expand(settings), {}};
+    PipelineStage stage{name, kind, settings.kind == Node::Kind::kNull ? Node::Map(settings.location) : Expand(settings), {}, options.scored};
     if (stage.settings.kind != Node::Kind::kMap) return problems_.Add(settings.location, "stage '" + name + "': settings are a map");
     if (kind != "train" && stage.settings.Find("from") == nullptr) {
-      problems_.Add(settings.location, "stage '" + name + "': '" + kind + "' needs `from`, the " + (kind == "sample" ? "run" : "lines") + " that it takes");
+      problems_.Add(settings.location, "stage '" + name + "': '" + kind + "' needs `from`, the " + (TakesLines(kind) ? "lines" : "run") + " that it takes");
+    }
+    if ((kind == "judge" || kind == "rewrite") && stage.settings.Find("input") == nullptr) {
+      problems_.Add(settings.location, "stage '" + name + "': '" + kind + "' needs `input`, the lines that it takes");
     }
     stages_.push_back(std::move(stage));
   }
@@ -179,9 +191,20 @@ std::string PathOf(const Pipeline& pipeline, const std::string& reference, const
 
 std::string Fingerprint(const std::string& text) { return fmt::format("{:016x}", Rng(0).Fork(text).key()); }
 
-// A run's settings with stand-ins where stages have not made anything yet, to be checked before anything runs.
-void CheckTrain(const Pipeline& pipeline, const PipelineStage& stage, const Parts& parts, const CheckAlgorithm& check_algorithm, Problems& problems) {
-  Node node = MergeYaml(pipeline.settings, stage.settings);
+// The settings of a stage's run with stand-ins where stages have not made anything yet, to be checked before anything runs. A stage
+// that uses the run of another (`from`) lays its own over that one's.
+void CheckRun(const Pipeline& pipeline, const PipelineStage& stage, const Parts& parts, const CheckAlgorithm& check_algorithm, Problems& problems) {
+  Node own = stage.settings, node = pipeline.settings;
+  if (stage.kind != "train") {
+    TakeKeys(own, {"input"});
+    const Node from = TakeKeys(own, {"from"});
+    const std::string& text = from.entries.front().second.text;
+    if (!text.starts_with("${") || !text.ends_with("}")) return;  // a run from elsewhere: its own file says the rest
+    const PipelineStage& run = pipeline.Find(CutReference(text.substr(2, text.size() - 3)).first);
+    if (run.kind != "train") return problems.Add(from.entries.front().second.location, "stage '" + stage.name + "': `from` must be a run, and '" + run.name + "' makes lines");
+    node = MergeYaml(node, run.settings);
+  }
+  node = MergeYaml(node, own);
   ForEachText(node, [&](Node& scalar) {
     scalar.text = ReplaceReferences(scalar.text, [&](const std::string& reference) {
       const auto [name, artefact] = CutReference(reference);
@@ -237,7 +260,7 @@ Pipeline LoadPipeline(const std::string& path, const std::vector<std::string>& o
   Pipeline pipeline = Reader(path, overrides).Take();
   Problems problems;
   for (const PipelineStage& stage : pipeline.stages) {
-    if (stage.kind == "train") CheckTrain(pipeline, stage, parts, check_algorithm, problems);
+    if (!TakesLines(stage.kind)) CheckRun(pipeline, stage, parts, check_algorithm, problems);
   }
   problems.ThrowIfAny();
   return pipeline;

@@ -15,7 +15,10 @@
 //   train    what `cogent train` takes; makes `checkpoint` (meant by ${stage}), `best`, `run`
 //   sample   `cogent sample` of a run (`from`), the other keys over the run's settings; makes `data` (meant by ${stage})
 //   refine   `cogent refine` of lines (`from`), the other keys as its options; makes `data`
+//   judge    `cogent judge` of lines (`input`) by a run (`from`), the other keys over the run's settings; makes `data`
+//   rewrite  `cogent rewrite`, the same
 //   pairs    `cogent pairs` of lines (`from`), the other keys as its options; makes `data`
+// Beside its kind, a stage may say `scored: false`: its policy is not one for the tasks that `evaluate` measures (a judge).
 // ${stage} or ${stage.artefact} stands for a path, in any text of the file; so stages form a graph.
 //
 //   runs/r1/stages/NAME/          the run of a `train` stage; NAME.jsonl the data of another
@@ -42,6 +45,7 @@ struct PipelineStage {
   std::string name, kind;
   Node settings;
   std::vector<std::string> needs;  // stages, each once
+  bool scored = true;
 };
 
 struct Pipeline {

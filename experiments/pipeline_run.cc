@@ -116,7 +116,7 @@ class PipelineRun {
     const std::string output = ArtefactsOf(pipeline_, stage).at("data");
     const Node settings = WithPaths(pipeline_, stage.settings);
     const std::string from = settings.Find("from")->text;
-    if (stage.kind != "sample") {
+    if (stage.kind == "refine" || stage.kind == "pairs") {
       std::vector<std::string> words = {stage.kind, "--input", from, "--output", output};
       for (const auto& [key, value] : settings.entries) {
         if (key == "from") continue;
@@ -132,11 +132,12 @@ class PipelineRun {
     for (const PipelineStage& other : pipeline_.stages) {
       if (other.kind == "train" && from == ArtefactsOf(pipeline_, other).at("checkpoint")) run = ArtefactsOf(pipeline_, other).at("run");
     }
-    std::vector<std::string> words = {"sample", run, "-o", output};
+    std::vector<std::string> words = {stage.kind, run, "-o", output};
+    if (const Node* input = settings.Find("input"); input != nullptr && stage.kind != "sample") words.insert(words.end(), {"-i", input->text});
     if (resume && fs::exists(output + ".state.json")) words.push_back("--resume");
     else fs::remove(output);
     for (const auto& [key, value] : settings.entries) {
-      if (key != "from") AddOverrides(key, value, words);
+      if (key != "from" && !(key == "input" && stage.kind != "sample")) AddOverrides(key, value, words);
     }
     return words;
   }
@@ -185,7 +186,7 @@ class PipelineRun {
 
   // The policy of a stage on the tasks that all stages share.
   int Score(const PipelineStage& stage) {
-    if (stage.kind != "train" || pipeline_.evaluate.kind != Node::Kind::kMap) return kExitDone;
+    if (stage.kind != "train" || !stage.scored || pipeline_.evaluate.kind != Node::Kind::kMap) return kExitDone;
     const std::string checkpoint = ArtefactsOf(pipeline_, stage).at("checkpoint"), output = Path("scores", stage.name, ".json"), config = Path("configs", stage.name, ".eval.yaml");
     const Node* algorithm = stage.settings.Find("algorithm");
     const std::string name = algorithm == nullptr ? "" : algorithm->kind == Node::Kind::kScalar ? algorithm->text : algorithm->Find("name") ? algorithm->Find("name")->text : "";

@@ -104,6 +104,7 @@ int RefineCommand(const Command& command) {
       auto out = OneLine(json, reviewed, options, counts);
       if (!out) return;
       (*out)["source"] = {{"file", input}, {"line", number}, {"maker", reviewed ? "reviewed" : "refined"}};
+      if (json.contains("maker")) (*out)["source"]["of"] = json["maker"];
       lines += out->dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
       ++counts.kept;
     } catch (const DataError& error) {

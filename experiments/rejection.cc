@@ -18,6 +18,8 @@ void SampleSettings::VisitFields(FieldVisitor& visit) {
   visit("max_tokens", max_tokens, "longest kept completion, 0 = any; completions cut by a length limit are never kept", {0, 1 << 30});
   visit("prefer", prefer, "which of more than `keep` good ones: first (as drawn), shortest, or the highest reward", OneOf{"first", "shortest", "reward"});
   visit("dedupe", dedupe, "no prompt and completion twice in the file");
+  visit("prompting", prompting, "other words for the questions, or examples before them");
+  visit("remote", remote, "a server that answers instead of the run's policy");
 }
 
 void SampleSettings::Validate(Problems& problems, const Node& section) const {
@@ -87,11 +89,11 @@ std::vector<const Trajectory*> Rejection::Select(const std::vector<Group>& group
   return all;
 }
 
-std::string KeptLine(const Trajectory& t) {
+std::string KeptLine(const Trajectory& t, const std::string& maker) {
   nlohmann::ordered_json rewards = nlohmann::ordered_json::object();
   for (const NamedScore& s : t.scores) rewards[s.name] = s.score;
   const nlohmann::ordered_json line{{"prompt", t.task.prompt}, {"completion", t.turns.front().text}, {"reward", t.reward}, {"rewards", rewards},
-                                    {"tokens", t.CompletionTokens()}, {"task", t.id.index}};
+                                    {"tokens", t.CompletionTokens()}, {"task", t.id.index}, {"maker", maker}};
   return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

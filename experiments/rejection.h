@@ -10,10 +10,13 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "agents/prompted_agent.h"
+#include "agents/remote_agent.h"
 #include "agents/trajectory.h"
 #include "core/config.h"
 
@@ -29,6 +32,8 @@ struct SampleSettings {
   int max_tokens = 0;
   std::string prefer = "first";
   bool dedupe = true;
+  Prompting prompting;
+  std::optional<RemoteSettings> remote;
   void VisitFields(FieldVisitor& visit);
   void Validate(Problems& problems, const Node& section) const;
   // `min_scores` as numbers. REQUIRES that Validate had nothing to say.
@@ -63,7 +68,7 @@ class Rejection {
   RejectionCounts counts_;
 };
 
-// {"prompt", "completion", "reward", "rewards": {name: score}, "tokens", "task"}: a line that `algorithm: sft` reads.
-std::string KeptLine(const Trajectory& t);
+// {"prompt", "completion", "reward", "rewards": {name: score}, "tokens", "task", "maker"}: a line that `algorithm: sft` reads.
+std::string KeptLine(const Trajectory& t, const std::string& maker);
 
 }  // namespace cogent

@@ -138,6 +138,8 @@ void RunConfig::VisitFields(FieldVisitor& visit) {
   visit("optimizer", optimizer, "AdamW");
   visit("train", train, "learning from completions");
   visit("sample", sample, "rejection sampling by `cogent sample`: how many, and which completions are kept");
+  visit("judge", judge, "a generative judge of completions, for `cogent judge`");
+  visit("rewrite", rewrite, "completions written again in the cold-start form by a policy, for `cogent rewrite`");
   visit("eval", eval, "evaluation on held-out tasks");
   visit("checkpoint", checkpoint, "what is kept to resume from");
 }

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "agents/judge.h"
 #include "algorithms/optimizer_config.h"
 #include "core/config.h"
 #include "experiments/engine.h"
@@ -138,6 +139,8 @@ struct RunConfig {
   OptimizerConfig optimizer;
   TrainSettings train;
   SampleSettings sample;
+  JudgeSettings judge;
+  RewriteSettings rewrite;
   EvalSettings eval;
   CheckpointSettings checkpoint;
   void VisitFields(FieldVisitor& visit);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -42,6 +43,24 @@ TEST(Pairs, AHarmlessTextIsBesideTheSameWithAnInsult) {
   }
 }
 
+TEST(Pairs, SoundReasoningIsBesideTheSameWithANumberChanged) {
+  const std::string text = "|special_token| 12+9=21 |special_token| Summary: \\boxed{21}";
+  std::set<std::string> seen;
+  for (std::uint64_t i = 0; i < 60; ++i) {
+    Rng rng(i);
+    const auto pair = SpoilSound(text, "|special_token|", rng);
+    ASSERT_TRUE(pair);
+    EXPECT_EQ(pair->chosen, text);
+    EXPECT_NE(pair->rejected, text);
+    EXPECT_NE(pair->rejected.find("|special_token| Summary: \\boxed{21}"), std::string::npos) << "the conclusion stands";
+    EXPECT_EQ(pair->rejected.find("--"), std::string::npos) << pair->rejected;
+    seen.insert(pair->rejected);
+  }
+  EXPECT_GT(seen.size(), 8u);
+  Rng rng(1);
+  for (const char* none : {"12+9=21", "|special_token| 12+9", "|special_token| so it is |special_token| Summary: 5", ""}) EXPECT_FALSE(SpoilSound(none, "|special_token|", rng)) << none;
+}
+
 class PairsCommandTest : public testing::Test {
  protected:
   std::string In() const { return testing::TempDir() + "/cogent_pairs_in.jsonl"; }
@@ -69,6 +88,25 @@ TEST_F(PairsCommandTest, TheSeedDecidesAndBadLinesAreTold) {
   EXPECT_EQ(report["dropped"]["no summary"], 1);
   EXPECT_THROW(Run(Line("no summary")), DataError);
   EXPECT_THROW(Run(lines, "1", "kind"), ConfigError);
+}
+
+TEST_F(PairsCommandTest, TheyAlsoTeachAJudgeWithTwoVerdictsAPair) {
+  std::ofstream(In()) << Line("|special_token| 1+1=2 |special_token| Summary: \\boxed{2}");
+  const auto run = [&](std::map<std::string, std::string> options) {
+    options.insert({{"input", In()}, {"output", Out()}, {"rule", "sound"}});
+    return PairsCommand({"pairs", {}, options});
+  };
+  ASSERT_EQ(run({{"judge-ask", "Q {prompt} A {completion}"}, {"lowest", "0"}, {"highest", "1"}}), kExitDone);
+  std::vector<nlohmann::json> lines;
+  ForEachLine(ReadFile(Out()), [&](int, std::string_view line) { lines.push_back(nlohmann::json::parse(line)); });
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0]["prompt"], "Q q A |special_token| 1+1=2 |special_token| Summary: \\boxed{2}");
+  EXPECT_EQ(lines[0]["completion"], "<score>1</score>");
+  EXPECT_EQ(lines[1]["completion"], "<score>0</score>");
+  EXPECT_NE(lines[1]["prompt"], lines[0]["prompt"]);
+  EXPECT_THROW(run({{"judge-ask", "Q {prompt}"}}), ConfigError);
+  EXPECT_THROW(run({{"judge-ask", "{prompt}{completion}"}, {"lowest", "5"}}), ConfigError);
+  EXPECT_THROW(run({{"judge-ask", "{prompt}{completion}"}, {"lowest", "x"}}), ConfigError);
 }
 
 }  // namespace

@@ -31,7 +31,9 @@ class PipelineTest : public testing::Test {
   zero: {train: {pretrain: null, policy.checkpoint: "${base}", train.steps: 3}}
   kept: {sample: {from: "${zero}", sample.tasks: 40, sample.samples: 2, sample.min_reward: -1}}
   made: {refine: {from: "${kept}", max_repeated: 1, summary: "So {answer}."}}
-  sft: {train: {pretrain: null, policy.checkpoint: "${base}", algorithm: sft, train: {epochs: 1, minibatches: 1}, data: {paths: ["${kept}"], examples: 8, epochs: )" +
+  asked: {sample: {from: "${zero}", sample.tasks: 10, sample.samples: 2, sample.min_reward: -1, sample.prompting: {examples: "${kept}", shots: 1}}}
+  judged: {judge: {from: "${zero}", input: "${kept}", rollout.max_new_tokens: 4}}
+  sft: {scored: true, train: {pretrain: null, policy.checkpoint: "${base}", algorithm: sft, train: {epochs: 1, minibatches: 1}, data: {paths: ["${kept}"], examples: 8, epochs: )" +
            std::to_string(sft_epochs) + "}}}\n";
   }
   std::string File(const std::string& stages, const std::string& name = "p") const {
@@ -51,7 +53,7 @@ class PipelineTest : public testing::Test {
 TEST_F(PipelineTest, RunsEveryStageOnWhatEarlierOnesMadeAndMeasuresEachPolicy) {
   const Outcome outcome = Go(File(Stages()));
   ASSERT_EQ(outcome.code, 0) << outcome.text;
-  for (const char* path : {"stages/base/checkpoints/latest/model.safetensors", "stages/zero/summary.json", "stages/kept.jsonl", "stages/made.jsonl.report.json", "stages/sft/summary.json",
+  for (const char* path : {"stages/base/checkpoints/latest/model.safetensors", "stages/zero/summary.json", "stages/kept.jsonl", "stages/made.jsonl.report.json", "stages/asked.jsonl", "stages/judged.jsonl.report.json", "stages/sft/summary.json",
                            "scores/base.json", "scores/zero.json", "scores/sft.json", "report.html"}) {
     EXPECT_TRUE(fs::exists(Out(path))) << path;
   }
@@ -145,6 +147,10 @@ TEST_F(PipelineTest, EveryMistakeIsToldBeforeAnythingRuns) {
       {"\n  a: {sample: {}}\n", "'sample' needs `from`"},
       {"\n  a: {train: {train.stepz: 3}}\n", "stepz"},
       {"\n  a: {train: {}, sample: {}}\n", "one kind is wanted"},
+      {"\n  a: {train: {}, scored: perhaps}\n", "scored"},
+      {"\n  a: {train: {}}\n  b: {judge: {from: \"${a}\"}}\n", "'judge' needs `input`"},
+      {"\n  a: {train: {}}\n  b: {sample: {from: \"${a}\", sample.taskz: 3}}\n", "taskz"},
+      {"\n  a: {train: {}}\n  b: {sample: {from: \"${a}\"}}\n  c: {judge: {from: \"${b}\", input: \"${b}\"}}\n", "`from` must be a run"},
       {" {}\n", "stages: there is none"},
   };
   for (const auto& [stages, wanted] : cases) {

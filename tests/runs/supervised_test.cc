@@ -9,6 +9,7 @@
 #include "experiments/engine_supervised.h"
 #include "tests/runs/program.h"
 #include "tests/runs/records.h"
+#include "tests/support/http_server.h"
 
 namespace cogent {
 namespace {
@@ -315,6 +316,80 @@ TEST_F(SampledExamples, KilledAndResumedAreTheSameBytes) {
   ASSERT_EQ(end.code, 0) << end.text;
   EXPECT_EQ(Read(Root() + "/twice.jsonl"), Read(Root() + "/once.jsonl"));
   EXPECT_EQ(Read(Root() + "/twice.jsonl.report.json"), Read(Root() + "/once.jsonl.report.json"));
+}
+
+TEST_F(SampledExamples, ExamplesAndAnotherWordingChangeWhatIsAskedAndAreWrittenToEachLine) {
+  const Outcome outcome = Sample("shots.jsonl", {"sample.tasks=20", "sample.prompting={ask: 'say {prompt}', examples: " + Root() + "/sums.jsonl, shots: 2}"});
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  ASSERT_EQ(Sample("plain.jsonl", {"sample.tasks=20"}).code, 0);
+  ASSERT_GT(Lines(Root() + "/shots.jsonl"), 3);
+  const json first = json::parse(Read(Root() + "/shots.jsonl").substr(0, Read(Root() + "/shots.jsonl").find('\n')));
+  EXPECT_EQ(first.at("maker"), "few_shot");
+  EXPECT_EQ(first.at("prompt").get<std::string>().find("say"), std::string::npos) << "the prompt that is learned from is the bare one";
+  EXPECT_NE(Read(Root() + "/shots.jsonl"), Read(Root() + "/plain.jsonl"));
+  const Outcome refused = Sample("never.jsonl", {"sample.prompting={ask: 'no place'}"});
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.text, HasSubstr("prompting.ask must hold {prompt} once"));
+}
+
+std::string At(const HttpServer& server) { return "{url: \"" + server.url() + "\", model: m, retries: 0}"; }
+
+TEST_F(SampledExamples, AServerMayAnswerInsteadOfThePolicy) {
+  HttpServer server([](const auto&) { return HttpServer::Reply{200, R"({"choices": [{"message": {"content": "<think>a</think><answer>4</answer>"}, "finish_reason": "stop"}]})"}; });
+  const Outcome outcome = Sample("remote.jsonl", {"sample.tasks=5", "sample.remote=" + At(server)});
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  EXPECT_EQ(server.requests().size(), 15u);
+  EXPECT_THAT(Read(Root() + "/remote.jsonl"), HasSubstr("<answer>4</answer>"));
+  EXPECT_THAT(Read(Root() + "/remote.jsonl.report.json"), HasSubstr("127.0.0.1"));
+}
+
+TEST_F(SampledExamples, AServerThatFailsIsNoWrongAnswer) {
+  HttpServer server([](const auto&) { return HttpServer::Reply{500, "down"}; });
+  const Outcome outcome = Sample("down.jsonl", {"sample.tasks=5", "sample.remote=" + At(server)});
+  EXPECT_EQ(outcome.code, 1) << outcome.text;
+  EXPECT_THAT(outcome.text, HasSubstr("could not be scored"));
+  EXPECT_THAT(outcome.text, HasSubstr("500 Internal Server Error"));
+}
+
+TEST_F(SampledExamples, AJudgeKeepsWhatItThinksGoodAndCountsTheRestApart) {
+  HttpServer server([](const HttpServer::Request& request) {
+    const std::string asked = json::parse(request.body).at("messages").at(0).at("content");
+    const std::string said = asked.find("0+0?") != std::string::npos ? "no idea" : asked.find("1+0?") != std::string::npos ? "<score>2</score>" : "<score>5</score>";
+    return HttpServer::Reply{200, json{{"choices", {{{"message", {{"content", said}}}, {"finish_reason", "stop"}}}}}.dump()};
+  });
+  const auto judge = [&](const std::string& output, std::vector<std::string> more) {
+    more.insert(more.begin(), {"judge", Dir("whole"), "-i", Root() + "/sums.jsonl", "-o", Root() + "/" + output});
+    return Program(more, Root() + "/output.txt").Wait();
+  };
+  const Outcome outcome = judge("judged.jsonl", {"judge.remote=" + At(server)});
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  EXPECT_EQ(Lines(Root() + "/judged.jsonl"), 88);
+  const json report = json::parse(Read(Root() + "/judged.jsonl.report.json"));
+  EXPECT_EQ(report.at("lines"), 90);
+  EXPECT_EQ(report.at("dropped").at("no verdict: not one <score>"), 1);
+  EXPECT_EQ(report.at("dropped").at("score below judge.at_least"), 1);
+  EXPECT_EQ(report.at("scores").at("5"), 88);
+  EXPECT_EQ(report.at("failed"), 0);
+  EXPECT_THAT(Read(Root() + "/judged.jsonl"), HasSubstr("\"judge\":{\"score\":5"));
+  // The policy itself as a judge: it is no good one, and all of it is counted.
+  const Outcome own = judge("own.jsonl", {"rollout.max_new_tokens=8", "--quiet"});
+  EXPECT_EQ(own.code, 0) << own.text;
+  const json own_report = json::parse(Read(Root() + "/own.jsonl.report.json"));
+  EXPECT_EQ(own_report.at("lines"), 90);
+  EXPECT_EQ(judge("judged.jsonl", {}).code, 2) << "it is there already";
+  EXPECT_EQ(judge("bad.jsonl", {"judge.at_least=7"}).code, 2);
+}
+
+TEST_F(SampledExamples, AWriterMakesColdStartDataOfWhatItIsShown) {
+  HttpServer server([](const auto&) {
+    return HttpServer::Reply{200, json{{"choices", {{{"message", {{"content", "|special_token| I add |special_token| Summary: \\boxed{4}"}}}, {"finish_reason", "stop"}}}}}.dump()};
+  });
+  const Outcome outcome = Program({"rewrite", Dir("whole"), "-i", Root() + "/sums.jsonl", "-o", Root() + "/written.jsonl", "rewrite.remote=" + At(server)}, Root() + "/output.txt").Wait();
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  const json report = json::parse(Read(Root() + "/written.jsonl.report.json"));
+  EXPECT_EQ(report.at("kept"), 5) << "sums of 4 among 90";
+  EXPECT_EQ(report.at("dropped").at("another answer than the original's"), 85);
+  EXPECT_THAT(Read(Root() + "/written.jsonl"), HasSubstr("\"maker\":\"rewritten\""));
 }
 
 TEST_F(SampledExamples, MistakesAreOneMessage) {

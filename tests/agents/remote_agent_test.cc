@@ -1,0 +1,284 @@
+// An OpenAI-compatible server as an agent, against one in this process.
+#include "agents/remote_agent.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "agents/prompted_agent.h"
+#include "agents/rollout.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "tests/support/http_server.h"
+
+namespace cogent {
+namespace {
+
+using Json = nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::string Says(const std::string& text, const std::string& finish = "stop") {
+  return Json{{"choices", {{{"message", {{"role", "assistant"}, {"content", text}}}, {"finish_reason", finish}}}}, {"usage", {{"completion_tokens", 3}}}}.dump();
+}
+RemoteSettings At(const HttpServer& server) {
+  RemoteSettings settings;
+  settings.url = server.url(), settings.model = "m", settings.timeout = 5, settings.retries = 2, settings.concurrent = 3;
+  return settings;
+}
+Conversation Asks(const std::string& text) { return {{{Role::kUser, text}}, nullptr}; }
+const Sampling kSampling{.temperature = 0.6, .top_p = 0.95, .max_new_tokens = 40};
+
+TEST(RemoteAgent, SendsTheConversationAsMessagesAndReadsTheAnswer) {
+  HttpServer server([](const auto&) { return HttpServer::Reply{200, Says("four")}; });
+  RemoteAgent agent(At(server), "plain", kSampling);
+  const auto turns = agent.Act({{{{Role::kSystem, "be brief"}, {Role::kUser, "2+2?"}, {Role::kAssistant, "5"}, {Role::kTool, "no"}}, nullptr}}, {Rng(7)});
+  ASSERT_EQ(turns.size(), 1u);
+  EXPECT_EQ(turns[0].text, "four");
+  EXPECT_EQ(turns[0].failure, "");
+  EXPECT_FALSE(turns[0].truncated);
+  EXPECT_EQ(turns[0].completion_ids, std::vector<std::int32_t>(3, kNoToken));
+  ASSERT_EQ(server.requests().size(), 1u);
+  EXPECT_EQ(server.requests()[0].path, "/v1/chat/completions");
+  const Json sent = Json::parse(server.requests()[0].body);
+  EXPECT_EQ(sent["model"], "m");
+  EXPECT_EQ(sent["max_tokens"], 40);
+  EXPECT_EQ(sent["temperature"], 0.6);
+  EXPECT_EQ(sent["top_p"], 0.95);
+  EXPECT_FALSE(sent.contains("top_k"));
+  EXPECT_TRUE(sent["seed"].is_number_unsigned());
+  std::vector<std::string> roles;
+  for (const Json& message : sent["messages"]) roles.push_back(message["role"]);
+  EXPECT_THAT(roles, ElementsAre("system", "user", "assistant", "user"));
+}
+
+TEST(RemoteAgent, AnswersStandInTheOrderOfTheQuestionsHoweverTheyCome) {
+  HttpServer server([](const HttpServer::Request& request) {
+    const std::string asked = Json::parse(request.body)["messages"][0]["content"];
+    if (asked == "0") std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    return HttpServer::Reply{200, Says("re " + asked)};
+  });
+  RemoteAgent agent(At(server), "plain", kSampling);
+  std::vector<Conversation> asked;
+  std::vector<Rng> draws;
+  for (int i = 0; i < 20; ++i) asked.push_back(Asks(std::to_string(i))), draws.emplace_back(i);
+  const auto turns = agent.Act(asked, draws);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(turns[static_cast<std::size_t>(i)].text, "re " + std::to_string(i));
+  EXPECT_LE(server.connections(), 3) << "a connection is kept for the next request";
+}
+
+TEST(RemoteAgent, TheSameDrawsAskForTheSameSeedAndOthersForOthers) {
+  HttpServer server([](const auto&) { return HttpServer::Reply{200, Says("x")}; });
+  RemoteSettings one = At(server);
+  one.concurrent = 1;
+  RemoteAgent agent(one, "plain", kSampling);
+  agent.Act({Asks("a"), Asks("a"), Asks("a")}, {Rng(1), Rng(1), Rng(2)});
+  const auto seed = [&](std::size_t i) { return Json::parse(server.requests()[i].body)["seed"].get<int>(); };
+  EXPECT_EQ(seed(0), seed(1));
+  EXPECT_NE(seed(0), seed(2));
+}
+
+TEST(RemoteAgent, PutsReasoningThatTheServerCutOutBackInFront) {
+  HttpServer server([](const auto&) {
+    return HttpServer::Reply{200, R"({"choices": [{"message": {"content": "<answer>4</answer>", "reasoning_content": "2 and 2"}, "finish_reason": "stop"}]})"};
+  });
+  RemoteAgent agent(At(server), "plain", kSampling);
+  EXPECT_EQ(agent.Act({Asks("a")}, {Rng(1)})[0].text, "<think>2 and 2</think><answer>4</answer>");
+}
+
+TEST(RemoteAgent, ReadsLogprobsWhereThereIsOneForEachToken) {
+  int count = 2;
+  HttpServer server([&](const auto&) {
+    Json content = Json::array();
+    for (int i = 0; i < count; ++i) content.push_back({{"token", "t"}, {"logprob", -0.5 * i}});
+    return HttpServer::Reply{200, Json{{"choices", {{{"message", {{"content", "tt"}}}, {"finish_reason", "length"}, {"logprobs", {{"content", content}}}}}}, {"usage", {{"completion_tokens", 2}}}}.dump()};
+  });
+  RemoteSettings settings = At(server);
+  settings.logprobs = true;
+  RemoteAgent agent(settings, "plain", kSampling);
+  const Turn whole = agent.Act({Asks("a")}, {Rng(1)})[0];
+  EXPECT_THAT(whole.logprobs, ElementsAre(0.0f, -0.5f));
+  EXPECT_TRUE(whole.truncated);
+  count = 1;
+  const Turn part = agent.Act({Asks("a")}, {Rng(1)})[0];
+  EXPECT_TRUE(part.logprobs.empty());
+  EXPECT_EQ(part.completion_ids.size(), 2u);
+}
+
+TEST(RemoteAgent, ABaseModelReadsThePromptTemplateWithExamplesAndTurnsAsOneText) {
+  HttpServer server([](const auto&) { return HttpServer::Reply{200, R"({"choices": [{"text": " 9", "finish_reason": "stop"}]})"}; });
+  RemoteSettings settings = At(server);
+  settings.api = "completions";
+  RemoteAgent agent(settings, "Q: {prompt}\nA:", kSampling);
+  const std::vector<Turn> own(1);
+  const auto turns = agent.Act({{{{Role::kUser, "1+1"}, {Role::kAssistant, " 2"}, {Role::kUser, "4+5"}}, nullptr},
+                                {{{Role::kUser, "4+5"}, {Role::kAssistant, " calc"}, {Role::kTool, "[9]"}}, &own}}, {Rng(1), Rng(2)});
+  EXPECT_EQ(turns[0].text, " 9");
+  std::map<std::string, int> prompts;
+  for (const auto& request : server.requests()) {
+    EXPECT_EQ(request.path, "/v1/completions");
+    ++prompts[Json::parse(request.body)["prompt"]];
+  }
+  EXPECT_EQ(prompts.count("Q: 1+1\nA: 2\n\nQ: 4+5\nA:"), 1u);
+  EXPECT_EQ(prompts.count("Q: 4+5\nA: calc[9]"), 1u);
+}
+
+TEST(RemoteAgent, TriesAgainWhenTheServerIsBusyOrHangsUp) {
+  int asked = 0;
+  HttpServer server([&](const auto&) {
+    ++asked;
+    if (asked == 1) return HttpServer::Reply{503, R"({"error": {"message": "loading"}})", "0"};
+    if (asked == 2) return HttpServer::Reply{.status = 429, .body = "slow down", .retry_after = "0", .close = true};
+    return HttpServer::Reply{200, Says("at last")};
+  });
+  RemoteAgent agent(At(server), "plain", kSampling);
+  EXPECT_EQ(agent.Act({Asks("a")}, {Rng(1)})[0].text, "at last");
+  EXPECT_EQ(asked, 3);
+}
+
+TEST(RemoteAgent, WhatFailsForGoodIsAFailureThatSaysWhyAndNoAnswer) {
+  HttpServer server([](const HttpServer::Request& request) {
+    const std::string asked = Json::parse(request.body)["messages"][0]["content"];
+    if (asked == "busy") return HttpServer::Reply{500, R"({"error": {"message": "out of memory"}})", "0"};
+    if (asked == "long") return HttpServer::Reply{400, R"({"message": "prompt is longer than the context"})"};
+    if (asked == "odd") return HttpServer::Reply{200, "<html>"};
+    return HttpServer::Reply{200, Says("fine")};
+  });
+  RemoteAgent agent(At(server), "plain", kSampling);
+  const auto turns = agent.Act({Asks("busy"), Asks("long"), Asks("odd"), Asks("good")}, {Rng(1), Rng(2), Rng(3), Rng(4)});
+  EXPECT_THAT(turns[0].failure, HasSubstr("500 Internal Server Error: 'out of memory' (3 attempts)"));
+  EXPECT_THAT(turns[1].failure, HasSubstr("400 Bad Request: 'prompt is longer than the context'"));
+  EXPECT_THAT(turns[2].failure, HasSubstr("no `choices`"));
+  EXPECT_EQ(turns[3].failure, "");
+  EXPECT_EQ(turns[3].text, "fine");
+}
+
+TEST(RemoteAgent, AServerThatIsNotThereOrDoesNotAnswerInTimeIsAFailure) {
+  RemoteSettings nowhere;
+  {
+    HttpServer gone([](const auto&) { return HttpServer::Reply{}; });
+    nowhere = At(gone);
+  }
+  nowhere.retries = 0;
+  EXPECT_THAT(RemoteAgent(nowhere, "plain", kSampling).Act({Asks("a")}, {Rng(1)})[0].failure, HasSubstr("Connection refused"));
+  HttpServer silent([](const auto&) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    return HttpServer::Reply{.drop = true};
+  });
+  RemoteSettings hasty = At(silent);
+  hasty.retries = 0, hasty.timeout = 0.05;
+  EXPECT_THAT(RemoteAgent(hasty, "plain", kSampling).Act({Asks("a")}, {Rng(1)})[0].failure, HasSubstr("no answer within 0.05 s"));
+}
+
+TEST(RemoteAgent, AWrongKeyOrModelEndsAtOnceAndTheKeyIsInNoMessage) {
+  HttpServer server([](const HttpServer::Request& request) {
+    return request.authorization == "Bearer secret-7" ? HttpServer::Reply{404, R"({"error": {"message": "no model m"}})"} : HttpServer::Reply{401, ""};
+  });
+  RemoteSettings settings = At(server);
+  settings.key_variable = "COGENT_TEST_KEY";
+  EXPECT_THROW(RemoteAgent(settings, "plain", kSampling), ConfigError);
+  ::setenv("COGENT_TEST_KEY", "secret-7", 1);
+  RemoteAgent agent(settings, "plain", kSampling);
+  try {
+    agent.Act({Asks("a")}, {Rng(1)});
+    FAIL();
+  } catch (const RemoteError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("404 Not Found: 'no model m'"));
+    EXPECT_THAT(error.what(), testing::Not(HasSubstr("secret")));
+  }
+  ::unsetenv("COGENT_TEST_KEY");
+  EXPECT_EQ(server.requests().size(), 1u);
+}
+
+TEST(RemoteAgent, AUrlThatCannotBeUsedIsRefused) {
+  for (const char* url : {"127.0.0.1:8000", "ftp://x/v1", "http://", "http://x:0/v1", "http://x:99999", "http://key@x/v1", "http:///v1"}) {
+    RemoteSettings settings;
+    settings.url = url, settings.model = "m";
+    EXPECT_THROW(RemoteAgent(settings, "plain", kSampling), ConfigError) << url;
+  }
+}
+
+// The server's failures are not the policy's: no reward of 0.
+TEST(RemoteAgent, AnEpisodeWhoseAgentFailsCannotBeScored) {
+  HttpServer server([](const auto&) { return HttpServer::Reply{400, "no"}; });
+  RemoteAgent agent(At(server), "plain", kSampling);
+  Problems problems;
+  const Rubric rubric = Rubric::Make({{"accuracy", Node::Map(), {}}}, BuiltinRewards(), problems);
+  const EnvRegistry envs = BuiltinEnvs();
+  const auto groups = CollectGroups({.group_size = 2}, [&] { return envs.Make({"arithmetic", Node::Map(), {}}, problems); }, rubric, agent, {{Split::kTrain, 1, 0}}, Rng(1));
+  problems.ThrowIfAny();
+  for (const Trajectory& t : groups[0].members) {
+    EXPECT_EQ(t.status, TrajectoryStatus::kUnscorable);
+    EXPECT_THAT(t.cause, HasSubstr("agent: 400 Bad Request"));
+  }
+}
+
+TEST(RemoteAgent, AnHttpsAddressIsNeverSpokenToInThePlain) {
+  HttpServer plain([](const auto&) { return HttpServer::Reply{200, Says("x")}; });
+  RemoteSettings settings = At(plain);
+  settings.url = "https://127.0.0.1:" + std::to_string(plain.port());
+  settings.retries = 0, settings.timeout = 0.2;
+  try {
+    EXPECT_NE(RemoteAgent(settings, "plain", kSampling).Act({Asks("a")}, {Rng(1)})[0].failure, "") << "no TLS is spoken there";
+  } catch (const MachineError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("libssl-dev"));  // a build without
+  }
+  EXPECT_TRUE(plain.requests().empty());
+}
+
+// What it was asked, as one text for each conversation.
+struct Listening final : Agent {
+  std::vector<std::string> asked;
+  std::vector<Turn> Act(const std::vector<Conversation>& conversations, const std::vector<Rng>&) override {
+    for (const Conversation& c : conversations) {
+      std::string text;
+      for (const Message& m : c.messages) text += (m.role == Role::kAssistant ? "A(" : "U(") + m.text + ")";
+      asked.push_back(text);
+    }
+    return std::vector<Turn>(conversations.size());
+  }
+};
+
+TEST(PromptedAgent, PutsTheQuestionInItsOwnWords) {
+  Listening inner;
+  PromptedAgent agent(inner, {.ask = "Think. {prompt}"});
+  agent.Act({Asks("2+2?")}, {Rng(1)});
+  EXPECT_THAT(inner.asked, ElementsAre("U(Think. 2+2?)"));
+}
+
+TEST(PromptedAgent, ExamplesStandInFrontEachOnceAndNeverTheQuestionItself) {
+  const std::string path = testing::TempDir() + "/cogent_shots.jsonl";
+  WriteFileAtomic(path, "{\"prompt\": \"a\", \"completion\": \"1\"}\n\n{\"prompt\": \"b\", \"completion\": \"2\"}\n{\"prompt\": \"c\", \"completion\": \"3\"}\n");
+  Listening inner;
+  PromptedAgent agent(inner, {.examples = path, .shots = 2});
+  for (int i = 0; i < 20; ++i) agent.Act({Asks("a"), Asks("x" + std::to_string(i))}, {Rng(i), Rng(i)});
+  std::map<std::string, int> seen;
+  for (std::size_t i = 0; i < inner.asked.size(); ++i) {
+    const std::string& text = inner.asked[i];
+    if (i % 2 == 0) EXPECT_TRUE(text == "U(b)A(2)U(c)A(3)U(a)" || text == "U(c)A(3)U(b)A(2)U(a)") << text;
+    else ++seen[text.substr(0, 14)];
+    for (const char* one : {"A(1)", "A(2)", "A(3)"}) EXPECT_EQ(text.find(one), text.rfind(one)) << text;
+  }
+  EXPECT_GT(seen.size(), 2u) << "examples change with the question";
+}
+
+TEST(PromptedAgent, TooFewOrMalformedExamplesAreToldWithTheirLine) {
+  const std::string path = testing::TempDir() + "/cogent_shots_bad.jsonl";
+  Listening inner;
+  WriteFileAtomic(path, "{\"prompt\": \"a\", \"completion\": \"1\"}\n");
+  EXPECT_THROW(PromptedAgent(inner, {.examples = path, .shots = 1}), DataError);
+  WriteFileAtomic(path, "{\"prompt\": \"a\", \"completion\": \"1\"}\n{\"prompt\": 3}\n");
+  try {
+    PromptedAgent(inner, {.examples = path, .shots = 1});
+    FAIL();
+  } catch (const DataError& error) {
+    EXPECT_THAT(error.what(), HasSubstr(":2: "));
+  }
+}
+
+}  // namespace
+}  // namespace cogent
