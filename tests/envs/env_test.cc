@@ -202,6 +202,17 @@ TEST_P(EveryEnv, WritesItsCorpusFromTrainingProblemsAlone) {
   }
 }
 
+TEST(Mixture, TakesItsCorpusFromThePartsThatHaveOneWhateverTheirWeight) {
+  auto env = Make("{name: mixture, parts: [{name: countdown, weight: 1}, {name: signs, weight: 0}]}");
+  ASSERT_TRUE(env->HasCorpus());
+  Rng rng(1);
+  for (int i = 0; i < 20; ++i) EXPECT_FALSE(env->CorpusDocument(rng).text.empty());
+  for (std::uint64_t index = 0; index < 20; ++index) {
+    env->Reset({Split::kTrain, 1, index});
+    EXPECT_EQ(env->task().facts.at("environment"), "countdown");
+  }
+}
+
 TEST(InSplit, HoldsOutAboutOneProblemInEight) {
   int held_out = 0;
   for (int i = 0; i < 8000; ++i) {
