@@ -103,6 +103,7 @@ void ScoreEpisodes(std::vector<Episode>& episodes, const Rubric& rubric) {
       t.scores.push_back(std::move(measure));
     }
     t.reward = TotalReward(t.scores);
+    t.answer = std::move(scored[i]->verdict.answer);
   }
 }
 
