@@ -113,6 +113,7 @@ int SampleCommand(const Parts& parts, const Methods& methods, const Command& com
   const Rubric rubric = Rubric::Make(config.rewards, parts.rewards, problems);
   problems.ThrowIfAny();
   CheckScores(config, rubric);
+  RefuseBenchmark(config, parts);
   const StoredPolicy policy = LoadPolicy(checkpoint);
   Rejection rules(config.sample);
   Progressed at{loaded.resolved, 0, 0};
