@@ -133,7 +133,7 @@ std::vector<Group> CollectGroups(const RolloutOptions& options, const MakeEnv& m
     for (Episode& e : episodes) {
       if (!e.open) continue;
       open.push_back(&e);
-      conversations.push_back({e.messages, &e.trajectory->turns});
+      conversations.push_back({e.messages, &e.trajectory->turns, e.env.get()});
       draws.push_back(e.draws.Fork(static_cast<std::uint64_t>(e.trajectory->turns.size())));
     }
     if (open.empty()) break;
