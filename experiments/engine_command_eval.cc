@@ -94,8 +94,8 @@ int EvalCommand(const Parts& parts, const Methods& methods, const Command& comma
   const auto [loaded, checkpoint] = FindPolicy(parts, methods, command, Overrides(command));
   const RunConfig& config = loaded.config;
   const bool only_greedy = command.Has("greedy") || (command.Has("temperature") && std::stod(command.Get("temperature")) == 0);
-  if (command.Has("tasks") && std::to_string(config.eval.final_tasks) != command.Get("tasks")) {
-    LogWarn(fmt::format("'{}' has {} problems; each is asked once", config.env.name, config.eval.final_tasks));
+  if (const auto listed = EnvFactory(config, parts)()->ListedTasks(); command.Has("tasks") && listed > 0 && listed < std::stoull(command.Get("tasks"))) {
+    LogWarn(fmt::format("'{}' has {} problems; each is asked once", config.env.name, listed));
   }
   const EvaluationPlan drawn = MakePlan(command, config, only_greedy);  // mistakes come before the weights are read
   const StoredPolicy policy = LoadPolicy(checkpoint);

@@ -20,9 +20,11 @@ namespace {
 struct Settings {
   Choice env;
   std::vector<Choice> rewards;
+  std::uint64_t seed = 1;
   void VisitFields(FieldVisitor& visit) {
     visit("env", env, "");
     visit("rewards", rewards, "");
+    visit("seed", seed, "");
   }
 };
 
@@ -38,7 +40,7 @@ Settings ReadSettings(const Command& command) {
   for (std::size_t i = 1; i < command.arguments.size(); ++i) ApplyOverride(root, (file ? "" : "env.") + command.arguments[i]);
   if (command.Has("rewards")) root.Set("rewards", ParseYaml(command.Get("rewards"), "--rewards"));
   Problems problems;
-  Settings settings = ReadConfig<Settings>(TakeKeys(root, {"env", "rewards"}), problems);
+  Settings settings = ReadConfig<Settings>(TakeKeys(root, {"env", "rewards", "seed"}), problems);
   problems.ThrowIfAny();
   return settings;
 }
@@ -83,7 +85,7 @@ void Count(std::vector<Tally>& tallies, const Trajectory& trajectory) {
 // An environment with its rewards, made from settings.
 class Game {
  public:
-  Game(const Parts& parts, const Command& command) : settings_(ReadSettings(command)), seed_(Whole(command, "seed", 1)) {
+  Game(const Parts& parts, const Command& command) : settings_(ReadSettings(command)), seed_(Whole(command, "seed", settings_.seed)) {
     Problems problems;
     const auto env = parts.envs.Make(settings_.env, problems);
     rubric_ = Rubric::Make(settings_.rewards, parts.rewards, problems);

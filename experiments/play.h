@@ -3,8 +3,8 @@
 //   PlayCommand(parts, {"play", {"arithmetic", "operands=3"}, {}}, std::cin, std::cout);            a person answers
 //   PlayCommand(parts, {"play", {"my.yaml"}, {{"agent", "oracle"}, {"tasks", "20"}}}, std::cin, std::cout);
 //
-// The first word is an environment's name, and settings of it may follow; or an experiment's file, whose `env` and `rewards`
-// are taken, and overrides of it may follow. A person sees the question, what the environment says and every reward with its
+// The first word is an environment's name, and settings of it may follow; or an experiment's file, whose `env`, `rewards`
+// and `seed` are taken, and overrides of it may follow. A person sees the question, what the environment says and every reward with its
 // reason, task after task until the input ends. A script (agents/scripted.h) answers many, and a table says what it was paid.
 // Thread rule: main thread.
 #pragma once

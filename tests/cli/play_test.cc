@@ -54,6 +54,7 @@ TEST(Play, AFileGivesEnvironmentAndRewards) {
   EXPECT_EQ(table.code, 0) << table.out;
   EXPECT_THAT(table.out, HasSubstr("'signs', 5 held-out tasks"));
   EXPECT_THAT(table.out, HasSubstr("format              0.1   1.000"));
+  EXPECT_THAT(Shell(kPlay + COGENT_SOURCE_DIR + "/experiments/configs/r1_zero.yaml seed=9 -a oracle -n 5 2>&1").out, HasSubstr("of seed 9"));
 }
 
 TEST(Play, StoredCompletionsAreJudgedAgain) {
