@@ -15,6 +15,7 @@ namespace cogent {
 struct Conversation {
   std::vector<Message> messages;
   const std::vector<Turn>* turns = nullptr;  // earlier turns; null or empty at the start
+  const Env* env = nullptr;  // the episode's own, for scripts that look the answer up; what learns must not look
 };
 
 class Agent {

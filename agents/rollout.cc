@@ -104,6 +104,7 @@ void ScoreEpisodes(std::vector<Episode>& episodes, const Rubric& rubric) {
       t.scores.push_back(std::move(measure));
     }
     t.reward = TotalReward(t.scores);
+    t.answer = std::move(scored[i]->verdict.answer);
   }
 }
 
@@ -133,7 +134,7 @@ std::vector<Group> CollectGroups(const RolloutOptions& options, const MakeEnv& m
     for (Episode& e : episodes) {
       if (!e.open) continue;
       open.push_back(&e);
-      conversations.push_back({e.messages, &e.trajectory->turns});
+      conversations.push_back({e.messages, &e.trajectory->turns, e.env.get()});
       draws.push_back(e.draws.Fork(static_cast<std::uint64_t>(e.trajectory->turns.size())));
     }
     if (open.empty()) break;

@@ -46,6 +46,7 @@ struct Trajectory {
   std::vector<Turn> turns;
   std::vector<NamedScore> scores;
   double reward = 0.0;
+  std::string answer;  // as the environment read it (Verdict::answer); empty: it does not say
   TrajectoryStatus status = TrajectoryStatus::kDone;
   std::string cause;  // why it is unscorable
 

@@ -1,5 +1,6 @@
 // The environments this library ships.
 #include "envs/arithmetic.h"
+#include "envs/benchmark.h"
 #include "envs/code.h"
 #include "envs/countdown.h"
 #include "envs/env.h"
@@ -13,6 +14,7 @@ namespace cogent {
 EnvRegistry BuiltinEnvs() {
   EnvRegistry envs("environment");
   RegisterArithmetic(envs);
+  RegisterBenchmark(envs);
   RegisterCode(envs);
   RegisterCountdown(envs);
   RegisterMixture(envs);

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/shared_file.h"
 #include "envs/single_turn.h"
 #include "verifiers/code.h"
 
@@ -27,32 +28,43 @@ std::string DrawnProblem(Rng& rng) {
                         {"test_list", tests}}.dump();
 }
 
+struct Lines {
+  std::vector<std::string> all;  // a problem each, as JSON
+};
+
+Lines ReadProblems(const std::string& path) {
+  Lines lines;
+  if (path.empty()) return lines;
+  LoadCodeProblems(path);  // every mistake with its line, before anything is run
+  ForEachLine(ReadFile(path), [&](int, std::string_view line) { lines.all.emplace_back(line); });
+  return lines;
+}
+
 class CodeEnv final : public SingleTurnEnv {
  public:
   struct Config {
     std::string problems;
-    bool judge = true;
+    bool benchmark = false, judge = true;
     CodeSettings settings;
     void VisitFields(FieldVisitor& visit) {
       visit("problems", problems, "JSON lines in the layout of HumanEval, MBPP or contests; empty = drawn ones");
+      visit("benchmark", benchmark, "true: the file is a benchmark; every problem is held out and asked once, and none is for training");
       visit("judge", judge, "false: leave the verdict to the reward 'code', which judges a rollout at once");
       settings.VisitFields(visit);
     }
     void Validate(Problems& found, const Location& where) const {
       settings.Validate(found, where);
+      if (benchmark && problems.empty()) found.Add(where, "benchmark: true needs `problems`, the benchmark's file");
       if (!problems.empty() && !std::ifstream(problems)) found.Add(where, "problems: there is no file '" + problems + "'");
     }
   };
-  explicit CodeEnv(const Config& config) : config_(config) {
-    if (config_.problems.empty()) return;
-    LoadCodeProblems(config_.problems);  // every mistake with its line, before anything is run
-    ForEachLine(ReadFile(config_.problems), [&](int, std::string_view line) { lines_.emplace_back(line); });
-  }
+  explicit CodeEnv(const Config& config) : config_(config), lines_(SharedFile<Lines>(config.problems, [&] { return ReadProblems(config.problems); })) {}
 
+  std::uint64_t ListedTasks() const override { return config_.benchmark ? lines_->all.size() : 0; }
+  Task ListedTask(const TaskId& id) const override { return TaskOf(lines_->all[id.index]); }
   Task MakeTask(Rng& rng) const override {
-    const std::string line = lines_.empty() ? DrawnProblem(rng) : lines_[static_cast<std::size_t>(rng.Range(0, static_cast<std::int64_t>(lines_.size()) - 1))];
-    const CodeProblem problem = ReadCodeProblem(line, "a problem");
-    return {.prompt = problem.prompt + kHow, .answer = problem.reference, .facts = {{kCodeFact, line}}};
+    if (lines_->all.empty()) return TaskOf(DrawnProblem(rng));
+    return TaskOf(lines_->all[static_cast<std::size_t>(rng.Range(0, static_cast<std::int64_t>(lines_->all.size()) - 1))]);
   }
 
   Verdict Score(const Task& task, const Completion& completion) const override {
@@ -71,8 +83,13 @@ class CodeEnv final : public SingleTurnEnv {
   }
 
  private:
+  static Task TaskOf(const std::string& line) {
+    const CodeProblem problem = ReadCodeProblem(line, "a problem");
+    return {.prompt = problem.prompt + kHow, .answer = problem.reference, .facts = {{kCodeFact, line}}};
+  }
+
   Config config_;
-  std::vector<std::string> lines_;
+  std::shared_ptr<const Lines> lines_;
   mutable std::shared_ptr<Sandbox> sandbox_;
 };
 

@@ -53,6 +53,9 @@ class Env {
   // True where Step waits for something outside of this process (the sandbox): then the steps of several
   // episodes are taken at once, each by one thread.
   virtual bool StepWaits() const { return false; }
+  // Where the tasks are a list, the problems of a benchmark: how many. All are of the test split, index i is problem i, and Reset
+  // throws for others (DataError) and for the training split (ConfigError). 0: tasks are drawn, as many as are wanted.
+  virtual std::uint64_t ListedTasks() const { return 0; }
   // The task of the running episode. REQUIRES Reset.
   virtual const Task& task() const = 0;
   // A completion that the environment itself would pay 1 for, inside the tags of R1-Zero; used by

@@ -27,6 +27,9 @@ class MixtureEnv final : public Env {
       part.weights = ReadConfig<Weights>(TakeKeys(choice.settings, {"weight", "until", "over"}), problems, "part '" + choice.name + "' of a mixture");
       if (choice.name == "mixture") problems.Add(choice.location, "a part of a mixture is 'mixture' itself; name the environments");
       else part.env = envs.Make(choice, problems);
+      if (part.env && part.env->ListedTasks() > 0) {
+        problems.Add(choice.location, "a part of a mixture is a benchmark, of which every problem is asked once; evaluate '" + choice.name + "' alone");
+      }
       total += std::max(part.weights.weight, part.weights.until);
       parts_.push_back(std::move(part));
     }

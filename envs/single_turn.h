@@ -10,7 +10,7 @@
 //
 // MakeTask draws one problem from `rng`; it is called again with fresh numbers until the problem
 // belongs to the split that is asked for (at most 10,000 times, then DataError: the environment
-// has too few problems).
+// has too few problems). A benchmark says in ListedTasks() how many problems it has, and writes ListedTask instead.
 #pragma once
 
 #include "envs/env.h"
@@ -20,6 +20,8 @@ namespace cogent {
 class SingleTurnEnv : public Env {
  public:
   virtual Task MakeTask(Rng& rng) const = 0;
+  // Problem id.index of a list. REQUIRES id.index < ListedTasks().
+  virtual Task ListedTask(const TaskId& id) const;
   virtual Verdict Score(const Task& task, const Completion& completion) const = 0;
   // Optional: what else to log of a completion, under names of its own and with weight 0.
   virtual std::vector<NamedScore> Measure(const Task&, const Completion&) const { return {}; }

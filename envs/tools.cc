@@ -111,6 +111,7 @@ class ToolsEnv final : public Env {
   }
 
   bool StepWaits() const override { return config_.tool == "python" || inner_->StepWaits(); }
+  std::uint64_t ListedTasks() const override { return inner_->ListedTasks(); }
   const Task& task() const override { return task_; }
   std::string GoldCompletion() const override { return inner_->GoldCompletion(); }
 

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/shared_file.h"
 #include "envs/single_turn.h"
 #include "verifiers/accuracy.h"
 
@@ -57,10 +59,12 @@ std::string Fill(std::string text, const std::vector<std::pair<std::string, std:
 struct Stored {
   std::string question, answer, steps;
 };
+using StoredProblems = std::vector<Stored>;
 
 // GSM8K's layout: the number stands behind the last ####.
-std::vector<Stored> ReadProblems(const std::string& path) {
-  std::vector<Stored> problems;
+StoredProblems ReadProblems(const std::string& path) {
+  StoredProblems problems;
+  if (path.empty()) return problems;
   ForEachLine(ReadFile(path), [&](int number, std::string_view line) {
     const std::string where = path + ":" + std::to_string(number);
     const auto json = nlohmann::json::parse(line, nullptr, false);
@@ -104,13 +108,12 @@ class WordProblemsEnv final : public SingleTurnEnv {
       if (!problems.empty() && !std::ifstream(problems)) problems_found.Add(where, "problems: there is no file '" + problems + "'");
     }
   };
-  explicit WordProblemsEnv(const Config& config) : config_(config) {
-    if (!config_.problems.empty()) stored_ = ReadProblems(config_.problems);
-  }
+  explicit WordProblemsEnv(const Config& config)
+      : config_(config), stored_(SharedFile<StoredProblems>(config.problems, [&] { return ReadProblems(config.problems); })) {}
 
   Task MakeTask(Rng& rng) const override {
-    if (!stored_.empty()) {
-      const Stored& one = Pick(stored_, rng);
+    if (!stored_->empty()) {
+      const Stored& one = Pick(*stored_, rng);
       return {.prompt = one.question, .answer = one.answer, .facts = {{"steps", one.steps}, {"language", "en"}}};
     }
     const std::string& code = Pick(config_.languages, rng);
@@ -131,7 +134,7 @@ class WordProblemsEnv final : public SingleTurnEnv {
   }
 
   std::string GoldCompletion() const override { return Worked(task()); }
-  bool HasCorpus() const override { return stored_.empty(); }
+  bool HasCorpus() const override { return stored_->empty(); }
   Document CorpusDocument(Rng& rng) const override {
     Check(HasCorpus(), "a corpus of stored problems");
     for (int attempt = 0; attempt < 10000; ++attempt) {
@@ -152,7 +155,7 @@ class WordProblemsEnv final : public SingleTurnEnv {
   }
 
   Config config_;
-  std::vector<Stored> stored_;
+  std::shared_ptr<const StoredProblems> stored_;
 };
 
 }  // namespace

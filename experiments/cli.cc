@@ -328,7 +328,7 @@ void ApplySeedVariable(Command& command, const char* value) {
   if (!ParseNumber<std::uint64_t>(value)) {
     throw ConfigError(std::string("COGENT_SEED='") + value + "': a whole number from 0 on is wanted; unset it or correct it");
   }
-  if (command.name == "generate") {
+  if (command.name == "generate" || command.name == "play") {
     command.options.emplace("seed", value);
   } else if (command.name == "train" || command.name == "eval" || command.name == "sample" || command.name == "judge" || command.name == "rewrite") {
     const bool given = std::any_of(command.arguments.begin(), command.arguments.end(),

@@ -199,6 +199,23 @@ CommandSpec Chat() {
           {{"chat -m SmolLM2-135M-Instruct.Q4_1.gguf -T 0", ""}}};
 }
 
+CommandSpec Play() {
+  return {"play",
+          "answer an environment's tasks yourself, or let a script do it: what do its rewards pay?",
+          "With a name, the words behind it are settings of the environment (`cogent show NAME`); with a file, `env`, `rewards` and `seed`\n"
+          "are its own, and the words are settings of the file. A person's answer ends with an empty line, the game with Ctrl-D. A script answers\n"
+          "-n tasks (20), and a table says what it was paid. Tasks are held-out ones. Exit code 1 when an answer could not be scored.",
+          {{"ENV-or-FILE.yaml", "an environment that `list` prints, or an experiment's file", true, false, {}}, kOverrides},
+          {{.name = "agent", .letter = 'a', .kind = kText, .placeholder = "AGENT",
+            .help = "person (default); oracle: the gold completion; wrong: a good layout around no answer; replay:FILE: completions from JSON lines"},
+           {.name = "tasks", .letter = 'n', .kind = kCount, .placeholder = "TASKS", .help = "so many, the first ones"},
+           {.name = "rewards", .letter = 'r', .kind = kText, .placeholder = "YAML", .help = "beside or instead of the accuracy: '[{name: accuracy}, {name: format, weight: 0.1}]'"},
+           {.name = "seed", .kind = kWhole, .placeholder = "N", .help = "of the tasks (default: the file's, else 1)"}},
+          {{"play arithmetic operands=3", "answer yourself"},
+           {"play countdown --agent oracle -n 100 --rewards '[accuracy, format]'", "can it be won, and is that paid?"},
+           {"play experiments/configs/r1_zero.yaml --agent replay:runs/r1_zero/samples.jsonl -n 8", "what would today's rewards pay?"}}};
+}
+
 CommandSpec ModelDescribe() {
   return {"model describe",
           "parameters (total and active), layers, experts and cache of a model, without allocating it",
@@ -342,7 +359,7 @@ std::vector<CommandSpec> VerifyCommands() {
 
 std::vector<CommandSpec> MakeTable() {
   std::vector<CommandSpec> table = {
-      Train(), Eval(), Ablate(), Pipeline(), Compare(), Sample(), Refine(), Rewrite(), Judge(), Pairs(), Generate(), Chat(),
+      Train(), Eval(), Ablate(), Pipeline(), Compare(), Sample(), Refine(), Rewrite(), Judge(), Pairs(), Generate(), Chat(), Play(),
       {"list", "what can be named in YAML: environments, rewards, algorithms", "",
        {{"KIND", "environments, rewards or algorithms", false, false, {"environments", "rewards", "algorithms"}}},
        {}, {{"list", "everything"}, {"list rewards", ""}}},

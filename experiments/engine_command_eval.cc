@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/log.h"
 #include "core/progress.h"
 #include "experiments/engine_commands.h"
 #include "experiments/engine_evaluate.h"
@@ -65,8 +66,7 @@ EvaluationPlan MakePlan(const Command& command, const RunConfig& config, bool gr
   return plan;
 }
 
-std::string Row(const std::string& name, const Metrics& metrics, double k) {
-  const std::string key = fmt::format("pass@{}", static_cast<int>(k));
+std::string Row(const std::string& name, const Metrics& metrics, const std::string& key) {
   return fmt::format("{:<22}{:<9}{:>6.2f}%   [{:.2f}%, {:.2f}%]   {:>7.1f} tokens   {:>5.1f}% cut\n", name, key, 100 * metrics.at(key),
                      100 * metrics.at(key + "_low"), 100 * metrics.at(key + "_high"), metrics.at("mean_length"),
                      100 * metrics.at("clipped_ratio"));
@@ -80,7 +80,8 @@ std::string Measure(const Parts& parts, const RunConfig& config, const Generator
   metrics = Evaluate(config, parts, generator, plan, rng).metrics;
   bar.Finish();
   std::string text;
-  for (const double k : plan.k) text += Row(name, metrics, k);
+  for (const double k : plan.k) text += Row(name, metrics, fmt::format("pass@{}", static_cast<int>(k)));
+  if (plan.samples > 1) text += Row(name, metrics, fmt::format("cons@{}", plan.samples));
   if (metrics.at("unscorable_ratio") > 0) {
     text += fmt::format("{:<22}{:.2f}% of the completions could not be scored and are left out\n", "", 100 * metrics.at("unscorable_ratio"));
   }
@@ -93,6 +94,9 @@ int EvalCommand(const Parts& parts, const Methods& methods, const Command& comma
   const auto [loaded, checkpoint] = FindPolicy(parts, methods, command, Overrides(command));
   const RunConfig& config = loaded.config;
   const bool only_greedy = command.Has("greedy") || (command.Has("temperature") && std::stod(command.Get("temperature")) == 0);
+  if (const auto listed = EnvFactory(config, parts)()->ListedTasks(); command.Has("tasks") && listed > 0 && listed < std::stoull(command.Get("tasks"))) {
+    LogWarn(fmt::format("'{}' has {} problems; each is asked once", config.env.name, listed));
+  }
   const EvaluationPlan drawn = MakePlan(command, config, only_greedy);  // mistakes come before the weights are read
   const StoredPolicy policy = LoadPolicy(checkpoint);
   const Generator generator(policy.parameters, policy.tokenizer, {.threads = ThreadsOr(config.threads)});

@@ -11,6 +11,7 @@
 #include "core/scalar.h"
 #include "experiments/engine_commands.h"
 #include "experiments/engine_train.h"
+#include "experiments/play.h"
 #include "experiments/text.h"
 
 namespace cogent {
@@ -91,12 +92,8 @@ int CompletePrompt(const Command& command) {
 }
 
 std::string Verdict(const Trajectory& t) {
-  if (t.status == TrajectoryStatus::kUnscorable) return "could not be scored: " + t.cause;
-  std::string text = fmt::format("reward {:g}", t.reward);
-  for (const NamedScore& s : t.scores) {
-    text += fmt::format(", {} {:g}{}", s.name, s.score, s.reason.empty() ? "" : " (" + s.reason + ")");
-  }
-  return text + fmt::format("; {} tokens{}", t.CompletionTokens(), t.status == TrajectoryStatus::kTruncated ? ", cut" : "");
+  if (t.status == TrajectoryStatus::kUnscorable) return RewardText(t);
+  return RewardText(t) + fmt::format("; {} tokens{}", t.CompletionTokens(), t.status == TrajectoryStatus::kTruncated ? ", cut" : "");
 }
 
 int CompleteTasks(const Parts& parts, const Methods& methods, const Command& command) {

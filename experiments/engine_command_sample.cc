@@ -91,6 +91,7 @@ int SampleCommand(const Parts& parts, const Methods& methods, const Command& com
   const Rubric rubric = Rubric::Make(config.rewards, parts.rewards, problems);
   problems.ThrowIfAny();
   CheckScores(config, rubric);
+  RefuseBenchmark(config, parts);
   Answerer answerer(config, checkpoint, config.sample.remote, config.rollout.sampling);
   PromptedAgent agent(answerer.agent(), config.sample.prompting);
   Rejection rules(config.sample);

@@ -41,6 +41,7 @@ NamedPolicy FindPolicy(const Parts& parts, const Methods& methods, const Command
   if (checkpoint.empty()) checkpoint = NewestCheckpoint(LoadChecked(parts, methods, path, overrides).config.Directory());
   if (!fs::is_directory(checkpoint)) throw ConfigError("--checkpoint: there is no directory '" + checkpoint + "'");
   overrides.push_back(QuotedOverride("policy.checkpoint", checkpoint));
+  overrides.push_back("pretrain=null");  // it lies behind: another environment may have no corpus for it
   return {LoadChecked(parts, methods, path, overrides), checkpoint};
 }
 

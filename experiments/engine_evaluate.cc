@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "agents/policy_agent.h"
+#include "core/error.h"
 #include "experiments/statistics.h"
 #include "verifiers/extract.h"
 
@@ -24,6 +25,12 @@ MakeEnv EnvFactory(const RunConfig& config, const Parts& parts) {
     problems.ThrowIfAny();
     return env;
   };
+}
+
+void RefuseBenchmark(const RunConfig& config, const Parts& parts) {
+  if (EnvFactory(config, parts)()->ListedTasks() == 0) return;
+  throw ConfigError(fmt::format("environment '{}' is a benchmark, whose problems are all held out: there is nothing to learn from. Train on another "
+                                "environment, and then `cogent eval FILE --checkpoint DIR` with this one", config.env.name));
 }
 
 std::vector<TaskId> TrainTasks(const RunConfig& config, std::uint64_t first) {
@@ -76,7 +83,7 @@ Evaluation Evaluate(const RunConfig& config, const Parts& parts, const Generator
       }
       for (const NamedScore& score : t.scores) scores[score.name].push_back(score.score);
       const bool correct = t.scores.front().score >= 1.0;
-      votes.push_back({Extract(t.turns.back().text).text.value_or(""), correct});
+      votes.push_back({t.answer.empty() ? Extract(t.turns.back().text).text.value_or("") : t.answer, correct});
       ++count.samples;
       count.correct += correct;
       right += correct;
@@ -89,14 +96,14 @@ Evaluation Evaluate(const RunConfig& config, const Parts& parts, const Generator
     throw InternalError(fmt::format("evaluation: {:.0f}% of the completions could not be scored (rollout.max_unscorable is {:.0f}%); last cause: {}",
                                     100 * unscorable / all, 100 * config.rollout.max_unscorable, cause));
   }
-  for (const double k : plan.k) {
-    const Estimate estimate = MeanPassAtK(counts, static_cast<int>(k), Rng(config.seed).Fork("bootstrap"));
-    const std::string name = fmt::format("pass@{}", static_cast<int>(k));
+  const auto add = [&](const std::string& name, const Estimate& estimate) {
     out.metrics[name] = estimate.mean;
     out.metrics[name + "_low"] = estimate.low;
     out.metrics[name + "_high"] = estimate.high;
-  }
-  if (plan.samples > 1) out.metrics[fmt::format("cons@{}", plan.samples)] = Mean(majorities);
+  };
+  const Rng draws = Rng(config.seed).Fork("bootstrap");
+  for (const double k : plan.k) add(fmt::format("pass@{}", static_cast<int>(k)), MeanPassAtK(counts, static_cast<int>(k), draws));
+  if (plan.samples > 1) add(fmt::format("cons@{}", plan.samples), BootstrapMean(majorities, draws));
   out.metrics["mean_length"] = length / all;
   if (right > 0) out.metrics["mean_length_correct"] = right_length / right;
   if (right < all) out.metrics["mean_length_wrong"] = (length - right_length) / (all - right);

@@ -37,6 +37,8 @@ Metrics FullEvaluation(const Run& run, RunLog& log, const Generator& generator, 
 // The training tasks of a step, and the held-out ones.
 std::vector<TaskId> TrainTasks(const RunConfig& config, std::uint64_t first);
 std::vector<TaskId> TestTasks(const RunConfig& config, int count);
+// Throws ConfigError where the environment is a benchmark and has no training tasks.
+void RefuseBenchmark(const RunConfig& config, const Parts& parts);
 MakeEnv EnvFactory(const RunConfig& config, const Parts& parts);
 
 }  // namespace cogent

@@ -14,6 +14,7 @@
 #include "experiments/engine_base.h"
 #include "experiments/engine_chat.h"
 #include "experiments/engine_critic.h"
+#include "experiments/engine_evaluate.h"
 #include "experiments/engine_reinforce.h"
 #include "experiments/engine_supervised.h"
 
@@ -79,6 +80,7 @@ int Train(Run& run, const Methods& methods, const std::string& resume) {
   const auto objective = supervised ? methods.objectives.Make(run.config.algorithm, problems) : nullptr;
   const Rubric rubric = Rubric::Make(run.config.rewards, run.parts.rewards, problems);
   problems.ThrowIfAny();
+  if (!supervised) RefuseBenchmark(run.config, run.parts);
   const std::int64_t from = resuming ? ResumeStep(run, resume) : -1;
   // A checkpoint or an example that cannot be used ends the run before it is made.
   if (from < 0 && !run.checkpoints.HasBase()) FirstWeights(run);

@@ -147,6 +147,8 @@ const std::vector<MetricInfo>& MetricTable() {
       {"moe/dead_experts", "experts", "experts of all layers that no token of the step chose"},
 
       // Evaluation on held-out tasks; in TensorBoard under `eval/`.
+      {"cons@*_low", "share", "lower border of the 95% bootstrap interval of cons@k"},
+      {"cons@*_high", "share", "upper border of the 95% bootstrap interval of cons@k"},
       {"cons@*", "share", "tasks of which the answer that most of k completions give is right (majority vote), mean over tasks"},
       {"pass@*_low", "share", "lower border of the 95% bootstrap interval of pass@k"},
       {"pass@*_high", "share", "upper border of the 95% bootstrap interval of pass@k"},

@@ -21,6 +21,7 @@
 #include "experiments/load_engine.h"
 #include "experiments/pairs.h"
 #include "experiments/pipeline.h"
+#include "experiments/play.h"
 #include "experiments/refine.h"
 #include "experiments/report.h"
 #include "experiments/sandbox_cli.h"
@@ -151,6 +152,7 @@ int Dispatch(const Session& session, const Command& command) {
   if (command.name == "refine") return RefineCommand(command);
   if (command.name == "pairs") return PairsCommand(command);
   if (command.name == "compare") return Compare(session, command);
+  if (command.name == "play") return PlayCommand(*session.parts, command, std::cin, std::cout);
   if (command.name == "generate") return Generate(session, command);
   if (command.name.starts_with("verify ")) return RunVerify(*session.parts, command);
   if (command.name.starts_with("tokenizer ")) return RunTokenize(command);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 
@@ -201,6 +202,9 @@ RunConfig CheckRunConfig(const Node& root, const std::string& what, const Parts&
     const auto env = parts.envs.Make(config.env, problems);
     if (env) {
       config.env.settings = parts.envs.Resolve(config.env);
+      if (const std::uint64_t listed = env->ListedTasks(); listed > 0) {  // a benchmark: no problem is asked twice
+        for (int* tasks : {&config.eval.tasks, &config.eval.final_tasks}) *tasks = static_cast<int>(std::min<std::uint64_t>(static_cast<std::uint64_t>(*tasks), listed));
+      }
       if (config.pretrain && !env->HasCorpus()) {
         problems.Add(config.env.location, "environment '" + config.env.name + "' has no corpus to pre-train on; start from policy.checkpoint instead");
       }

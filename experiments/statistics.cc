@@ -61,8 +61,8 @@ double MajorityScore(const std::vector<Vote>& votes) {
   std::map<std::string, Tally> tallies;
   int most = 0;
   for (const Vote& vote : votes) {
-    if (vote.answer.empty()) continue;
-    Tally& tally = tallies[vote.answer];
+    if (vote.answer.empty() && !vote.correct) continue;
+    Tally& tally = tallies[vote.correct ? std::string() : vote.answer];
     most = std::max(most, ++tally.count);
     tally.correct += vote.correct;
   }

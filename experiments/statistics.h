@@ -40,7 +40,7 @@ struct TaskCount {
 };
 
 // Whether the answer that most completions of a task give is right: 1 or 0, between where several are given equally often.
-// An empty answer is none and has no vote; without any vote 0.
+// Right answers are one, however they are written. An empty answer that is wrong is none and has no vote; without any vote 0.
 struct Vote {
   std::string answer;
   bool correct = false;

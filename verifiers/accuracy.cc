@@ -43,8 +43,8 @@ Verdict NumberAccuracy(std::string_view completion, const Rational& gold, Accura
   } else {
     return {0.0, "no answer in <answer> tags"};
   }
-  if (*value == gold) return {1.0, "equal"};
-  return {0.0, "the answer is " + Shown(value->ToString()) + ", not " + Shown(gold.ToString())};
+  if (*value == gold) return {.score = 1.0, .reason = "equal", .answer = value->ToString()};
+  return {.score = 0.0, .reason = "the answer is " + Shown(value->ToString()) + ", not " + Shown(gold.ToString()), .answer = value->ToString()};
 }
 
 }  // namespace cogent

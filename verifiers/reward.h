@@ -50,6 +50,9 @@ struct Verdict {
   // Something of ours broke on this one (a service did not answer, a machine was lost), and `reason` says
   // what: there is no score, and the trajectory is unscorable. The others of a batch keep theirs.
   bool broken = false;
+  // The answer that was read, in one spelling for equal ones, where the environment knows better than Extract
+  // (verifiers/extract.h) what it is: for the votes of a majority. Empty: not said.
+  std::string answer = {};
 };
 
 class Reward {

@@ -37,6 +37,9 @@ build/reverse list environments | tee ../list.txt
 grep -q '^  reverse  *spell a word backwards$' ../list.txt
 build/reverse show reverse | tee ../show.txt
 grep -q 'letters in the word' ../show.txt
+build/reverse play reverse.yaml --agent oracle -n 100 | tee ../play.txt
+grep -q '^accuracy  *1  *1.000' ../play.txt
+build/reverse play reverse --agent wrong -n 100 | grep '^accuracy  *1  *0.000' >/dev/null
 code=0
 build/reverse show revrse 2>../mistake.txt || code=$?
 [ "$code" = 2 ] && grep -q "Did you mean 'reverse'" ../mistake.txt

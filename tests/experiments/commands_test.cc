@@ -192,6 +192,21 @@ TEST_F(Commands, EvalTakesTasksRolloutsAndK) {
   EXPECT_THAT(text, HasSubstr("temperature 0.5       pass@4"));
 }
 
+TEST_F(Commands, EvalAsksEveryProblemOfABenchmarkOnce) {
+  const std::string run = MakeRun(), file = Write("sums.jsonl", "{\"problem\": \"1+2\", \"answer\": 3}\n{\"problem\": \"2+2\", \"answer\": 4}\n");
+  const std::vector<std::string> words = {run, "env={name: benchmark, prompt: '{question}', path: " + file + "}"};
+  const std::string text = RunEngine({"eval", words, {{"tasks", "50"}, {"rollouts", "4"}, {"k", "1,4"}, {"output", Path("eval.json")}}});
+  EXPECT_THAT(text, HasSubstr("2 held-out tasks of 'benchmark', 4 completions each"));
+  EXPECT_THAT(text, HasSubstr("cons@4"));
+  const auto measured = nlohmann::json::parse(std::ifstream(Path("eval.json")));
+  EXPECT_EQ(measured.at("tasks"), 2);
+  for (const char* key : {"cons@4", "cons@4_low", "cons@4_high", "pass@4_low"}) EXPECT_TRUE(measured.at("drawn").contains(key)) << key;
+  EXPECT_THAT(Refused<ConfigError>({"sample", words, {{"output", Path("kept.jsonl")}}}), HasSubstr("problems are all held out"));
+  EXPECT_THAT(Refused<ConfigError>({"train", {run + "/config.yaml", words[1], "pretrain=null", "policy.checkpoint=" + run + "/checkpoints/latest"}, {{"name", "second"}}}),
+              HasSubstr("problems are all held out"));
+  EXPECT_FALSE(fs::exists(Path("second")));
+}
+
 TEST_F(Commands, EvalRefusesWhatCannotBeMeasured) {
   const std::string run = MakeRun();
   EXPECT_THAT(Refused<ConfigError>({"eval", {run}, {{"k", "1,8"}, {"rollouts", "4"}}}), HasSubstr("pass@8 needs at least 8 completions of each task, and there are 4"));

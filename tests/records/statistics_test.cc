@@ -31,6 +31,8 @@ TEST(MajorityScore, IsThatOfTheAnswerGivenMostOften) {
   EXPECT_EQ(MajorityScore({{"", false}, {"", false}, {"14", true}}), 1.0);  // no answer has no vote
   EXPECT_EQ(MajorityScore({{"", false}, {"", false}}), 0.0);
   EXPECT_EQ(MajorityScore({}), 0.0);
+  EXPECT_EQ(MajorityScore({{"1/2", true}, {"0.5", true}, {"2", false}}), 1.0);  // right ones are one answer
+  EXPECT_EQ(MajorityScore({{"", true}, {"", true}, {"2", false}}), 1.0);        // also where nobody says what it was
 }
 
 TEST(PassAtK, IsTheShareOfAllChoicesThatHoldARightOne) {
