@@ -5,8 +5,7 @@
 //   for (const AdaptedLeaf& leaf : AdapterLayout(config)) ...
 //
 // Source: Hu and others, LoRA, arXiv 2106.09685, section 4.1; names, scale and first values as PEFT has them.
-// Adapters go to the projections of attention and, in a model without routed experts, of its dense layers: of a model that
-// has them PEFT takes gate_proj, up_proj and down_proj for the routed experts, wherever they are. Embedding, head, norms,
+// Adapters go to the projections of attention and, in a model without experts, of its dense layers. Embedding, head, norms,
 // router, experts and the prediction module never have one. Thread rule: plain values.
 #pragma once
 
