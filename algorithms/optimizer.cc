@@ -10,7 +10,7 @@
 namespace cogent {
 
 AdamW::AdamW(const ParameterSet& parameters, const OptimizerConfig& config)
-    : parameters_(&parameters), config_(config), first_(at::zeros_like(parameters.flat())), second_(at::zeros_like(parameters.flat())) {}
+    : parameters_(&parameters), config_(config), first_(at::zeros_like(parameters.trained())), second_(at::zeros_like(parameters.trained())) {}
 
 double AdamW::Step(const at::Tensor& grad, double learning_rate) {
   const double norm = grad.norm().item<double>();
@@ -20,19 +20,19 @@ double AdamW::Step(const at::Tensor& grad, double learning_rate) {
   const auto part = [&](std::int64_t begin, std::int64_t end, double decay) {
     if (begin == end) return;
     const auto cut = [&](const at::Tensor& t) { return std::vector<at::Tensor>{t.narrow(0, begin, end - begin)}; };
-    std::vector<at::Tensor> values = cut(parameters_->flat()), grads = cut(grad), first = cut(first_), second = cut(second_);
+    std::vector<at::Tensor> values = cut(parameters_->trained()), grads = cut(grad), first = cut(first_), second = cut(second_);
     at::_fused_adamw_(values, grads, first, second, {}, {at::full({}, static_cast<double>(steps_), at::kFloat)}, learning_rate,
                       config_.beta1, config_.beta2, decay, config_.epsilon, /*amsgrad=*/false, /*maximize=*/false);
   };
-  part(0, parameters_->matrix_size(), config_.weight_decay);
-  part(parameters_->matrix_size(), parameters_->size(), 0.0);
+  part(0, parameters_->decayed(), config_.weight_decay);
+  part(parameters_->decayed(), parameters_->trained().numel(), 0.0);
   return norm;
 }
 
 void AdamW::Save(const std::string& path) const {
   std::map<std::string, TensorView> views;
   const auto add = [&](const std::string& prefix, const at::Tensor& moments) {
-    for (const auto& [name, t] : parameters_->Named(moments)) {
+    for (const auto& [name, t] : parameters_->NamedTrained(moments)) {
       views[prefix + name] = {DType::kF32, t.sizes().vec(), {static_cast<const std::byte*>(t.const_data_ptr()), static_cast<std::size_t>(t.nbytes())}};
     }
   };
@@ -44,7 +44,7 @@ void AdamW::Save(const std::string& path) const {
 void AdamW::Load(const std::string& path) {
   const auto file = SafetensorsFile::Open(path);
   const auto take = [&](const std::string& prefix, const at::Tensor& moments) {
-    for (auto& [name, t] : parameters_->Named(moments)) {
+    for (auto& [name, t] : parameters_->NamedTrained(moments)) {
       const TensorView& view = file.Get(prefix + name);
       if (view.dtype != DType::kF32 || view.shape != t.sizes().vec()) {
         throw DataError(fmt::format("{}: tensor '{}{}' does not fit the model; the optimizer belongs to another one", path, prefix, name));

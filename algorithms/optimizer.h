@@ -18,7 +18,7 @@ class AdamW {
  public:
   AdamW(const ParameterSet& parameters, const OptimizerConfig& config);
 
-  // One step with `grad` (float32, the layout of parameters.flat(); scaled in place when its norm is above
+  // One step with `grad` (float32, the layout of parameters.trained(); scaled in place when its norm is above
   // max_grad_norm). Returns the norm before clipping. A norm that is not finite changes nothing.
   double Step(const at::Tensor& grad, double learning_rate);
   bool Clips(double norm) const { return norm > config_.max_grad_norm; }
@@ -31,7 +31,7 @@ class AdamW {
  private:
   const ParameterSet* parameters_;
   OptimizerConfig config_;
-  at::Tensor first_, second_;  // moments, as flat()
+  at::Tensor first_, second_;  // moments, as trained()
   std::int64_t steps_ = 0;
 };
 

@@ -67,7 +67,7 @@ void TakeStep(const ParameterSet& parameters, AdamW& optimizer, std::vector<at::
   for (std::size_t lane = 1; lane < gradients.size(); ++lane) gradients[0].add_(gradients[lane]);
   const double norm = optimizer.Step(gradients[0], learning_rate);
   for (at::Tensor& gradient : gradients) gradient.zero_();
-  if (parameters.config().HasCorrection()) UpdateBiases(parameters.biases(), load, bias_speed);
+  if (parameters.config().HasCorrection() && !parameters.config().lora) UpdateBiases(parameters.biases(), load, bias_speed);
   report.metrics[prefix + "grad_norm"] = norm;
   report.metrics[prefix + "grad_clipped"] += optimizer.Clips(norm);
   report.metrics[prefix + "learning_rate"] = learning_rate;
@@ -95,7 +95,7 @@ void DescribeExperts(const at::Tensor& biases, const at::Tensor& load, StepRepor
 Trainer::Trainer(ParameterSet& parameters, const ParameterSet* reference, AdamW& optimizer, const TrainerConfig& config, Critic* critic)
     : parameters_(&parameters), reference_(reference), optimizer_(&optimizer), config_(config), critic_(critic) {
   for (int lane = 0; lane < config.lanes; ++lane) {
-    gradients_.push_back(at::zeros_like(parameters.flat()));
+    gradients_.push_back(at::zeros_like(parameters.trained()));
     if (critic != nullptr) critic_gradients_.push_back(at::zeros_like(critic->parameters.flat()));
   }
 }

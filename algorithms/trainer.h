@@ -101,7 +101,7 @@ class Trainer {
   TrainerConfig config_;
   AlgorithmState state_;
   Critic* critic_;
-  std::vector<at::Tensor> gradients_, critic_gradients_;  // one a lane, as flat() of the weights
+  std::vector<at::Tensor> gradients_, critic_gradients_;  // one a lane, as trained() of the weights
 };
 
 }  // namespace cogent

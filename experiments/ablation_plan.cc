@@ -15,6 +15,7 @@
 #include "core/scalar.h"
 #include "experiments/comparison.h"
 #include "experiments/statistics.h"
+#include "policies/weight_adapter.h"
 
 namespace cogent {
 namespace {
@@ -36,7 +37,7 @@ double AvailableMemory() {
 // and a critic of float32 for each parameter.
 double MemoryOf(const RunConfig& config) {
   ModelConfig model = config.policy.model;
-  if (fs::exists(config.policy.checkpoint + "/config.json")) model = LoadModelConfig(config.policy.checkpoint);
+  if (IsAdapter(config.policy.checkpoint) || fs::exists(config.policy.checkpoint + "/config.json")) model = LoadModelConfig(config.policy.checkpoint);
   if (model.vocab_size == 0) model.vocab_size = config.tokenizer.vocab_size;
   return 5e8 + 40.0 * CountParameters(model).total;
 }

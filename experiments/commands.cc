@@ -171,7 +171,7 @@ CommandSpec Generate() {
           "complete a prompt, or tasks of an environment",
           "Without --prompt and --env, the prompt is read from standard input.",
           {},
-          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, or a GGUF file", .required = true},
+          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, an adapter, or a GGUF file", .required = true},
            {.name = "prompt", .letter = 'p', .kind = kText, .placeholder = "TEXT", .help = "the prompt as the policy reads it"},
            {.name = "env", .letter = 'e', .kind = kText, .placeholder = "NAME", .help = "held-out tasks of this environment, with their verdicts", .excludes = "prompt"},
            {.name = "samples", .letter = 'n', .kind = kCount, .placeholder = "N", .help = "completions (of each task)"},
@@ -190,7 +190,7 @@ CommandSpec Chat() {
           "talk with a model in its own chat format",
           "A message a line on standard input; the conversation ends with the input.",
           {},
-          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, or a GGUF file, with a chat template", .required = true},
+          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, an adapter, or a GGUF file, with a chat template", .required = true},
            {.name = "system", .kind = kText, .placeholder = "TEXT", .help = "a system message"},
            {.name = "temperature", .letter = 'T', .kind = kReal, .placeholder = "T", .help = "divides the logits; 0 = the likeliest token"},
            {.name = "top-p", .kind = kShare, .placeholder = "P", .help = "draw from the smallest set of this probability"},
@@ -220,7 +220,7 @@ CommandSpec ModelDescribe() {
   return {"model describe",
           "parameters (total and active), layers, experts and cache of a model, without allocating it",
           "",
-          {{"DIR-or-FILE", "a checkpoint, a Hugging Face config.json or a GGUF file", true, false, {}}},
+          {{"DIR-or-FILE", "a checkpoint, an adapter, a Hugging Face config.json or a GGUF file", true, false, {}}},
           {},
           {{"model describe runs/r1_zero/checkpoints/latest", ""},
            {"model describe deepseek-v3/config.json", "671B in all, 37B active"}}};
@@ -228,11 +228,12 @@ CommandSpec ModelDescribe() {
 
 CommandSpec ModelConvert() {
   return {"model convert",
-          "a checkpoint or a GGUF file to a directory in Hugging Face layout, in float32",
+          "a checkpoint, an adapter with its base, or a GGUF file to a directory in Hugging Face layout, in float32",
           "config.json, model.safetensors, tokenizer.json, as transformers opens them.",
-          {{"FROM", "a checkpoint or a GGUF file", true, false, {}}, {"DIR", "where it goes; must not be there", true, false, {}}},
+          {{"FROM", "a checkpoint, an adapter in PEFT's layout or a GGUF file", true, false, {}}, {"DIR", "where it goes; must not be there", true, false, {}}},
           {},
-          {{"model convert SmolLM2-135M-Instruct.Q4_1.gguf models/smollm2", ""}}};
+          {{"model convert SmolLM2-135M-Instruct.Q4_1.gguf models/smollm2", ""},
+           {"model convert runs/lora/checkpoints/latest models/merged", "an adapter becomes part of its base"}}};
 }
 
 CommandSpec ModelForward() {
@@ -241,7 +242,7 @@ CommandSpec ModelForward() {
           "In: {\"sequences\": [[1, 2, 3], ...]}. Out: seqI.logits, seqI.logprobs, seqI.greedy and\n"
           "seqI.layers.L.router_topk.",
           {},
-          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, or a GGUF file", .required = true},
+          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, an adapter, or a GGUF file", .required = true},
            {.name = "input", .letter = 'i', .kind = kPath, .placeholder = "FILE.json", .help = "the sequences", .required = true},
            {.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE.safetensors", .help = "where the tensors go", .required = true},
            {.name = "greedy", .kind = kCount, .placeholder = "N", .help = "also the N likeliest next tokens, decoded one by one"}},

@@ -2,6 +2,7 @@
 //
 //   checkpoints/step-000100/  config.json, generation_config.json, model.safetensors, tokenizer.json,
 //                             optimizer.safetensors, trainer_state.json
+//                             with policy.lora: adapter_config.json and adapter_model.safetensors instead of the first three
 //     critic/                 of an algorithm that has one: config.json, model.safetensors, optimizer.safetensors
 //   checkpoints/base/         the model that training by rewards started from (no optimizer)
 //   checkpoints/latest, best  links

@@ -42,6 +42,10 @@ void CheckTokenizer(const Run& run, const std::string& dir) {
 TrainingLoop::TrainingLoop(Run& run, RunLog& log, bool needs_reference) : run_(run), log_(log), optimizer_(run.parameters, run.config.optimizer) {
   if (!needs_reference) return;
   const std::string& other = run_.config.reference;
+  if (other.empty() && run_.parameters.config().lora) {  // the start is the base, which no step changes
+    reference_ = std::make_unique<ParameterSet>(run_.parameters.Base());
+    return;
+  }
   if (!other.empty()) CheckTokenizer(run_, other);
   reference_ = std::make_unique<ParameterSet>(other.empty() ? run_.parameters.config() : LoadPolicyConfig(other));
   reference_->Load(other.empty() ? run_.checkpoints.BasePath() : other, Rng(0));

@@ -14,6 +14,7 @@
 #include "policies/parameters.h"
 #include "policies/tokenizer.h"
 #include "policies/transformer.h"
+#include "policies/weight_adapter.h"
 #include "policies/weight_files.h"
 
 namespace cogent {
@@ -34,7 +35,7 @@ std::shared_ptr<const LoadedModel> Load(const std::string& dir) {
   if (!IsCheckpoint(dir)) throw DataError(dir + ": there is no such directory; a reward model is a checkpoint of `algorithm: reward_model`");
   const std::lock_guard lock(guard);
   const std::string place = fs::canonical(dir).string();
-  const auto written = fs::last_write_time(fs::is_directory(place) ? place + "/config.json" : place);
+  const auto written = fs::last_write_time(!fs::is_directory(place) ? place : place + (IsAdapter(place) ? "/adapter_config.json" : "/config.json"));
   auto& entry = loaded[place];
   if (entry && entry->written == written) return entry;
   const ModelConfig config = LoadModelConfig(place);

@@ -94,6 +94,9 @@ int Train(Run& run, const Methods& methods, const std::string& resume) {
     const int stopped = MakeBase(run, resuming);
     if (stopped != kExitDone) return stopped;
   }
+  if (run.config.policy.lora) {
+    run.parameters.Attach(*run.config.policy.lora, std::filesystem::absolute(run.checkpoints.BasePath()).lexically_normal().string(), run.rng.Fork("lora"));
+  }
   return supervised ? Supervise(run, *objective, examples, log, from) : Reinforce(run, *algorithm, rubric, log, from);
 }
 
@@ -126,6 +129,9 @@ void CheckSource(const Methods& methods, const RunConfig& config) {
   if (LearnsValues(methods, config) && config.pretrain) {
     problems.Add(config.algorithm.location, fmt::format("algorithm '{}' trains a model with a value head, which cannot be pre-trained on text: start from policy.checkpoint", name));
   }
+  if (LearnsValues(methods, config) && config.policy.lora) {
+    problems.Add(config.algorithm.location, fmt::format("algorithm '{}' trains a value head, which an adapter cannot hold: leave policy.lora out", name));
+  }
   if (config.data && (config.train.epochs > 1 || config.train.minibatches > 1)) {
     problems.Add(config.algorithm.location, "train.epochs and train.minibatches are of rollouts; passes over examples are data.epochs, examples a step data.examples");
   }
@@ -141,14 +147,18 @@ int DryRun(const Parts& parts, const LoadedConfig& loaded, bool values) {
   if (values) model = ValueModel(model);
   const ParameterCount count = CountParameters(model);
   const double critic = c.critic ? CountParameters(c.critic->checkpoint.empty() ? ValueModel(model) : ValueModel(LoadModelConfig(c.critic->checkpoint))).total : 0.0;
-  const double policy = count.total + count.prediction, size = policy + critic, lanes = Threads(c);
+  if (c.policy.lora) model.lora = c.policy.lora;
+  const double policy = count.total + count.prediction, learned = c.policy.lora ? static_cast<double>(AdapterSize(model)) : policy;
+  // Of what stays there are the weights and the decoder's; of what learns the moments and a gradient a lane beside.
+  const double lanes = Threads(c), numbers = 2 * policy + (2 + lanes) * learned + (4 + lanes) * critic;
   const double longest = std::min<double>(model.max_position_embeddings, 4096);
   const double cache = lanes * 65 * longest * model.CacheWidth() * model.num_hidden_layers * 4;
   const double rows = lanes * c.train.micro_batch_tokens * model.num_hidden_layers * (12.0 * model.hidden_size + 4.0 * model.intermediate_size) * 4;
   std::cout << fmt::format("# parameters: {} in all, {} active a token\n", ShortNumber(policy), ShortNumber(count.active));
+  if (c.policy.lora) std::cout << fmt::format("# adapters: {} parameters learn\n", ShortNumber(learned));
   if (c.critic) std::cout << fmt::format("# critic: {} parameters\n", ShortNumber(critic));
   std::cout << fmt::format("# memory: about {:.0f} MB (weights, gradients and moments {:.0f}, decoding {:.0f}, activations {:.0f})\n",
-                           (size * 4 * (4 + lanes) + cache + rows) / 1e6, size * 4 * (4 + lanes) / 1e6, cache / 1e6, rows / 1e6);
+                           (numbers * 4 + cache + rows) / 1e6, numbers * 4 / 1e6, cache / 1e6, rows / 1e6);
   if (c.data) std::cout << fmt::format("# examples a step: {}\n", c.data->examples);
   else std::cout << fmt::format("# tokens a step: at most {} completion tokens ({} prompts x {} completions x {} tokens)\n",
                                 static_cast<std::int64_t>(c.rollout.prompts) * c.rollout.group_size * c.rollout.sampling.max_new_tokens, c.rollout.prompts,

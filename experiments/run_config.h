@@ -37,7 +37,9 @@ struct TokenizerConfig {
 struct PolicyConfig {
   std::string checkpoint;
   ModelConfig model;
+  std::optional<LoraConfig> lora;
   void VisitFields(FieldVisitor& visit);
+  void Validate(Problems& problems, const Node& section) const;
 };
 
 struct MixtureSettings {

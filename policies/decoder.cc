@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <string>
 
 #include "core/error.h"
@@ -13,15 +12,17 @@
 namespace cogent {
 namespace {
 
-std::vector<float> Copy(const std::map<std::string, at::Tensor>& named, const std::string& name) {
-  const auto it = named.find(name);
-  if (it == named.end()) return {};
-  const float* data = it->second.const_data_ptr<float>();
-  return {data, data + it->second.numel()};
+using Lookup = DecoderWeights::Lookup;
+
+std::vector<float> Copy(const Lookup& named, const std::string& name) {
+  const at::Tensor t = named(name);
+  if (!t.defined()) return {};
+  const float* data = t.const_data_ptr<float>();
+  return {data, data + t.numel()};
 }
 
 // Several vectors end to end; nothing where the first is not there.
-std::vector<float> Join(const std::map<std::string, at::Tensor>& named, const std::vector<std::string>& names) {
+std::vector<float> Join(const Lookup& named, const std::vector<std::string>& names) {
   std::vector<float> all;
   for (const std::string& name : names) {
     const auto one = Copy(named, name);
@@ -33,11 +34,11 @@ std::vector<float> Join(const std::map<std::string, at::Tensor>& named, const st
 const float* OrNull(const std::vector<float>& bias) { return bias.empty() ? nullptr : bias.data(); }
 
 // Stacks matrices of equal width and packs them as one.
-void PackRows(PackedMatrix& packed, const std::map<std::string, at::Tensor>& named, const std::vector<std::string>& names) {
+void PackRows(PackedMatrix& packed, const Lookup& named, const std::vector<std::string>& names) {
   std::vector<float> stacked;
   int out = 0, in = 0;
   for (const std::string& name : names) {
-    const at::Tensor& t = named.at(name);
+    const at::Tensor t = named(name);
     in = static_cast<int>(t.size(1));
     out += static_cast<int>(t.size(0));
     stacked.insert(stacked.end(), t.const_data_ptr<float>(), t.const_data_ptr<float>() + t.numel());
@@ -84,7 +85,7 @@ DecoderWeights::DecoderWeights(const ParameterSet& parameters) : config_(paramet
 
 void DecoderWeights::Update(const ParameterSet& parameters) {
   const ModelConfig& c = config_;
-  const auto named = parameters.Named();
+  const Lookup named = parameters.Effective();
   embedding_ = Copy(named, "model.embed_tokens.weight");
   norm_ = Copy(named, "model.norm.weight");
   speeds_ = c.rope.Frequencies(c.RopeDim());
@@ -120,13 +121,13 @@ void DecoderWeights::Update(const ParameterSet& parameters) {
   }
 }
 
-void DecoderWeights::UpdateGrouped(Layer& l, const std::map<std::string, at::Tensor>& named, const std::string& a) {
+void DecoderWeights::UpdateGrouped(Layer& l, const Lookup& named, const std::string& a) {
   PackRows(l.down, named, {a + "q_proj.weight", a + "k_proj.weight", a + "v_proj.weight"});
   l.down_bias = Join(named, {a + "q_proj.bias", a + "k_proj.bias", a + "v_proj.bias"});
   l.q_norm = Copy(named, a + "q_norm.weight"), l.kv_norm = Copy(named, a + "k_norm.weight");
 }
 
-void DecoderWeights::UpdateLatent(Layer& l, const std::map<std::string, at::Tensor>& named, const std::string& a) {
+void DecoderWeights::UpdateLatent(Layer& l, const Lookup& named, const std::string& a) {
   const ModelConfig& c = config_;
   l.q_norm = Copy(named, a + "q_a_layernorm.weight"), l.kv_norm = Copy(named, a + "kv_a_layernorm.weight");
   PackRows(l.down, named, {a + (c.q_lora_rank > 0 ? "q_a_proj.weight" : "q_proj.weight"), a + "kv_a_proj_with_mqa.weight"});
@@ -138,7 +139,8 @@ void DecoderWeights::UpdateLatent(Layer& l, const std::map<std::string, at::Tens
   }
   if (c.q_lora_rank > 0) PackRows(l.q_up, named, {a + "q_b_proj.weight"});
   // kv_b is [H, dn + dv, r]: its key rows multiply the query from the left, its value rows the mixture.
-  const float* kv_b = named.at(a + "kv_b_proj.weight").const_data_ptr<float>();
+  const at::Tensor whole = named(a + "kv_b_proj.weight");
+  const float* kv_b = whole.const_data_ptr<float>();
   const int r = c.kv_lora_rank, dn = c.qk_nope_head_dim, dv = c.v_head_dim;
   l.key_up.resize(c.num_attention_heads), l.value_up.resize(c.num_attention_heads);
   for (int h = 0; h < c.num_attention_heads; ++h) {

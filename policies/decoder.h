@@ -15,7 +15,7 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -32,6 +32,7 @@ class ParameterSet;
 // All weights, rearranged for products with few rows.
 class DecoderWeights {
  public:
+  using Lookup = std::function<at::Tensor(const std::string& name)>;  // a weight; undefined where there is none
   explicit DecoderWeights(const ParameterSet& parameters);
   // Takes over changed weights. REQUIRES the same shapes.
   void Update(const ParameterSet& parameters);
@@ -49,8 +50,8 @@ class DecoderWeights {
     std::vector<PackedMatrix> key_up, value_up;            // of each head: q~ = q_nope * Wk, o = o_c * Wv^T
     std::vector<PackedMatrix> experts_up, experts_down;
   };
-  void UpdateLatent(Layer& layer, const std::map<std::string, at::Tensor>& named, const std::string& prefix);
-  void UpdateGrouped(Layer& layer, const std::map<std::string, at::Tensor>& named, const std::string& prefix);
+  void UpdateLatent(Layer& layer, const Lookup& named, const std::string& prefix);
+  void UpdateGrouped(Layer& layer, const Lookup& named, const std::string& prefix);
 
   ModelConfig config_;
   std::vector<float> embedding_, norm_;

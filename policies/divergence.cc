@@ -60,12 +60,13 @@ at::Tensor TokenDivergence(const at::Tensor& x, const at::Tensor& head, const at
   };
   const at::Tensor values = at::empty({count}, own.options());
   each([&](std::int64_t first, const at::Tensor& part, const at::Tensor&, const Chunk& chunk) { values.narrow(0, first, part.size(0)).copy_(chunk.value); }, false);
-  return Differentiable(values, {x, head}, [=](const at::Tensor& upstream) -> Gradients {
-    at::Tensor dx = at::zeros_like(own), dhead = at::zeros_like(own_head);
+  return Differentiable(values, {x, head}, [=, need_head = NeedsGradient({head})](const at::Tensor& upstream) -> Gradients {
+    at::Tensor dx = at::zeros_like(own), dhead;
+    if (need_head) dhead = at::zeros_like(own_head);
     each([&](std::int64_t first, const at::Tensor& part, const at::Tensor& hidden, const Chunk& chunk) {
       const at::Tensor gradient = chunk.gradient * upstream.narrow(0, first, part.size(0)).unsqueeze(1);  // [n, V]
       dx.index_add_(0, part, gradient.matmul(own_head));
-      dhead.add_(gradient.t().matmul(hidden));
+      if (need_head) dhead.add_(gradient.t().matmul(hidden));
     }, true);
     return {dx, dhead};
   });

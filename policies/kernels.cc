@@ -271,6 +271,14 @@ void AccumulateOuter(const float* a, std::ptrdiff_t a_stride, int m, const float
   }
 }
 
+void AddLowRank(const float* down, const float* up, int rows, int width, int rank, float scale, float* weight) {
+  std::vector<float> scaled(up, up + static_cast<std::size_t>(rows) * rank);
+  for (float& value : scaled) value *= scale;
+  PackedMatrix packed;
+  packed.PackTransposed(down, rank, width, width);
+  packed.Multiply(scaled.data(), rank, rows, weight, width, PackedMatrix::Into::kAccumulate);
+}
+
 void RmsNormRows(const float* x, std::ptrdiff_t x_stride, const float* weight, float eps, int rows, int width, float* y,
                  std::ptrdiff_t y_stride, float* scale) {
   for (int r = 0; r < rows; ++r) {

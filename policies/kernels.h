@@ -120,6 +120,9 @@ class PackedMatrix {
 void AccumulateOuter(const float* a, std::ptrdiff_t a_stride, int m, const float* b, std::ptrdiff_t b_stride, int n, int rows,
                      float* c, std::ptrdiff_t c_stride, Products products = Products::kFloat32);
 
+// weight[rows, width] += scale * up[rows, rank] * down[rank, width], all of them dense: an adapter becomes part of its matrix.
+void AddLowRank(const float* down, const float* up, int rows, int width, int rank, float scale, float* weight);
+
 // y = x / sqrt(mean(x^2) + eps) * weight for each row. Returns 1 / sqrt(...) of each row in `scale` if given.
 void RmsNormRows(const float* x, std::ptrdiff_t x_stride, const float* weight, float eps, int rows, int width,
                  float* y, std::ptrdiff_t y_stride, float* scale = nullptr);

@@ -17,10 +17,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/config.h"
+#include "policies/model_adapter.h"
 
 namespace cogent {
 
@@ -82,6 +84,7 @@ struct ModelConfig {
   std::vector<int> more_eos_token_ids;  // where the file lists several: any of them stops
   int pad_token_id = -1;  // -1 = none
   bool value_head = false;  // one number a row in the place of logits: a critic or a reward model; no key of a run
+  std::optional<LoraConfig> lora;  // adapters learn and the weights stay; no key of config.json
   RopeConfig rope;
 
   void VisitFields(FieldVisitor& visit);
@@ -107,7 +110,7 @@ struct ModelConfig {
   int CacheWidth() const { return IsLatent() ? kv_lora_rank + qk_rope_head_dim : 2 * KeyValueHeads() * HeadDim(); }
 };
 
-// Reads config.json, DIR/config.json or a GGUF file. DataError names the file and the key that cannot be used.
+// Reads config.json, DIR/config.json, a GGUF file, or of an adapter's directory its base. DataError names the file and the key that cannot be used.
 ModelConfig LoadModelConfig(const std::string& path);
 ModelConfig ParseModelConfig(const std::string& json, const std::string& name);
 // The same trunk with a value head: "score.weight" [1, hidden_size], as transformers' sequence classification with one label.

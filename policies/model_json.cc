@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "policies/model_config.h"
+#include "policies/weight_adapter.h"
 #include "policies/weight_files.h"
 
 namespace cogent {
@@ -238,6 +239,7 @@ ModelConfig ParseModelConfig(const std::string& text, const std::string& name) {
 
 ModelConfig LoadModelConfig(const std::string& path) {
   if (IsGguf(path)) return GgufModelConfig(path);
+  if (IsAdapter(path)) return LoadModelConfig(AdapterBase(path));
   const std::filesystem::path given(path);
   const auto file = std::filesystem::is_directory(given) ? given / "config.json" : given;
   std::ifstream in(file, std::ios::binary);

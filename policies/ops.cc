@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
@@ -17,28 +18,93 @@
 
 namespace cogent::ops {
 
-at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, Products products) {
-  if (!OnFastPath({x, weight})) return reference::Linear(x, weight, bias);
+namespace {
+
+// u = scale * down x of every part, [N, parts r]; y += up u, part by part.
+at::Tensor AddAdapters(const Rows& in, const LowRank& adapters, const at::Tensor& y) {
+  const int width = static_cast<int>(adapters.down.size(0)), rank = width / static_cast<int>(adapters.up.size());
+  at::Tensor u = at::empty({in.rows, width}, y.options());
+  PackedMatrix packed;
+  packed.Pack(adapters.down.const_data_ptr<float>(), width, in.width, in.width);
+  packed.Multiply(in.data, in.stride, in.rows, Data(u), width);
+  u.mul_(adapters.scale);
+  for (std::size_t p = 0; p < adapters.up.size(); ++p) {
+    packed.Pack(adapters.up[p].const_data_ptr<float>(), static_cast<int>(adapters.up[p].size(0)), rank, rank);
+    packed.Multiply(Data(u) + static_cast<std::ptrdiff_t>(p) * rank, width, in.rows, Data(y) + adapters.first[p], y.size(1), PackedMatrix::Into::kAccumulate);
+  }
+  return u;
+}
+
+// Gradients of down and of each up; adds the input's to dx where that is defined. `u` as AddAdapters returned it.
+Gradients AdapterGradients(const Rows& in, const Rows& dy, const LowRank& adapters, const at::Tensor& u, const at::Tensor& dx) {
+  const int width = static_cast<int>(u.size(1)), rank = width / static_cast<int>(adapters.up.size());
+  at::Tensor du = at::empty_like(u), d_down = at::zeros_like(adapters.down);
+  Gradients gradients{d_down};
+  PackedMatrix packed;
+  for (std::size_t p = 0; p < adapters.up.size(); ++p) {
+    const std::ptrdiff_t column = static_cast<std::ptrdiff_t>(p) * rank;
+    const float* dy_part = dy.data + adapters.first[p];
+    const int rows = static_cast<int>(adapters.up[p].size(0));
+    at::Tensor d_up = at::zeros_like(adapters.up[p]);
+    AccumulateOuter(dy_part, dy.stride, rows, Data(u) + column, width, rank, in.rows, Data(d_up), rank);
+    packed.PackTransposed(adapters.up[p].const_data_ptr<float>(), rows, rank, rank);
+    packed.Multiply(dy_part, dy.stride, in.rows, Data(du) + column, width);
+    gradients.push_back(d_up);
+  }
+  du.mul_(adapters.scale);
+  AccumulateOuter(Data(du), width, width, in.data, in.stride, in.width, in.rows, Data(d_down), in.width);
+  if (dx.defined()) {
+    packed.PackTransposed(adapters.down.const_data_ptr<float>(), width, in.width, in.width);
+    packed.Multiply(Data(du), width, in.rows, Data(dx), in.width, PackedMatrix::Into::kAccumulate);
+  }
+  return gradients;
+}
+
+}  // namespace
+
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, Products products, const LowRank& adapters) {
+  if (!OnFastPath({x, weight})) return reference::Linear(x, weight, bias, adapters);
   const Rows in(x);
   const int out_width = static_cast<int>(weight.size(0)), in_width = in.width;
-  at::Tensor y = at::empty({in.rows, out_width}, x.options());
+  at::Tensor y = at::empty({in.rows, out_width}, x.options()), u;
   PackedMatrix packed;
   packed.Pack(weight.const_data_ptr<float>(), out_width, in_width, in_width, products);
   packed.Multiply(in.data, in.stride, in.rows, Data(y), out_width, PackedMatrix::Into::kReplace,
                   bias.defined() ? bias.const_data_ptr<float>() : nullptr);
-  return Differentiable(y, {x, weight, bias}, [x = x.detach(), weight = weight.detach(), has_bias = bias.defined(), products,
-                                               need_x = NeedsGradient({x})](const at::Tensor& grad) -> Gradients {
-    const Rows in(x), dy(grad);
-    at::Tensor dx, db, dw = at::zeros_like(weight);
+  if (adapters.down.defined()) u = AddAdapters(in, adapters, y);
+  std::vector<at::Tensor> inputs = {x, weight, bias};
+  LowRank own = adapters;
+  if (u.defined()) {
+    inputs.push_back(adapters.down);
+    inputs.insert(inputs.end(), adapters.up.begin(), adapters.up.end());
+    own.down = own.down.detach();
+    for (at::Tensor& up : own.up) up = up.detach();
+  }
+  // A frozen weight needs no gradient, and what it multiplied need not be kept for one.
+  const bool need_x = NeedsGradient({x}), need_weight = NeedsGradient({weight}), need_adapters = NeedsGradient({adapters.down});
+  return Differentiable(y, inputs, [x = need_weight || need_adapters ? x.detach() : at::Tensor(), weight = weight.detach(), has_bias = NeedsGradient({bias}), products, own = std::move(own),
+                                    u, need_x, need_weight, need_adapters](const at::Tensor& grad) -> Gradients {
+    const Rows dy(grad);
+    const int in_width = static_cast<int>(weight.size(1));
+    at::Tensor dx, db, dw;
     if (need_x) {
-      dx = at::empty({dy.rows, in.width}, x.options());
+      dx = at::empty({dy.rows, in_width}, grad.options());
       PackedMatrix back;
-      back.PackTransposed(weight.const_data_ptr<float>(), dy.width, in.width, in.width, products);
-      back.Multiply(dy.data, dy.stride, dy.rows, Data(dx), in.width);
+      back.PackTransposed(weight.const_data_ptr<float>(), dy.width, in_width, in_width, products);
+      back.Multiply(dy.data, dy.stride, dy.rows, Data(dx), in_width);
     }
-    AccumulateOuter(dy.data, dy.stride, dy.width, in.data, in.stride, in.width, in.rows, Data(dw), in.width, products);
+    if (need_weight) {
+      const Rows in(x);
+      dw = at::zeros_like(weight);
+      AccumulateOuter(dy.data, dy.stride, dy.width, in.data, in.stride, in_width, in.rows, Data(dw), in_width, products);
+    }
     if (has_bias) db = grad.sum(0);
-    return {dx, dw, db};
+    Gradients gradients = {dx, dw, db};
+    if (need_adapters) {
+      const Gradients more = AdapterGradients(Rows(x), dy, own, u, dx);
+      gradients.insert(gradients.end(), more.begin(), more.end());
+    }
+    return gradients;
   });
 }
 
@@ -166,11 +232,12 @@ void ScatterAddRows(const float* from, int width, const int* token, int count, f
 
 // The gradient of Experts(): one expert at a time, everything but the gate-up products computed again.
 Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const at::Tensor& gate_up, const at::Tensor& down,
-                          const at::Tensor& gate_ups, const Dispatch& d, const at::Tensor& grad, Products products) {
+                          const at::Tensor& gate_ups, const Dispatch& d, const at::Tensor& grad, Products products, bool need_weights) {
   const Rows in(x), dy(grad);
   const int width = static_cast<int>(down.size(2)), count = static_cast<int>(gate_up.size(0));
   at::Tensor dx = at::zeros({in.rows, in.width}, x.options()), dw = at::zeros_like(weights);
-  at::Tensor d_gate_up = at::zeros_like(gate_up), d_down = at::zeros_like(down);
+  at::Tensor d_gate_up, d_down;  // stay undefined where the experts are frozen
+  if (need_weights) d_gate_up = at::zeros_like(gate_up), d_down = at::zeros_like(down);
   const float* weight = weights.const_data_ptr<float>();
   const std::size_t most = static_cast<std::size_t>(d.largest);
   std::vector<float> xs(most * in.width), dys(most * in.width), act(most * width), d_act(most * width), d_products(most * 2 * width);
@@ -200,10 +267,12 @@ Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const 
       }
       Data(dw)[slot[i]] = dot;
     }
-    AccumulateOuter(dys.data(), in.width, in.width, act.data(), width, width, n, Data(d_down) + static_cast<std::size_t>(e) * in.width * width, width, products);
+    if (need_weights) AccumulateOuter(dys.data(), in.width, in.width, act.data(), width, width, n, Data(d_down) + static_cast<std::size_t>(e) * in.width * width, width, products);
     SwiGluBackwardRows(gu, 2 * width, d_act.data(), width, n, width, d_products.data(), 2 * width);
-    AccumulateOuter(d_products.data(), 2 * width, 2 * width, xs.data(), in.width, in.width, n,
-                    Data(d_gate_up) + static_cast<std::size_t>(e) * 2 * width * in.width, in.width, products);
+    if (need_weights) {
+      AccumulateOuter(d_products.data(), 2 * width, 2 * width, xs.data(), in.width, in.width, n,
+                      Data(d_gate_up) + static_cast<std::size_t>(e) * 2 * width * in.width, in.width, products);
+    }
     packed.PackTransposed(gate_up_e, 2 * width, in.width, in.width, products);
     packed.Multiply(d_products.data(), 2 * width, n, xs.data(), in.width);
     ScatterAddRows(xs.data(), in.width, token, n, Data(dx));
@@ -241,8 +310,8 @@ at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& 
   }
   return Differentiable(y, {x, routes.weights, gate_up, down},
                         [x = x.detach(), weights = routes.weights.detach(), gate_up = gate_up.detach(), down = down.detach(), gate_ups, products,
-                         d = std::move(d)](const at::Tensor& grad) -> Gradients {
-                          return ExpertsBackward(x, weights, gate_up, down, gate_ups, d, grad, products);
+                         need_weights = NeedsGradient({gate_up, down}), d = std::move(d)](const at::Tensor& grad) -> Gradients {
+                          return ExpertsBackward(x, weights, gate_up, down, gate_ups, d, grad, products, need_weights);
                         });
 }
 

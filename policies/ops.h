@@ -51,10 +51,20 @@ struct TokenStats {
   at::Tensor entropy;   // [M] of each row's distribution, nats
 };
 
+// Adapters of a matrix or of parts of it (LoRA, arXiv 2106.09685): to the outputs from first[p] on comes
+// scale * up[p] down_p x. Always float32.
+struct LowRank {
+  at::Tensor down;                  // A of every part, one behind another, [parts r, in]
+  std::vector<at::Tensor> up;       // B of each part, [rows of the part, r]
+  std::vector<std::int64_t> first;  // of each part
+  double scale = 1.0;
+};
+
 namespace ops {
 
-// [N, in], [out, in] -> [N, out]. `products` also holds for the gradients.
-at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {}, Products products = Products::kFloat32);
+// [N, in], [out, in] -> [N, out], plus the adapters where there are any. `products` also holds for the gradients.
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {}, Products products = Products::kFloat32,
+                  const LowRank& adapters = {});
 at::Tensor Embedding(const at::Tensor& weight, const at::Tensor& ids);                               // [V, D], int64 [N] -> [N, D]
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);                       // [N, D] -> [N, D]
 at::Tensor SwiGlu(const at::Tensor& gate_up);                                                        // [N, 2 D] -> [N, D]
@@ -76,7 +86,7 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
 
 namespace reference {
 
-at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {}, const LowRank& adapters = {});
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 at::Tensor SwiGlu(const at::Tensor& gate_up);
 at::Tensor Attention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,

@@ -78,10 +78,11 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
   }
   auto outputs = Differentiable(
       {logprobs, entropy}, {x, head},
-      [=, x = x.detach(), head = head.detach(), entropies = entropy.clone()](const std::vector<at::Tensor>& grads) -> Gradients {
+      [=, x = x.detach(), head = head.detach(), need_head = NeedsGradient({head}), entropies = entropy.clone()](const std::vector<at::Tensor>& grads) -> Gradients {
         // d logprob_t / d logit_j = [j = t] - p_j;  d entropy / d logit_j = -p_j (log p_j + entropy).
         const Rows in(x);
-        at::Tensor dx = at::zeros({in.rows, in.width}, x.options()), dw = at::zeros_like(head);
+        at::Tensor dx = at::zeros({in.rows, in.width}, x.options()), dw;
+        if (need_head) dw = at::zeros_like(head);
         const at::Tensor g_logprob = grads[0].contiguous(), g_entropy = grads[1].contiguous();
         PackedMatrix packed, back;
         packed.Pack(head.const_data_ptr<float>(), vocabulary, in.width, in.width);
@@ -106,7 +107,7 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
             row[targets[first + i]] += gl;
           }
           back.Multiply(logits.data(), vocabulary, n, d_hidden.data(), in.width);
-          AccumulateOuter(logits.data(), vocabulary, vocabulary, hidden.data(), in.width, in.width, n, Data(dw), in.width, gradients);
+          if (need_head) AccumulateOuter(logits.data(), vocabulary, vocabulary, hidden.data(), in.width, in.width, n, Data(dw), in.width, gradients);
           for (int i = 0; i < n; ++i) {
             float* to = Data(dx) + rows[first + i] * in.width;
             for (int c = 0; c < in.width; ++c) to[c] += d_hidden[static_cast<std::ptrdiff_t>(i) * in.width + c];

@@ -17,7 +17,17 @@ at::Tensor Rotate(const at::Tensor& x, const Rotation& rotation, bool halves) {
 
 }  // namespace
 
-at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) { return at::linear(x, weight, bias); }
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const LowRank& adapters) {
+  at::Tensor y = at::linear(x, weight, bias);
+  if (!adapters.down.defined()) return y;
+  const at::Tensor u = at::linear(x, adapters.down) * adapters.scale;  // [N, parts r]
+  const std::int64_t rank = u.size(1) / static_cast<std::int64_t>(adapters.up.size());
+  for (std::size_t p = 0; p < adapters.up.size(); ++p) {
+    const at::Tensor part = at::linear(u.narrow(1, static_cast<std::int64_t>(p) * rank, rank), adapters.up[p]);
+    y = y + at::constant_pad_nd(part, {adapters.first[p], y.size(1) - adapters.first[p] - part.size(1)});
+  }
+  return y;
+}
 
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   const at::Tensor wide = x.to(at::kFloat);

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -10,7 +11,9 @@
 #include <set>
 
 #include "core/file.h"
+#include "policies/kernels.h"
 #include "policies/safetensors.h"
+#include "policies/weight_adapter.h"
 #include "policies/weight_files.h"
 
 namespace cogent {
@@ -41,6 +44,29 @@ bool MayBeIgnored(const std::string& name, const ModelConfig& config) {
   return layer >= config.num_hidden_layers + config.num_nextn_predict_layers ||
          (layer >= config.num_hidden_layers && (name.ends_with("embed_tokens.weight") || name.ends_with("shared_head.head.weight")));
 }
+
+std::map<std::string, TensorView> Views(const std::map<std::string, at::Tensor>& named) {
+  std::map<std::string, TensorView> views;
+  for (const auto& [name, tensor] : named) {
+    views[name] = {DType::kF32, tensor.sizes().vec(), {static_cast<const std::byte*>(tensor.const_data_ptr()), static_cast<std::size_t>(tensor.nbytes())}};
+  }
+  return views;
+}
+
+// Walks through the adapters' flat tensor: a view of the next `shape` numbers.
+class Cutter {
+ public:
+  explicit Cutter(const at::Tensor& flat) : flat_(flat) {}
+  at::Tensor Next(const std::vector<std::int64_t>& shape) {
+    const std::int64_t at = at_;
+    at_ += Count(shape);
+    return flat_.narrow(0, at, at_ - at).view(shape);
+  }
+
+ private:
+  const at::Tensor& flat_;
+  std::int64_t at_ = 0;
+};
 
 }  // namespace
 
@@ -74,18 +100,80 @@ void ParameterSet::InitializeOne(const std::string& name, const at::Tensor& view
   for (std::int64_t i = 0; i < view.numel(); ++i) values[i] = static_cast<float>(draws.Normal() * config_.initializer_range);
 }
 
+void ParameterSet::Attach(const LoraConfig& lora, const std::string& base, const Rng& rng) {
+  Check(!config_.lora && !config_.value_head, "adapters are attached once, to a language model");
+  config_.lora = lora;
+  adapted_ = AdapterLayout(config_);
+  adapters_ = at::zeros({AdapterSize(config_)}, at::kFloat);
+  base_ = base;
+  for (auto& [name, view] : NamedTrained(adapters_)) {
+    if (!name.ends_with("lora_A.weight")) continue;
+    // Kaiming's uniform draw with a = sqrt(5), the one of a plain linear layer: the bound is 1 / sqrt(in).
+    const double bound = 1.0 / std::sqrt(static_cast<double>(view.size(1)));
+    Rng draws = rng.Fork(name);
+    float* values = view.mutable_data_ptr<float>();
+    for (std::int64_t i = 0; i < view.numel(); ++i) values[i] = static_cast<float>((2.0 * draws.Uniform() - 1.0) * bound);
+  }
+}
+
+ParameterSet ParameterSet::Base() const {
+  ParameterSet base = *this;
+  base.config_.lora.reset();
+  base.adapted_.clear();
+  base.adapters_ = at::Tensor();
+  return base;
+}
+
 std::vector<at::Tensor> ParameterSet::Leaves(const at::Tensor& grad) const {
   std::vector<at::Tensor> views;
+  const auto learn = [](at::Tensor view, const at::Tensor& own_grad) {
+    view.requires_grad_(true);
+    view.mutable_grad() = own_grad;
+    return view;
+  };
+  const bool all = grad.defined() && !config_.lora;
   for (std::size_t i = 0; i < leaves_.size(); ++i) {
-    const std::int64_t count = Count(leaves_[i].shape);
-    at::Tensor view = flat_.narrow(0, offsets_[i], count).view(leaves_[i].shape).detach();
-    if (grad.defined()) {
-      view.requires_grad_(true);
-      view.mutable_grad() = grad.narrow(0, offsets_[i], count).view(leaves_[i].shape);
-    }
-    views.push_back(view);
+    const auto cut = [&](const at::Tensor& flat) { return flat.narrow(0, offsets_[i], Count(leaves_[i].shape)).view(leaves_[i].shape); };
+    const at::Tensor view = cut(flat_).detach();
+    views.push_back(all ? learn(view, cut(grad)) : view);
+  }
+  if (!config_.lora) return views;
+  Cutter values(adapters_), grads(grad);
+  const auto next = [&](const std::vector<std::int64_t>& shape) {
+    const at::Tensor view = values.Next(shape).detach();
+    views.push_back(grad.defined() ? learn(view, grads.Next(shape)) : view);
+  };
+  for (const AdaptedLeaf& leaf : adapted_) {
+    next({static_cast<std::int64_t>(leaf.parts.size()) * config_.lora->rank, leaf.width});
+    for (const auto& part : leaf.parts) next({part.rows, config_.lora->rank});
   }
   return views;
+}
+
+std::map<std::string, at::Tensor> ParameterSet::NamedTrained(const at::Tensor& like) const {
+  if (!config_.lora) return Named(like);
+  std::map<std::string, at::Tensor> named;
+  Cutter values(like);
+  for (const AdaptedLeaf& leaf : adapted_) {
+    for (const auto& part : leaf.parts) named[LoraA(part.module)] = values.Next({config_.lora->rank, leaf.width});
+    for (const auto& part : leaf.parts) named[LoraB(part.module)] = values.Next({part.rows, config_.lora->rank});
+  }
+  return named;
+}
+
+std::function<at::Tensor(const std::string&)> ParameterSet::Effective() const {
+  const double scale = config_.lora ? config_.lora->Scale() : 0.0;
+  return [named = Named(), adapters = config_.lora ? NamedTrained(adapters_) : std::map<std::string, at::Tensor>(), scale](const std::string& name) -> at::Tensor {
+    const auto found = named.find(name);
+    if (found == named.end()) return {};
+    const std::string module = name.substr(0, name.rfind('.'));
+    const auto down = adapters.find(LoraA(module));
+    if (down == adapters.end()) return found->second;
+    const at::Tensor sum = found->second.clone();
+    AddLowRank(down->second.const_data_ptr<float>(), adapters.at(LoraB(module)).const_data_ptr<float>(), static_cast<int>(sum.size(0)),
+               static_cast<int>(sum.size(1)), static_cast<int>(down->second.size(0)), static_cast<float>(scale), sum.mutable_data_ptr<float>());
+    return sum;
+  };
 }
 
 std::map<std::string, at::Tensor> ParameterSet::Named(const at::Tensor& flat) const {
@@ -105,7 +193,8 @@ std::map<std::string, at::Tensor> ParameterSet::Named(const at::Tensor& flat) co
 }
 
 std::vector<std::string> ParameterSet::Load(const std::string& dir, const Rng& rng_for_missing) {
-  const WeightFiles files = WeightFiles::Open(dir);
+  const bool own_adapters = config_.lora && IsAdapter(dir);
+  const WeightFiles files = WeightFiles::Open(own_adapters ? AdapterBase(dir) : dir);
   std::vector<std::string> wrong, notes, fresh;
   std::set<std::string> known;
   const std::string prediction = fmt::format("model.layers.{}.", config_.num_hidden_layers);
@@ -143,11 +232,33 @@ std::vector<std::string> ParameterSet::Load(const std::string& dir, const Rng& r
     throw DataError(text);
   }
   if (!fresh.empty()) notes.push_back("the checkpoint has no prediction module; it starts from fresh weights");
+  if (own_adapters) LoadAdapters(dir);
   return notes;
+}
+
+void ParameterSet::LoadAdapters(const std::string& dir) {
+  const AdapterFiles files = AdapterFiles::Open(dir);
+  const auto named = NamedTrained(adapters_);
+  std::set<std::string> own;
+  for (const auto& [name, view] : named) own.insert(name);
+  for (const std::string& module : files.modules()) own.erase(LoraA(module)), own.erase(LoraB(module));
+  if (files.rank() != config_.lora->rank || files.scale() != config_.lora->Scale() || !own.empty() || files.modules().size() * 2 != named.size()) {
+    throw DataError(fmt::format("{}: these adapters have rank {}, alpha {:g} and {} modules; policy.lora asks for rank {}, alpha {:g} and {}. Go on with the settings that they "
+                                "were made with, or start a new run from them: policy.checkpoint={}", dir, files.rank(), files.alpha(), files.modules().size(), config_.lora->rank,
+                                config_.lora->alpha, named.size() / 2, dir));
+  }
+  for (const auto& [name, view] : named) {
+    const std::vector<float> values = files.Read(name, view.sizes().vec());
+    std::copy(values.begin(), values.end(), view.mutable_data_ptr<float>());
+  }
 }
 
 void ParameterSet::Save(const std::string& dir) const {
   std::filesystem::create_directories(dir);
+  if (config_.lora) {
+    WriteFileAtomic(dir + "/adapter_config.json", AdapterConfigJson(config_, base_));
+    return WriteSafetensors(dir + "/adapter_model.safetensors", Views(NamedTrained(adapters_)), {{"format", "pt"}});
+  }
   WriteFileAtomic(dir + "/config.json", ModelConfigJson(config_));
   if (!config_.value_head) {
     nlohmann::ordered_json generation{{"bos_token_id", config_.bos_token_id}, {"eos_token_id", config_.eos_token_id}};
@@ -158,12 +269,8 @@ void ParameterSet::Save(const std::string& dir) const {
     if (config_.pad_token_id >= 0) generation["pad_token_id"] = config_.pad_token_id;
     WriteFileAtomic(dir + "/generation_config.json", generation.dump(2) + "\n");
   }
-  std::map<std::string, TensorView> views;
   const auto named = Named();
-  for (const auto& [name, tensor] : named) {
-    views[name] = {DType::kF32, tensor.sizes().vec(), {static_cast<const std::byte*>(tensor.const_data_ptr()), static_cast<std::size_t>(tensor.nbytes())}};
-  }
-  WriteSafetensors(dir + "/model.safetensors", views, {{"format", "pt"}});
+  WriteSafetensors(dir + "/model.safetensors", Views(named), {{"format", "pt"}});
 }
 
 }  // namespace cogent

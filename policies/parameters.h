@@ -10,11 +10,17 @@
 //   std::vector<at::Tensor> leaves = weights.Leaves(grad);   // for one thread: autograd adds into `grad`
 //   weights.Save("checkpoints/step-000100");
 //
+// With adapters (model_adapter.h) these weights are the base and stay; what learns is a second flat tensor of A and B:
+//
+//   weights.Attach({.rank = 8}, "checkpoints/base", Rng(seed).Fork("lora"));
+//   AdamW optimizer(weights, config);                        // moments of trained() alone
+//
 // Thread rule: views share memory; nobody writes while others read.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -35,24 +41,43 @@ class ParameterSet {
   // DataError lists missing, unexpected, misshapen and not finite tensors by name. A missing prediction module or value head is initialised and
   // said so in the returned notes; a head that the model has no place for is dropped.
   std::vector<std::string> Load(const std::string& dir, const Rng& rng_for_missing);
-  // Writes config.json, model.safetensors and, of a language model, generation_config.json into `dir`.
+  // An adapter's directory gives the sum; with adapters attached, base and adapters each in their place. DataError when the
+  // stored adapters are of another shape or scale than the attached ones.
+  // Writes config.json, model.safetensors and, of a language model, generation_config.json into `dir`; with adapters,
+  // adapter_config.json and adapter_model.safetensors in PEFT's layout instead.
   void Save(const std::string& dir) const;
+
+  // Adds adapters: A uniform within 1 / sqrt(in), each from its name and the seed alone, B zero, so that at first nothing
+  // changes. `base` is where these weights lie, for adapter_config.json. REQUIRES none yet, and no value head.
+  // ConfigError when a target names nothing.
+  void Attach(const LoraConfig& lora, const std::string& base, const Rng& rng);
+  // The same weights in the same memory, without the adapters.
+  ParameterSet Base() const;
 
   const ModelConfig& config() const { return config_; }
   const at::Tensor& flat() const { return flat_; }        // float32 [size]
   std::int64_t size() const { return flat_.numel(); }
-  std::int64_t matrix_size() const { return matrix_size_; }  // the first part of flat: weight decay applies
+  std::int64_t matrix_size() const { return matrix_size_; }  // the first part of flat: its matrices
+  // What an optimizer moves: flat(), or the adapters. Weight decay applies to the first `decayed()` numbers.
+  const at::Tensor& trained() const { return config_.lora ? adapters_ : flat_; }
+  std::int64_t decayed() const { return config_.lora ? adapters_.numel() : matrix_size_; }
   const at::Tensor& biases() const { return biases_; }    // float32 [mixture layers, experts], correction biases; zeros where there are none
 
-  // Views of every leaf, in the order of ParameterLayout(config), that need gradients; if `grad` (float32
-  // [size]) is given, autograd adds into it.
+  // Views of every leaf in the order of ParameterLayout(config), then of each adapted leaf's A, [parts rank, in], and of each
+  // of its B. If `grad` (float32, as trained()) is given, those of trained() need gradients and autograd adds into it.
   std::vector<at::Tensor> Leaves(const at::Tensor& grad = {}) const;
   // Every checkpoint tensor as a view of `flat` (this set's own weights, or an optimizer state or
   // gradient of the same layout). Correction biases are added when `flat` is this set's own.
   std::map<std::string, at::Tensor> Named(const at::Tensor& flat) const;
   std::map<std::string, at::Tensor> Named() const { return Named(flat_); }
+  // The same of trained(), or of what has its layout, by the names that Save gives.
+  std::map<std::string, at::Tensor> NamedTrained(const at::Tensor& like) const;
+  // A weight as it multiplies in the end: a view, or where it has an adapter the sum, made anew at each call; undefined
+  // where there is none of the name.
+  std::function<at::Tensor(const std::string&)> Effective() const;
 
  private:
+  void LoadAdapters(const std::string& dir);
   void InitializeOne(const std::string& name, const at::Tensor& view, const Rng& rng) const;
 
   ModelConfig config_;
@@ -60,6 +85,9 @@ class ParameterSet {
   std::vector<std::int64_t> offsets_;  // of each leaf in flat
   std::int64_t matrix_size_ = 0;
   at::Tensor flat_, biases_;
+  std::vector<AdaptedLeaf> adapted_;
+  at::Tensor adapters_;  // of each adapted leaf all A, then all B
+  std::string base_;
 };
 
 }  // namespace cogent

@@ -12,6 +12,7 @@
 #include "policies/tokenizer_bytes.h"
 #include "policies/tokenizer_parts.h"
 #include "policies/tokenizer_split.h"
+#include "policies/weight_adapter.h"
 #include "policies/weight_files.h"
 
 namespace cogent {
@@ -91,6 +92,7 @@ Tokenizer Tokenizer::Train(const std::vector<std::string>& corpus, const TrainOp
 Tokenizer Tokenizer::Load(const std::string& given) {
   if (IsGguf(given)) return Tokenizer(std::make_shared<const Impl>(ReadGgufTokenizer(given)));
   const std::string path = std::filesystem::is_directory(given) ? given + "/tokenizer.json" : given;
+  if (IsAdapter(given) && !std::filesystem::exists(path)) return Load(AdapterBase(given));
   TokenizerParts parts = ParseTokenizerJson(ReadWholeFile(path), path);
   const std::string config = ConfigPath(path);
   if (std::filesystem::exists(config)) ReadTokenizerConfig(ReadWholeFile(config), config, parts);

@@ -12,9 +12,23 @@ namespace {
 std::map<std::string, at::Tensor> ByName(const ModelConfig& config, const std::vector<at::Tensor>& leaves) {
   std::map<std::string, at::Tensor> named;
   const auto layout = ParameterLayout(config);
-  Check(layout.size() == leaves.size(), "as many leaves as the layout has");
+  Check(layout.size() <= leaves.size(), "as many leaves as the layout has");
   for (std::size_t i = 0; i < layout.size(); ++i) named[layout[i].name] = leaves[i];
   return named;
+}
+
+// The adapters by the leaf that they belong to; their leaves follow those of the layout.
+std::map<std::string, LowRank> AdaptersByLeaf(const ModelConfig& config, const std::vector<at::Tensor>& leaves) {
+  std::map<std::string, LowRank> adapters;
+  std::size_t next = ParameterLayout(config).size();
+  for (const AdaptedLeaf& leaf : AdapterLayout(config)) {
+    LowRank& own = adapters[leaf.leaf];
+    own.scale = config.lora->Scale();
+    own.down = leaves.at(next++);
+    for (const auto& part : leaf.parts) own.first.push_back(part.first), own.up.push_back(leaves.at(next++));
+  }
+  Check(next == leaves.size(), "as many leaves as layout and adapters have");
+  return adapters;
 }
 
 std::vector<std::int64_t> Positions(const PackedTokens& tokens) {
@@ -50,9 +64,7 @@ struct Transformer::Pass {
   at::Tensor balance_loss, load;
   at::Tensor experts;  // int32 [N, mixture layers, K] of tokens->experts
 
-  at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {}) const {
-    return ops::Linear(x, weight, bias, options->products);
-  }
+  at::Tensor Linear(const at::Tensor& x, const Projection& by) const { return ops::Linear(x, by.weight, by.bias, options->products, by.adapters); }
   void Trace(int layer, const char* what, const at::Tensor& value) const {
     if (options->trace) (*options->trace)["layers." + std::to_string(layer) + "." + what] = value.detach();
   }
@@ -61,9 +73,14 @@ struct Transformer::Pass {
 Transformer::Transformer(const ModelConfig& config, std::vector<at::Tensor> leaves, at::Tensor biases)
     : config_(config), biases_(std::move(biases)) {
   const auto named = ByName(config, leaves);
+  const auto adapters = AdaptersByLeaf(config, leaves);
   const auto maybe = [&](const std::string& name) {
     auto it = named.find(name);
     return it == named.end() ? at::Tensor() : it->second;
+  };
+  const auto projection = [&](const std::string& name) {
+    const auto adapted = adapters.find(name + ".weight");
+    return Projection{maybe(name + ".weight"), maybe(name + ".bias"), adapted == adapters.end() ? LowRank() : adapted->second};
   };
   int mixtures = 0;
   const auto layer = [&](int index) {
@@ -72,19 +89,17 @@ Transformer::Transformer(const ModelConfig& config, std::vector<at::Tensor> leav
     l.index = index;
     if (config.IsMoe(index)) l.mixture = mixtures++;
     l.input_norm = maybe(p + "input_layernorm.weight"), l.post_norm = maybe(p + "post_attention_layernorm.weight");
-    l.down = maybe(a + "down.weight"), l.down_bias = maybe(a + "down.bias");
-    if (config.IsLatent() && !l.down_bias.defined() && config.attention_bias) {  // direct queries have no bias; zeros stand for it
+    l.down = projection(a + "down");
+    if (config.IsLatent() && !l.down.bias.defined() && config.attention_bias) {  // direct queries have no bias; zeros stand for it
       const at::Tensor kv = maybe(a + "kv_a_proj_with_mqa.bias");
-      l.down_bias = at::cat({at::zeros({l.down.size(0) - kv.size(0)}, kv.options()), kv});
+      l.down.bias = at::cat({at::zeros({l.down.weight.size(0) - kv.size(0)}, kv.options()), kv});
     }
-    l.q_norm = maybe(a + "q_a_layernorm.weight"), l.q_up = maybe(a + "q_b_proj.weight");
-    l.kv_norm = maybe(a + "kv_a_layernorm.weight"), l.kv_up = maybe(a + "kv_b_proj.weight");
-    l.out = maybe(a + "o_proj.weight"), l.out_bias = maybe(a + "o_proj.bias");
-    l.qkv = maybe(a + "qkv.weight"), l.qkv_bias = maybe(a + "qkv.bias");
+    l.q_norm = maybe(a + "q_a_layernorm.weight"), l.q_up = projection(a + "q_b_proj");
+    l.kv_norm = maybe(a + "kv_a_layernorm.weight"), l.kv_up = projection(a + "kv_b_proj");
+    l.out = projection(a + "o_proj"), l.qkv = projection(a + "qkv");
     l.head_q_norm = maybe(a + "q_norm.weight"), l.head_k_norm = maybe(a + "k_norm.weight");
     const std::string mlp = l.mixture >= 0 ? m + "shared_experts." : m;
-    l.gate_up = maybe(mlp + "gate_up.weight"), l.mlp_down = maybe(mlp + "down_proj.weight");
-    l.gate_up_bias = maybe(mlp + "gate_up.bias"), l.mlp_down_bias = maybe(mlp + "down_proj.bias");
+    l.gate_up = projection(mlp + "gate_up"), l.mlp_down = projection(mlp + "down_proj");
     l.router = maybe(m + "gate.weight"), l.experts_up = maybe(m + "experts.gate_up.weight");
     l.experts_down = maybe(m + "experts.down.weight");
     return l;
@@ -122,29 +137,29 @@ at::Tensor Transformer::AttendLatent(const Layer& l, const at::Tensor& x, const 
   const bool direct = c.q_lora_rank == 0;
   const std::int64_t q_width = direct ? c.num_attention_heads * c.qk_head_dim() : c.q_lora_rank;
   // One product makes the (compressed) queries, the latent and the shared rotary key.
-  const auto parts = pass.Linear(x, l.down, l.down_bias).split_with_sizes({q_width, c.kv_lora_rank, c.qk_rope_head_dim}, 1);
+  const auto parts = pass.Linear(x, l.down).split_with_sizes({q_width, c.kv_lora_rank, c.qk_rope_head_dim}, 1);
   constexpr double kLatentEps = 1e-6;  // whatever rms_norm_eps says
   const at::Tensor q = direct ? parts[0] : pass.Linear(ops::RmsNorm(parts[0], l.q_norm, kLatentEps), l.q_up);  // [N, H (dn + dr)]
   const at::Tensor kv = pass.Linear(ops::RmsNorm(parts[1], l.kv_norm, kLatentEps), l.kv_up);                   // [N, H (dn + dv)]
   const Heads heads{c.num_attention_heads, c.qk_nope_head_dim, c.qk_rope_head_dim, c.v_head_dim, c.SoftmaxScale()};
   const at::Tensor mixed = ops::Attention(q, kv, parts[2], pass.rotation, heads, pass.tokens->segments);  // [N, H dv]
-  return pass.Linear(mixed, l.out, l.out_bias);
+  return pass.Linear(mixed, l.out);
 }
 
 at::Tensor Transformer::AttendGrouped(const Layer& l, const at::Tensor& x, const Pass& pass) const {
   const auto& c = config_;
   const std::int64_t size = c.HeadDim(), q_width = c.num_attention_heads * size, kv_width = c.KeyValueHeads() * size;
-  const auto parts = pass.Linear(x, l.qkv, l.qkv_bias).split_with_sizes({q_width, kv_width, kv_width}, 1);
+  const auto parts = pass.Linear(x, l.qkv).split_with_sizes({q_width, kv_width, kv_width}, 1);
   const auto normed = [&](const at::Tensor& heads, const at::Tensor& weight) {  // each head's vector by itself
     return weight.defined() ? ops::RmsNorm(heads.reshape({-1, size}), weight, c.rms_norm_eps).reshape({heads.size(0), -1}) : heads;
   };
   const Heads heads{c.num_attention_heads, 0, c.HeadDim(), c.HeadDim(), c.SoftmaxScale(), c.KeyValueHeads()};
   const at::Tensor mixed = ops::Attention(normed(parts[0], l.head_q_norm), parts[2], normed(parts[1], l.head_k_norm), pass.rotation, heads, pass.tokens->segments);
-  return pass.Linear(mixed, l.out, l.out_bias);
+  return pass.Linear(mixed, l.out);
 }
 
 at::Tensor Transformer::Mlp(const Layer& l, const at::Tensor& x, const Pass& pass) const {
-  return pass.Linear(ops::SwiGlu(pass.Linear(x, l.gate_up, l.gate_up_bias)), l.mlp_down, l.mlp_down_bias);
+  return pass.Linear(ops::SwiGlu(pass.Linear(x, l.gate_up)), l.mlp_down);
 }
 
 at::Tensor Transformer::Mix(const Layer& l, const at::Tensor& x, Pass& pass) const {
@@ -164,7 +179,7 @@ at::Tensor Transformer::Mix(const Layer& l, const at::Tensor& x, Pass& pass) con
   pass.Trace(l.index, "router_topk", routes.experts.to(at::kLong));
   pass.Trace(l.index, "router_weights", routes.weights);
   at::Tensor y = ops::Experts(x, routes, l.experts_up, l.experts_down, pass.options->products);
-  if (l.gate_up.defined()) y = y + Mlp(l, x, pass);
+  if (l.gate_up.weight.defined()) y = y + Mlp(l, x, pass);
   return y;
 }
 
@@ -200,7 +215,7 @@ ForwardResult Transformer::Predict(const PackedTokens& tokens, const at::Tensor&
   const double eps = config_.rms_norm_eps;
   const at::Tensor ahead = ops::Embedding(embedding_, at::tensor(next, at::kLong).to(embedding_.device()));
   const at::Tensor merged = at::cat({ops::RmsNorm(ahead, embed_norm_, eps), ops::RmsNorm(hidden, hidden_norm_, eps)}, 1);  // [N, 2 D]
-  const at::Tensor x = RunLayer(prediction_, pass.Linear(merged, merge_), pass);
+  const at::Tensor x = RunLayer(prediction_, pass.Linear(merged, {merge_, {}, {}}), pass);
   return {ops::RmsNorm(x, prediction_norm_, eps), pass.balance_loss, pass.load};
 }
 

@@ -50,7 +50,7 @@ struct ForwardResult {
 
 class Transformer {
  public:
-  // `leaves` in the order of ParameterLayout(config); `biases` [mixture layers, E].
+  // `leaves` as ParameterSet::Leaves gives them; `biases` [mixture layers, E].
   Transformer(const ModelConfig& config, std::vector<at::Tensor> leaves, at::Tensor biases);
 
   ForwardResult Forward(const PackedTokens& tokens, const ForwardOptions& options) const;
@@ -79,12 +79,20 @@ class Transformer {
   at::Tensor Mix(const Layer& layer, const at::Tensor& x, Pass& pass) const;
   Pass StartPass(const PackedTokens& tokens, const ForwardOptions& options) const;
 
+  // A matrix with what belongs to it.
+  struct Projection {
+    at::Tensor weight, bias;
+    LowRank adapters;
+  };
   struct Layer {
     int index = 0, mixture = -1;  // mixture: row of `biases`, -1 = dense
-    at::Tensor input_norm, out, out_bias, post_norm;
-    at::Tensor down, down_bias, q_norm, q_up, kv_norm, kv_up;               // latent attention
-    at::Tensor qkv, qkv_bias, head_q_norm, head_k_norm;                     // grouped attention
-    at::Tensor gate_up, gate_up_bias, mlp_down, mlp_down_bias;              // dense layers, or the shared experts
+    at::Tensor input_norm, post_norm;
+    Projection out;
+    Projection down, q_up, kv_up;             // latent attention
+    at::Tensor q_norm, kv_norm;
+    Projection qkv;                           // grouped attention
+    at::Tensor head_q_norm, head_k_norm;
+    Projection gate_up, mlp_down;             // dense layers, or the shared experts
     at::Tensor router, experts_up, experts_down;
   };
   ModelConfig config_;

@@ -8,6 +8,7 @@
 
 #include "policies/dequantize.h"
 #include "policies/safetensors.h"
+#include "policies/weight_adapter.h"
 
 namespace cogent {
 namespace {
@@ -73,7 +74,9 @@ WeightFiles::~WeightFiles() = default;
 WeightFiles::WeightFiles(WeightFiles&&) noexcept = default;
 
 WeightFiles WeightFiles::Open(const std::string& path) {
-  return IsGguf(path) ? WeightFiles(OpenGgufWeights(path)) : WeightFiles(std::make_unique<SafetensorsSource>(path));
+  if (IsGguf(path)) return WeightFiles(OpenGgufWeights(path));
+  if (IsAdapter(path)) return WeightFiles(OpenAdapterWeights(path));
+  return WeightFiles(std::make_unique<SafetensorsSource>(path));
 }
 
 const std::map<std::string, std::vector<std::int64_t>>& WeightFiles::shapes() const { return source_->shapes; }

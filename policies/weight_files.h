@@ -1,5 +1,6 @@
 // A checkpoint's tensors by their Hugging Face names, wherever they lie: a directory of safetensors (one file or shards;
-// any float type, DeepSeek's FP8 with a scale for each block of 128 by 128) or one GGUF file. No LibTorch.
+// any float type, DeepSeek's FP8 with a scale for each block of 128 by 128), one GGUF file, or an adapter (weight_adapter.h) and
+// the base that it names, as their sum. No LibTorch.
 //
 //   const WeightFiles files = WeightFiles::Open("models/smollm2.gguf");
 //   for (const auto& [name, shape] : files.shapes()) ...      // "model.layers.0.self_attn.q_proj.weight", [576, 576]

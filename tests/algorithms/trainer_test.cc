@@ -277,5 +277,28 @@ TEST(Pretraining, TokensBeforeTheFirstTargetAreReadAndNotLearned) {
   EXPECT_NEAR(trainer.Pretrain({d}, 0.0, 0.0).metrics.at("loss"), expected, 1e-5);
 }
 
+TEST(Trainer, WithAdaptersTheBaseStaysBitForBitAndTheAdaptersLearn) {
+  for (int model = 0; model < tiny::kVariants; ++model) {
+    ModelConfig shape = tiny::Variant(model);
+    shape.vocab_size = kVocabulary;
+    ParameterSet weights = tiny::Weights(shape, 11);
+    const at::Tensor before = weights.flat().clone(), biases = weights.biases().clone();
+    weights.Attach({.rank = 2, .alpha = 4}, "base", Rng(3));
+    const at::Tensor adapters = weights.trained().clone();
+    const ParameterSet reference = weights.Base();
+    AdamW optimizer(weights, {.weight_decay = 0.1});
+    Trainer trainer(weights, &reference, optimizer, {.lanes = 2, .micro_batch_tokens = 60, .epochs = 2, .bias_speed = 0.1});
+    auto groups = batches::RandomGroups(28, kVocabulary, 3, 4);
+    FillLogprobs(weights, groups);
+    const auto first = trainer.Step(groups, *batches::Make("grpo", "{kl_coef: 0.1}"), 0.01).metrics;
+    EXPECT_LT(first.at("sampling/sampling_logp_difference/max"), 1e-4);
+    const auto second = trainer.Step(groups, *batches::Make("grpo", "{kl_coef: 0.1}"), 0.01).metrics;
+    EXPECT_GT(second.at("kl"), 0.0) << "the reference is the base, and the policy has left it";
+    EXPECT_TRUE(weights.flat().equal(before)) << model;
+    EXPECT_TRUE(weights.biases().equal(biases)) << model;
+    for (const auto& [name, moved] : weights.NamedTrained(weights.trained() - adapters)) EXPECT_GT(moved.abs().max().item<double>(), 0.0) << name;
+  }
+}
+
 }  // namespace
 }  // namespace cogent

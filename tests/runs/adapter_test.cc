@@ -1,0 +1,138 @@
+// A run that trains adapters: what it saves, killed and resumed, and every command that reads a checkpoint on it.
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/rng.h"
+#include "tests/runs/program.h"
+#include "tests/runs/records.h"
+
+namespace cogent {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using runs::Lines;
+using runs::Outcome;
+using runs::Read;
+using testing::HasSubstr;
+
+class AdapterRunTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    fs::remove_all(Root());
+    fs::create_directories(Root());
+    const Outcome whole = Go("whole", {"--quiet"});
+    ASSERT_EQ(whole.code, 0) << whole.text;
+  }
+  static void TearDownTestSuite() { fs::remove_all(Root()); }
+
+  static std::string Root() { return testing::TempDir() + "/cogent_adapter_runs_test." + std::to_string(getpid()); }
+  static std::string Dir(const std::string& output) { return Root() + "/" + output + "/tiny"; }
+  static runs::Program Start(const std::string& output, std::vector<std::string> more) {
+    runs::Write(Root() + "/" + output + ".yaml", runs::TinyRun(Root() + "/" + output));
+    more.insert(more.begin(), {"train", Root() + "/" + output + ".yaml", "policy.lora={rank: 4, alpha: 8}", "optimizer.learning_rate=1e-2"});
+    return runs::Program(more, Root() + "/output.txt");
+  }
+  static Outcome Go(const std::string& output, const std::vector<std::string>& more) { return Start(output, more).Wait(); }
+  static Outcome Run(const std::vector<std::string>& words) { return runs::Program(words, Root() + "/output.txt").Wait(); }
+};
+
+TEST_F(AdapterRunTest, SavesTheAdapterAloneAndNamesTheBaseBesideIt) {
+  const std::string latest = Dir("whole") + "/checkpoints/latest";
+  for (const char* name : {"adapter_config.json", "adapter_model.safetensors", "optimizer.safetensors", "tokenizer.json", "trainer_state.json"}) {
+    EXPECT_TRUE(fs::exists(latest + "/" + name)) << name;
+  }
+  EXPECT_FALSE(fs::exists(latest + "/model.safetensors"));
+  EXPECT_EQ(json::parse(Read(latest + "/adapter_config.json"))["base_model_name_or_path"], fs::path(Dir("whole") + "/checkpoints/base").lexically_normal().string());
+  std::istringstream metrics(Read(Dir("whole") + "/metrics.jsonl"));
+  double moved = 0;
+  for (std::string line; std::getline(metrics, line);) {
+    const json step = json::parse(line);
+    EXPECT_LT(step.at("sampling/sampling_logp_difference/max").get<double>(), 1e-4);
+    EXPECT_EQ(step.at("moe/bias_max"), json::parse(Read(Dir("whole") + "/metrics.jsonl").substr(0, Read(Dir("whole") + "/metrics.jsonl").find('\n'))).at("moe/bias_max"));
+    moved = std::max(moved, step.at("kl").get<double>());
+  }
+  EXPECT_GT(moved, 1e-6);
+}
+
+TEST_F(AdapterRunTest, KilledWhereverItEndsLikeTheRunThatWasNot) {
+  const std::string dir = Dir("killed"), saved = dir + "/checkpoints/";
+  const std::vector<std::function<bool()>> moments = {
+      [&] { return fs::exists(saved + "step-000000"); },
+      [&] { return fs::exists(saved + ".writing/adapter_config.json"); },
+      [&] { return Lines(dir + "/metrics.jsonl") >= 3; },
+      [&] { return fs::exists(saved + "step-000006") || Lines(dir + "/metrics.jsonl") >= 6; },
+  };
+  int killed = 0;
+  for (std::size_t i = 0; i < moments.size(); ++i) {
+    Rng rng = Rng(9).Fork(i);
+    runs::Program program = Start("killed", i == 0 ? std::vector<std::string>{"--quiet"} : std::vector<std::string>{"--quiet", "--resume"});
+    if (program.WaitUntil(moments[i])) {
+      std::this_thread::sleep_for(std::chrono::microseconds(rng.Range(0, 4000)));
+      program.Signal(SIGKILL);
+    }
+    const Outcome outcome = program.Wait();
+    ASSERT_TRUE(outcome.signal == SIGKILL || outcome.code == 0) << outcome.code << " " << outcome.text;
+    killed += outcome.signal == SIGKILL;
+  }
+  EXPECT_GE(killed, 3);
+  const Outcome end = Go("killed", {"--quiet", "--resume"});
+  ASSERT_EQ(end.code, 0) << end.text;
+  runs::ExpectEqualRuns(dir, Dir("whole"));
+  EXPECT_EQ(Read(saved + "latest/adapter_model.safetensors"), Read(Dir("whole") + "/checkpoints/latest/adapter_model.safetensors"));
+  EXPECT_EQ(Read(saved + "latest/optimizer.safetensors"), Read(Dir("whole") + "/checkpoints/latest/optimizer.safetensors"));
+}
+
+TEST_F(AdapterRunTest, EveryCommandThatTakesACheckpointTakesIt) {
+  const std::string latest = Dir("whole") + "/checkpoints/latest", merged = Root() + "/merged";
+  const Outcome converted = Run({"model", "convert", latest, merged});
+  ASSERT_EQ(converted.code, 0) << converted.text;
+  EXPECT_TRUE(fs::exists(merged + "/model.safetensors"));
+  runs::Write(Root() + "/ids.json", R"({"sequences": [[5, 6, 7, 8, 9]]})");
+  for (const std::string& model : {latest, merged}) {
+    const Outcome forward = Run({"model", "forward", "-m", model, "-i", Root() + "/ids.json", "-o", Root() + "/out-" + fs::path(model).filename().string(), "--greedy", "4"});
+    ASSERT_EQ(forward.code, 0) << forward.text;
+  }
+  EXPECT_EQ(Read(Root() + "/out-latest"), Read(Root() + "/out-merged"));
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"model", "describe", latest}, {"generate", "-m", latest, "-p", "1+1", "-n", "1", "--max-new-tokens", "4"}, {"eval", Dir("whole"), "--tasks", "4"}}) {
+    const Outcome outcome = Run(words);
+    EXPECT_EQ(outcome.code, 0) << words[0] << ": " << outcome.text;
+  }
+  // A run that starts from it, with adapters of its own on the sum, and one that trains the sum in full.
+  EXPECT_EQ(Go("next", {"--quiet", "policy.checkpoint=" + latest, "pretrain=null", "train.steps=1"}).code, 0);
+  EXPECT_TRUE(fs::exists(Dir("next") + "/checkpoints/base/model.safetensors"));
+  EXPECT_EQ(Read(Dir("next") + "/checkpoints/base/model.safetensors"), Read(merged + "/model.safetensors"));
+  EXPECT_EQ(Go("full", {"--quiet", "policy.checkpoint=" + latest, "pretrain=null", "policy.lora=null", "train.steps=1", "reference=" + latest}).code, 0);
+  EXPECT_TRUE(fs::exists(Dir("full") + "/checkpoints/latest/model.safetensors"));
+}
+
+TEST_F(AdapterRunTest, LearnsFromExamplesToo) {
+  const Outcome sft = Go("sft", {"--quiet", "algorithm=sft", "data={gold: 20, examples: 4}", "train.steps=2", "train.epochs=1", "train.minibatches=1"});
+  EXPECT_EQ(sft.code, 0) << sft.text;
+  EXPECT_TRUE(fs::exists(Dir("sft") + "/checkpoints/latest/adapter_model.safetensors"));
+}
+
+TEST_F(AdapterRunTest, MistakesAreToldBeforeTheRunBegins) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"policy.lora={targets: [q_prj]}"}, "policy.lora.targets: 'q_prj' names no projection of a deepseek_v3 that can have an adapter; there are kv_a_proj_with_mqa, kv_b_proj"},
+      {{"policy.lora={rank: 0}"}, "rank"},
+      {{"policy.lora={dropout: 0.1}"}, "unknown key 'dropout'"},
+      {{"algorithm=reward_model", "data={paths: [x.jsonl]}", "pretrain=null", "policy.checkpoint=" + Dir("whole") + "/checkpoints/base"}, "trains a value head, which an adapter cannot hold"},
+  };
+  for (const auto& [words, said] : cases) {
+    std::vector<std::string> all = words;
+    all.push_back("--quiet");
+    const Outcome outcome = Go("refused", all);
+    EXPECT_EQ(outcome.code, 2) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr(said));
+    EXPECT_FALSE(fs::exists(Dir("refused"))) << said << ": a run was begun";
+  }
+  const Outcome other = Go("whole", {"--quiet", "--resume", "policy.lora={rank: 2}"});
+  EXPECT_EQ(other.code, 2) << other.text;
+  EXPECT_THAT(other.text, HasSubstr("these adapters have rank 4"));
+}
+
+}  // namespace
+}  // namespace cogent
