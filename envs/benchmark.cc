@@ -126,7 +126,7 @@ class BenchmarkEnv final : public SingleTurnEnv {
 
   Verdict Score(const Task& task, const Completion& completion) const override {
     const bool choices = task.facts.contains("choices");
-    const std::string json = choices ? JsonAnswer(completion.text) : "";
+    const std::string json = choices && config_.extraction == "lenient" ? JsonAnswer(completion.text) : "";
     const MathVerdict verdict = VerifyMath(task.answer, json.empty() ? completion.text : json, math_);
     std::string reason = verdict.reason;
     std::replace(reason.begin(), reason.end(), '\n', ' ');

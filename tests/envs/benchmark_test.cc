@@ -203,6 +203,8 @@ TEST(Benchmark, TellsOneSpellingOfEqualNumbersForTheVotes) {
 TEST(Benchmark, StrictExtractionTakesNoAnswerFromASentence) {
   EXPECT_EQ(Answer(*Of("gsm8k.jsonl"), 0, "So there are 1234 hens.").score, 1.0);
   EXPECT_EQ(Answer(*Of("gsm8k.jsonl", "extraction: strict"), 0, "So there are 1234 hens.").score, 0.0);
+  EXPECT_EQ(Answer(*Of("mmlu_pro.jsonl", "extraction: strict"), 0, "{\"answer\": \"E\"}").score, 0.0);
+  EXPECT_EQ(Answer(*Of("mmlu_pro.jsonl", "extraction: strict"), 0, "{\"answer\": \"E\"} so \\boxed{E}").score, 1.0);
 }
 
 TEST(Benchmark, TheChoicesOfGpqaAreShuffledByTask) {
