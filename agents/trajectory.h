@@ -17,7 +17,7 @@ namespace cogent {
 // One prompt and what the policy answered. Lengths: completion_ids, logprobs, sampled_logprobs equal.
 struct Turn {
   std::vector<std::int32_t> prompt_ids;      // tokens new in this turn that the policy did not choose
-  std::vector<std::int32_t> completion_ids;  // tokens that it chose, end of sequence included
+  std::vector<std::int32_t> completion_ids;  // tokens that it chose, end of sequence included, and `forced` others
   std::vector<float> logprobs;               // of each chosen token at temperature 1, nats
   std::vector<float> sampled_logprobs;       // of each under the distribution it was drawn from
   // Experts chosen at each row that is new in this turn ([rows, mixture layers, K]; the row of a token predicts the
@@ -25,6 +25,7 @@ struct Turn {
   std::vector<std::int32_t> experts;
   std::string text;                          // completion_ids decoded, end of sequence left out
   bool truncated = false;                    // cut by a length limit
+  int forced = 0;                            // tokens that closed its reasoning by force: such a turn is not learned from
   std::optional<std::uint64_t> context;      // ContextHash of all that stood before the completion, by the agent
 };
 
