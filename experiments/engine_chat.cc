@@ -61,6 +61,7 @@ int ChatCommand(const Command& command) {
     const auto prompt = tokenizer.EncodePrompt(Render(chat, tokenizer, messages));
     const Generated answer = generator.Generate({prompt}, {rng.Fork(turn)}, sampling).front();
     screen.Finish();
+    if (answer.forced > 0) std::cerr << "(the reasoning was closed after " << sampling.max_thinking_tokens << " tokens)\n";
     if (answer.truncated) std::cerr << "(cut after " << answer.ids.size() << " tokens)\n";
     std::vector<std::int32_t> shown = answer.ids;
     if (!shown.empty() && generator.Ends(shown.back())) shown.pop_back();
