@@ -22,6 +22,7 @@ void CheckTurns(const Trajectory& t, std::size_t member) {
       Violated(t, member, where + std::to_string(turn.completion_ids.size()) + " tokens were chosen, but " + std::to_string(turn.logprobs.size()) + " and " +
                               std::to_string(turn.sampled_logprobs.size()) + " log-probabilities are recorded");
     }
+    if (turn.forced > 0) Violated(t, member, where + std::to_string(turn.forced) + " tokens were forced, not chosen by the policy");
     for (std::size_t i = 0; i < turn.completion_ids.size(); ++i) {
       const bool sound = turn.completion_ids[i] >= 0 && std::isfinite(turn.logprobs[i]) && std::isfinite(turn.sampled_logprobs[i]);
       if (!sound) Violated(t, member, where + "token " + std::to_string(i) + " has a log-probability that is not finite, or no id");

@@ -14,8 +14,9 @@
 
 namespace cogent {
 
-// Groups are complete and of one prompt; each chosen token has an id and finite log-probabilities; what the agent read
-// before a turn is exactly the prompts and completions recorded so far; rewards and scores are finite.
+// Groups are complete and of one prompt; every token of a completion was chosen by the policy and has an id and finite
+// log-probabilities; what the agent read before a turn is exactly the prompts and completions recorded so far; rewards and
+// scores are finite.
 void CheckGroups(const std::vector<Group>& groups, int group_size);
 
 // "train task 12 of seed 1, member 3"

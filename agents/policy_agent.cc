@@ -60,12 +60,13 @@ std::vector<Turn> PolicyAgent::Act(const std::vector<Conversation>& conversation
     turn.logprobs = std::move(generated[i].logprobs);
     turn.sampled_logprobs = std::move(generated[i].sampled_logprobs);
     turn.truncated = generated[i].truncated;
+    turn.forced = generated[i].forced;
     // Rows of earlier turns were kept there; they were computed again to the same bits.
     const std::size_t rows = prompts[i].size() + turn.completion_ids.size() - 1, own = turn.prompt_ids.size() + turn.completion_ids.size();
     const std::size_t new_rows = own > rows ? rows : own, size = generated[i].experts.size() / std::max<std::size_t>(1, rows);
     turn.experts.assign(generated[i].experts.end() - static_cast<std::ptrdiff_t>(new_rows * size), generated[i].experts.end());
     std::vector<std::int32_t> shown = turn.completion_ids;
-    if (!shown.empty() && shown.back() == tokenizer.eos_id()) shown.pop_back();
+    if (!shown.empty() && generator_->Ends(shown.back())) shown.pop_back();
     turn.text = tokenizer.Decode(shown);
   }
   return turns;

@@ -18,7 +18,7 @@ namespace cogent {
 // where an agent knows none, and ids that it does not know are -1.
 struct Turn {
   std::vector<std::int32_t> prompt_ids;      // tokens new in this turn that the policy did not choose
-  std::vector<std::int32_t> completion_ids;  // tokens that it chose, end of sequence included
+  std::vector<std::int32_t> completion_ids;  // tokens that it chose, end of sequence included, and `forced` others
   std::vector<float> logprobs;               // of each chosen token at temperature 1, nats
   std::vector<float> sampled_logprobs;       // of each under the distribution it was drawn from
   // Experts chosen at each row that is new in this turn ([rows, mixture layers, K]; the row of a token predicts the
@@ -26,6 +26,7 @@ struct Turn {
   std::vector<std::int32_t> experts;
   std::string text;                          // completion_ids decoded, end of sequence left out
   bool truncated = false;                    // cut by a length limit
+  int forced = 0;                            // tokens that closed its reasoning by force: such a turn is not learned from
   std::string failure;                       // why there is no answer: the agent's fault, so the trajectory cannot be scored
   std::optional<std::uint64_t> context;      // ContextHash of all that stood before the completion, by the agent
 };

@@ -166,23 +166,33 @@ CommandSpec Pairs() {
           {{"pairs -i kept.jsonl -o helpful.jsonl --rule helpful", ""}}};
 }
 
+// How `generate` and `chat` draw tokens, with what each adds.
+std::vector<OptionSpec> SamplingOptions(std::vector<OptionSpec> before, const std::vector<OptionSpec>& behind) {
+  before.insert(before.end(),
+                {{.name = "temperature", .letter = 'T', .kind = kReal, .placeholder = "T", .help = "divides the logits; 0 = the likeliest token"},
+                 {.name = "top-k", .kind = kWhole, .placeholder = "K", .help = "draw from the K likeliest tokens; 0 = all"},
+                 {.name = "top-p", .kind = kShare, .placeholder = "P", .help = "draw from the smallest set of this probability"},
+                 {.name = "min-p", .kind = kReal, .placeholder = "P", .help = "draw from tokens with at least this share of the likeliest one's probability"},
+                 {.name = "repetition-penalty", .kind = kReal, .placeholder = "R", .help = "above 1: tokens that stood there before become less likely"},
+                 {.name = "max-thinking-tokens", .kind = kWhole, .placeholder = "N", .help = "reasoning (<think>) that is longer is closed, and the answer follows; 0 = no limit"}});
+  before.insert(before.end(), behind.begin(), behind.end());
+  return before;
+}
+
 CommandSpec Generate() {
   return {"generate",
           "complete a prompt, or tasks of an environment",
-          "Without --prompt and --env, the prompt is read from standard input.",
-          {},
-          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, an adapter, or a GGUF file", .required = true},
-           {.name = "prompt", .letter = 'p', .kind = kText, .placeholder = "TEXT", .help = "the prompt as the policy reads it"},
-           {.name = "env", .letter = 'e', .kind = kText, .placeholder = "NAME", .help = "held-out tasks of this environment, with their verdicts", .excludes = "prompt"},
-           {.name = "samples", .letter = 'n', .kind = kCount, .placeholder = "N", .help = "completions (of each task)"},
-           {.name = "temperature", .letter = 'T', .kind = kReal, .placeholder = "T", .help = "divides the logits; 0 = the likeliest token"},
-           {.name = "top-k", .kind = kWhole, .placeholder = "K", .help = "draw from the K likeliest tokens; 0 = all"},
-           {.name = "top-p", .kind = kShare, .placeholder = "P", .help = "draw from the smallest set of this probability"},
-           {.name = "max-new-tokens", .kind = kCount, .placeholder = "N", .help = "longest completion, in tokens"},
-           {.name = "stop", .kind = kText, .placeholder = "TEXT", .help = "end where this appears"},
-           {.name = "seed", .kind = kWhole, .placeholder = "N", .help = "of the draws"}},
+          "Without PROMPT, --prompt and --env, the prompt is read from standard input.",
+          {{"PROMPT", "the prompt as the policy reads it; the same as --prompt", false, false, {}}},
+          SamplingOptions({{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, an adapter, or a GGUF file", .required = true},
+                           {.name = "prompt", .letter = 'p', .kind = kText, .placeholder = "TEXT", .help = "the prompt as the policy reads it"},
+                           {.name = "env", .letter = 'e', .kind = kText, .placeholder = "NAME", .help = "held-out tasks of this environment, with their verdicts", .excludes = "prompt"},
+                           {.name = "samples", .letter = 'n', .kind = kCount, .placeholder = "N", .help = "completions (of each task)"}},
+                          {{.name = "max-new-tokens", .kind = kCount, .placeholder = "N", .help = "longest completion, in tokens"},
+                           {.name = "stop", .kind = kText, .placeholder = "TEXT", .help = "end where this appears"},
+                           {.name = "seed", .kind = kWhole, .placeholder = "N", .help = "of the draws"}}),
           {{"generate --model runs/r1_zero/checkpoints/latest --env signs -n 4", "watch it reason"},
-           {"generate -m DIR -p 'What is 2 + 3 * 4?' -T 0", "the likeliest completion"}}};
+           {"generate -m DIR 'What is 2 + 3 * 4?' -T 0", "the likeliest completion"}}};
 }
 
 CommandSpec Chat() {
@@ -190,12 +200,10 @@ CommandSpec Chat() {
           "talk with a model in its own chat format",
           "A message a line on standard input; the conversation ends with the input.",
           {},
-          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, an adapter, or a GGUF file, with a chat template", .required = true},
-           {.name = "system", .kind = kText, .placeholder = "TEXT", .help = "a system message"},
-           {.name = "temperature", .letter = 'T', .kind = kReal, .placeholder = "T", .help = "divides the logits; 0 = the likeliest token"},
-           {.name = "top-p", .kind = kShare, .placeholder = "P", .help = "draw from the smallest set of this probability"},
-           {.name = "max-new-tokens", .kind = kCount, .placeholder = "N", .help = "longest answer, in tokens (default 512)"},
-           {.name = "seed", .kind = kWhole, .placeholder = "N", .help = "of the draws"}},
+          SamplingOptions({{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, an adapter, or a GGUF file, with a chat template", .required = true},
+                           {.name = "system", .kind = kText, .placeholder = "TEXT", .help = "a system message"}},
+                          {{.name = "max-new-tokens", .kind = kCount, .placeholder = "N", .help = "longest answer, in tokens (default 512)"},
+                           {.name = "seed", .kind = kWhole, .placeholder = "N", .help = "of the draws"}}),
           {{"chat -m SmolLM2-135M-Instruct.Q4_1.gguf -T 0", ""}}};
 }
 

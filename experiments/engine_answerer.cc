@@ -5,7 +5,7 @@
 #include "agents/policy_agent.h"
 #include "agents/remote_agent.h"
 #include "experiments/engine_chat.h"
-#include "experiments/engine_run.h"
+#include "experiments/engine_train.h"
 
 namespace cogent {
 

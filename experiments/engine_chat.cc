@@ -8,7 +8,6 @@
 #include "core/error.h"
 #include "envs/template.h"
 #include "experiments/engine_commands.h"
-#include "experiments/text.h"
 #include "policies/chat_template.h"
 #include "policies/generate.h"
 
@@ -32,17 +31,6 @@ std::string Render(const ChatTemplate& chat, const Tokenizer& tokenizer, const J
   return chat.Render(variables.dump());
 }
 
-Sampling ReadSampling(const Command& command) {
-  Sampling sampling;
-  sampling.max_new_tokens = 512;
-  if (command.Has("max-new-tokens")) sampling.max_new_tokens = WholeNumber("--max-new-tokens", command.Get("max-new-tokens"), 1, 1 << 24);
-  if (command.Has("temperature")) sampling.temperature = std::stod(command.Get("temperature"));
-  if (command.Has("top-p")) sampling.top_p = std::stod(command.Get("top-p"));
-  return sampling;
-}
-
-void Show(const std::string& text) { std::cout << ForTerminal(text) << std::flush; }
-
 }  // namespace
 
 std::string ChatPromptTemplate(const Tokenizer& tokenizer, const std::string& source) {
@@ -56,15 +44,13 @@ std::string ChatPromptTemplate(const Tokenizer& tokenizer, const std::string& so
 
 int ChatCommand(const Command& command) {
   const std::string& source = command.Get("model");
-  const Sampling sampling = ReadSampling(command);
+  const Sampling sampling = ReadSampling(command, {.max_new_tokens = 512});
   const Rng rng = Rng(static_cast<std::uint64_t>(WholeNumber("--seed", command.Get("seed", "0"), 0, 1 << 30))).Fork("chat");
   const StoredPolicy policy = LoadPolicy(source);
   const Tokenizer& tokenizer = policy.tokenizer;
   const ChatTemplate chat = Open(tokenizer, source);
-  StreamDecoder stream(tokenizer);
-  const Generator generator(policy.parameters, tokenizer, {.on_token = [&](std::size_t, std::int32_t id) {
-                              if (id != tokenizer.eos_id()) Show(stream.Add(id));
-                            }});
+  Screen screen(policy);
+  const Generator generator(policy.parameters, tokenizer, {.on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }});
   const bool terminal = isatty(STDIN_FILENO) != 0;
   Json messages = Json::array();
   if (command.Has("system")) messages.push_back({{"role", "system"}, {"content", command.Get("system")}});
@@ -74,11 +60,11 @@ int ChatCommand(const Command& command) {
     messages.push_back({{"role", "user"}, {"content", line}});
     const auto prompt = tokenizer.EncodePrompt(Render(chat, tokenizer, messages));
     const Generated answer = generator.Generate({prompt}, {rng.Fork(turn)}, sampling).front();
-    Show(stream.Finish());
-    std::cout << "\n";
+    screen.Finish();
+    if (answer.forced > 0) std::cerr << "(the reasoning was closed after " << sampling.max_thinking_tokens << " tokens)\n";
     if (answer.truncated) std::cerr << "(cut after " << answer.ids.size() << " tokens)\n";
     std::vector<std::int32_t> shown = answer.ids;
-    if (!shown.empty() && shown.back() == tokenizer.eos_id()) shown.pop_back();
+    if (!shown.empty() && generator.Ends(shown.back())) shown.pop_back();
     messages.push_back({{"role", "assistant"}, {"content", tokenizer.Decode(shown)}});
   }
   return kExitDone;

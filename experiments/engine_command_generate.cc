@@ -12,49 +12,12 @@
 #include "experiments/engine_commands.h"
 #include "experiments/engine_train.h"
 #include "experiments/play.h"
-#include "experiments/text.h"
 
 namespace cogent {
 namespace {
 
 namespace fs = std::filesystem;
 constexpr std::uint64_t kTasks = 3;  // held-out tasks that --env shows
-
-// Shows a completion as its tokens come.
-class Screen {
- public:
-  explicit Screen(const Tokenizer& tokenizer) : tokenizer_(&tokenizer), stream_(tokenizer) {}
-  void Add(std::int32_t id) {
-    if (id != tokenizer_->eos_id()) Show(stream_.Add(id));
-  }
-  void Finish() {
-    Show(stream_.Finish());
-    std::cout << "\n";
-    stream_ = StreamDecoder(*tokenizer_);
-  }
-
- private:
-  static void Show(const std::string& text) { std::cout << ForTerminal(text) << std::flush; }
-  const Tokenizer* tokenizer_;
-  StreamDecoder stream_;
-};
-
-// The options of the line over `base`, checked as a file's values are.
-Sampling ReadSampling(const Command& command, const Sampling& base) {
-  Sampling sampling = base;
-  Node node = DumpFields([&](FieldVisitor& v) { sampling.VisitFields(v); });
-  for (const auto& [option, key] : {std::pair{"temperature", "temperature"}, {"top-k", "top_k"}, {"top-p", "top_p"}, {"max-new-tokens", "max_new_tokens"}}) {
-    if (command.Has(option)) node.Set(key, Node::Scalar(command.Get(option), {std::string("--") + option, 0, 0}));
-  }
-  Problems problems;
-  sampling = ReadConfig<Sampling>(node, problems, "command line");
-  problems.ThrowIfAny();
-  if (command.Has("stop")) {
-    if (command.Get("stop").empty()) throw ConfigError("--stop: the text is empty; leave it away, or give the text that ends a completion");
-    sampling.stop = {command.Get("stop")};
-  }
-  return sampling;
-}
 
 std::uint64_t Seed(const Command& command) {
   const std::string text = command.Get("seed", "0");
@@ -78,7 +41,7 @@ int CompletePrompt(const Command& command) {
   const int samples = Samples(command);
   const Rng rng = Rng(Seed(command)).Fork("generate");
   const StoredPolicy policy = LoadPolicy(command.Get("model"));
-  Screen screen(policy.tokenizer);
+  Screen screen(policy);
   const Generator generator(policy.parameters, policy.tokenizer,
                             {.on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }});
   const auto prompt = policy.tokenizer.EncodePrompt(command.Get("prompt"));
@@ -86,6 +49,7 @@ int CompletePrompt(const Command& command) {
     if (samples > 1) std::cout << fmt::format("--- {} of {}\n", i + 1, samples);
     const auto out = generator.Generate({prompt}, {rng.Fork(static_cast<std::uint64_t>(i))}, sampling);
     screen.Finish();
+    if (out.front().forced > 0) std::cerr << fmt::format("(the reasoning was closed after {} tokens)\n", sampling.max_thinking_tokens);
     if (out.front().truncated) std::cerr << fmt::format("(cut after {} tokens)\n", out.front().ids.size());
   }
   return kExitDone;
@@ -108,7 +72,7 @@ int CompleteTasks(const Parts& parts, const Methods& methods, const Command& com
   const int samples = Samples(command);
   const std::uint64_t seed = Seed(command);
   const StoredPolicy policy = LoadPolicy(command.Get("model"));
-  Screen screen(policy.tokenizer);
+  Screen screen(policy);
   const Generator generator(policy.parameters, policy.tokenizer,
                             {.on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }});
   PolicyAgent agent(generator, config.prompt_template, sampling);

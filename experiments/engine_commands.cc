@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iostream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -11,6 +12,8 @@
 #include "core/log.h"
 #include "core/scalar.h"
 #include "experiments/engine_train.h"
+#include "experiments/text.h"
+#include "policies/generate.h"
 #include "policies/weight_files.h"
 
 namespace cogent {
@@ -65,6 +68,37 @@ StoredPolicy LoadPolicy(const std::string& dir) {
                                 dir, tokenizer.vocab_size(), parameters.config().vocab_size));
   }
   return {std::move(parameters), std::move(tokenizer)};
+}
+
+Sampling ReadSampling(const Command& command, const Sampling& base) {
+  Sampling sampling = base;
+  Node node = DumpFields([&](FieldVisitor& v) { sampling.VisitFields(v); });
+  for (const char* option : {"temperature", "top-k", "top-p", "min-p", "repetition-penalty", "max-new-tokens", "max-thinking-tokens"}) {
+    if (!command.Has(option)) continue;
+    std::string key = option;
+    std::replace(key.begin(), key.end(), '-', '_');
+    node.Set(key, Node::Scalar(command.Get(option), {std::string("--") + option, 0, 0}));
+  }
+  Problems problems;
+  sampling = ReadConfig<Sampling>(node, problems, "command line");
+  problems.ThrowIfAny();
+  if (command.Has("stop")) {
+    if (command.Get("stop").empty()) throw ConfigError("--stop: the text is empty; leave it away, or give the text that ends a completion");
+    sampling.stop = {command.Get("stop")};
+  }
+  return sampling;
+}
+
+Screen::Screen(const StoredPolicy& policy)
+    : tokenizer_(&policy.tokenizer), ends_(EndIds(policy.parameters.config(), policy.tokenizer)), stream_(policy.tokenizer) {}
+
+void Screen::Add(std::int32_t id) {
+  if (!std::binary_search(ends_.begin(), ends_.end(), id)) std::cout << ForTerminal(stream_.Add(id)) << std::flush;
+}
+
+void Screen::Finish() {
+  std::cout << ForTerminal(stream_.Finish()) << "\n" << std::flush;
+  stream_ = StreamDecoder(*tokenizer_);
 }
 
 int WholeNumber(const std::string& name, const std::string& text, int low, int high) {

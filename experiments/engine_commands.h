@@ -13,6 +13,7 @@
 #include "experiments/engine_methods.h"
 #include "experiments/run_config.h"
 #include "policies/parameters.h"
+#include "policies/sampling.h"
 #include "policies/tokenizer.h"
 
 namespace cogent {
@@ -51,6 +52,21 @@ struct StoredPolicy {
 StoredPolicy LoadPolicy(const std::string& dir);
 // Only the weights, for directories without a tokenizer.
 ParameterSet LoadWeights(const std::string& dir);
+
+// The options of the line for drawing tokens (temperature, top-k ...) over `base`, checked as a file's values are.
+Sampling ReadSampling(const Command& command, const Sampling& base);
+
+// Shows completions on standard output as their tokens come, without the token that ends one.
+class Screen {
+ public:
+  explicit Screen(const StoredPolicy& policy);  // which must outlive it
+  void Add(std::int32_t id);
+  void Finish();  // what is held back, and the end of the line
+ private:
+  const Tokenizer* tokenizer_;
+  std::vector<std::int32_t> ends_;
+  StreamDecoder stream_;
+};
 
 // A whole number of an option or word: ConfigError unless it lies in low..high.
 int WholeNumber(const std::string& name, const std::string& text, int low, int high);

@@ -138,6 +138,20 @@ void CheckSource(const Methods& methods, const RunConfig& config) {
   problems.ThrowIfAny();
 }
 
+// A forced token was not drawn, whatever probability the policy gives it: no ratio, no advantage and no imitation of the
+// policy's own completions is right at such a place.
+void CheckEveryTokenIsChosen(const Methods& methods, const RunConfig& config) {
+  if (config.rollout.sampling.max_thinking_tokens == 0) return;
+  Problems problems;
+  const std::string& name = config.algorithm.name;
+  const bool imitates = methods.objectives.Has(name) && methods.objectives.Make(config.algorithm, problems)->OnPolicyShare() > 0;
+  if (methods.algorithms.Has(name) || imitates) {
+    throw ConfigError(fmt::format("rollout.max_thinking_tokens is {}, but algorithm '{}' learns from the rollouts: the text that closes the reasoning would be forced, "
+                                  "and learned from as if the policy had chosen it. Leave it at 0 here (rollout.max_new_tokens bounds the length, the reward 'overlong' "
+                                  "discourages it); eval, sample, generate and chat take the limit", config.rollout.sampling.max_thinking_tokens, name));
+  }
+}
+
 int DryRun(const Parts& parts, const LoadedConfig& loaded, bool values) {
   const RunConfig& c = loaded.config;
   std::cout << loaded.resolved;
@@ -181,6 +195,7 @@ int TrainCommand(const Parts& parts, const Methods& methods, const Command& comm
   std::vector<std::string> overrides(command.arguments.begin() + 1, command.arguments.end());
   if (command.Has("name")) overrides.push_back("name=" + command.Get("name"));
   LoadedConfig loaded = LoadChecked(parts, methods, command.arguments.at(0), overrides);
+  CheckEveryTokenIsChosen(methods, loaded.config);
   const bool values = LearnsValues(methods, loaded.config);
   if (command.Has("dry-run")) return DryRun(parts, loaded, values);
   const std::string dir = loaded.config.Directory();

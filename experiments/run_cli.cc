@@ -135,9 +135,15 @@ int Compare(const Session& session, const Command& command) {
 }
 
 int Generate(const Session& session, Command command) {
+  if (!command.arguments.empty()) {
+    for (const char* other : {"prompt", "env"}) {
+      if (command.Has(other)) throw ConfigError("generate: the prompt '" + command.arguments.front() + "' and --" + other + " exclude each other; give one of them");
+    }
+    command.options["prompt"] = command.arguments.front();
+  }
   if (!command.Has("prompt") && !command.Has("env")) {
     if (isatty(STDIN_FILENO) != 0) {
-      throw ConfigError("generate: give --prompt TEXT or --env NAME, or write the prompt to standard input");
+      throw ConfigError("generate: give the prompt, or --env NAME, or write the prompt to standard input");
     }
     command.options["prompt"] = std::string(std::istreambuf_iterator<char>(std::cin), {});
   }

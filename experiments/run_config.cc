@@ -173,6 +173,7 @@ void RunConfig::Validate(Problems& problems, const Location& where) const {
   if (!policy.checkpoint.empty() && !IsCheckpoint(policy.checkpoint)) {
     problems.Add(where, "policy.checkpoint: there is no directory or GGUF file '" + policy.checkpoint + "'");
   }
+  rollout.sampling.Validate(problems, where);
   if (rollout.sampling.temperature <= 0) problems.Add(where, "rollout.temperature must be above 0: completions of a group have to differ");
   if (train.minibatches > rollout.prompts * rollout.group_size) {
     problems.Add(where, fmt::format("train.minibatches ({}) is more than the {} completions of a rollout (prompts * group_size)",

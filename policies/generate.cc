@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <thread>
 #include <tuple>
 
@@ -13,13 +15,70 @@
 namespace cogent {
 namespace {
 
+// How many tokens of reasoning a completion may have, and what is put there when it has had them. The block is open behind
+// a prompt that ends in its opening tag, or once the completion has written the tag; blocks of one completion add up.
+class Reasoning {
+ public:
+  Reasoning() = default;  // without a limit
+  Reasoning(const Sampling& sampling, const std::vector<std::int32_t>& closing, bool open) : sampling_(&sampling), closing_(&closing), open_(open) {}
+
+  // The next token where it is not the policy's to choose.
+  std::optional<std::int32_t> Forced() {
+    if (sampling_ == nullptr || !open_ || spent_ < sampling_->max_thinking_tokens) return std::nullopt;
+    return (*closing_)[forced_++];
+  }
+  // What the token at hand adds to the text.
+  void Add(std::string_view bytes) {
+    if (sampling_ == nullptr) return;
+    spent_ += open_ && forced_ == 0;
+    tail_.append(bytes);
+    while (true) {
+      const std::string& tag = open_ ? sampling_->thinking_end : sampling_->thinking_start;
+      const std::size_t at = tail_.find(tag);
+      if (at == std::string::npos) {
+        tail_.erase(0, tail_.size() - std::min(tail_.size(), tag.size() - 1));  // where one may have begun
+        break;
+      }
+      tail_.erase(0, at + tag.size());
+      open_ = !open_;
+    }
+    open_ = open_ && forced_ < closing_->size();
+    if (!open_) forced_ = 0;
+  }
+
+ private:
+  const Sampling* sampling_ = nullptr;
+  const std::vector<std::int32_t>* closing_ = nullptr;
+  bool open_ = false;
+  int spent_ = 0;
+  std::size_t forced_ = 0;  // of the closing ids
+  std::string tail_;        // end of the text so far
+};
+
+// The ids that close reasoning; empty when it has no limit.
+std::vector<std::int32_t> ClosingIds(const Sampling& sampling, const Tokenizer& tokenizer) {
+  if (sampling.max_thinking_tokens == 0) return {};
+  std::vector<std::int32_t> ids = tokenizer.Encode(sampling.thinking_end);
+  if (!ids.empty() && tokenizer.Decode(ids) == sampling.thinking_end) return ids;
+  throw DataError(fmt::format("max_thinking_tokens: the tokenizer has no tokens for the text that ends reasoning, '{}'; name the model's own by thinking_end, or set "
+                              "max_thinking_tokens to 0", sampling.thinking_end));
+}
+
+bool OpensReasoning(const Sampling& sampling, const Tokenizer& tokenizer, const std::vector<std::int32_t>& prompt) {
+  std::string text = tokenizer.Decode(prompt);
+  text.erase(text.find_last_not_of(" \t\r\n") + 1);
+  return text.ends_with(sampling.thinking_start);
+}
+
 // One completion on its way.
 struct Running {
   std::size_t index = 0;
   int prompt_tokens = 0;
   int limit = 0;
   std::int32_t last = 0;
-  std::string tail;  // end of the text so far, for stop strings
+  std::string tail;                   // end of the text so far, for stop strings
+  std::vector<std::int32_t> context;  // prompt and completion, for a repetition penalty; else empty
+  Reasoning reasoning;
 };
 
 bool EndsWithStop(Running& r, std::string_view bytes, const std::vector<std::string>& stop) {
@@ -35,8 +94,17 @@ bool EndsWithStop(Running& r, std::string_view bytes, const std::vector<std::str
 
 }  // namespace
 
+std::vector<std::int32_t> EndIds(const ModelConfig& config, const Tokenizer& tokenizer) {
+  std::set<std::int32_t> ids(config.more_eos_token_ids.begin(), config.more_eos_token_ids.end());
+  ids.insert(tokenizer.eos_id());
+  if (config.eos_token_id >= 0) ids.insert(config.eos_token_id);
+  return {ids.begin(), ids.end()};
+}
+
 Generator::Generator(const ParameterSet& parameters, const Tokenizer& tokenizer, const Options& options)
-    : weights_(parameters), tokenizer_(&tokenizer), options_(options) {}
+    : weights_(parameters), tokenizer_(&tokenizer), options_(options), ends_(EndIds(weights_.config(), tokenizer)) {}
+
+bool Generator::Ends(std::int32_t id) const { return std::binary_search(ends_.begin(), ends_.end(), id); }
 
 void Generator::Refresh(const ParameterSet& parameters) { weights_.Update(parameters); }
 
@@ -45,6 +113,7 @@ struct Generator::Job {
   const std::vector<std::vector<std::int32_t>>& prompts;
   const std::vector<Rng>& draws;
   const Sampling& sampling;
+  std::vector<std::int32_t> closing;  // of reasoning
   std::vector<std::pair<std::size_t, std::size_t>> units;
   int longest = 0, slots = 1;
   std::vector<Generated> results;
@@ -56,7 +125,7 @@ struct Generator::Job {
 std::vector<Generated> Generator::Generate(const std::vector<std::vector<std::int32_t>>& prompts, const std::vector<Rng>& draws,
                                            const Sampling& sampling) const {
   Check(prompts.size() == draws.size(), "each prompt needs its draws");
-  Job job{prompts, draws, sampling, {}, 0, 1, {}, {}, {}, {}};
+  Job job{prompts, draws, sampling, ClosingIds(sampling, *tokenizer_), {}, 0, 1, {}, {}, {}, {}};
   const int context = config().max_position_embeddings;
   constexpr std::size_t kUnit = 16;  // longer groups are shared by threads
   for (std::size_t i = 0; i < prompts.size(); ++i) {
@@ -84,7 +153,8 @@ std::vector<Generated> Generator::Generate(const std::vector<std::vector<std::in
 void Generator::Work(Job& job) const try {
   // The last slot holds the prompt of the unit at hand; its members are copies.
   Decoder decoder(weights_, job.slots + 1, job.longest);
-  const int vocabulary = std::min(config().vocab_size, tokenizer_->vocab_size()), eos = tokenizer_->eos_id();
+  const int vocabulary = std::min(config().vocab_size, tokenizer_->vocab_size());
+  const bool penalized = job.sampling.repetition_penalty != 1.0, limited = job.sampling.max_thinking_tokens > 0;
   std::vector<int> free;
   for (int s = job.slots; s-- > 0;) free.push_back(s);
   std::vector<Running> running(static_cast<std::size_t>(job.slots));
@@ -93,21 +163,27 @@ void Generator::Work(Job& job) const try {
   std::vector<int> wanted;
   std::vector<float> prompt_logits;
   std::vector<std::int32_t> prompt_experts;
+  bool prompt_reasons = false;
   std::size_t at = 0, end = 0;
 
   // Draws the next token of a slot; false when that ended the completion.
   const auto advance = [&](int slot, const float* logits) {
     Running& r = running[slot];
     Generated& out = job.results[r.index];
-    SampledToken token = SampleToken(logits, vocabulary, job.sampling, job.draws[r.index].UniformAt(out.ids.size()));
+    const auto forced = r.reasoning.Forced();
+    SampledToken token;
+    if (forced) token = {*forced, 0.0f, 0.0f}, ++out.forced;
+    else token = SampleToken(logits, vocabulary, job.sampling, job.draws[r.index].UniformAt(out.ids.size()), r.context);
     // Ids that are never sampled still have their share of the softmax that the trainer sees.
-    if (vocabulary < config().vocab_size) token.logprob = logits[token.id] - LogSumExp(logits, config().vocab_size);
+    if (forced || vocabulary < config().vocab_size) token.logprob = logits[token.id] - LogSumExp(logits, config().vocab_size);
     out.ids.push_back(token.id);
     out.logprobs.push_back(token.logprob);
     out.sampled_logprobs.push_back(token.sampled_logprob);
     r.last = token.id;
+    if (penalized) r.context.push_back(token.id);
+    if (limited) r.reasoning.Add(tokenizer_->TokenBytes(token.id));
     if (options_.on_token) options_.on_token(r.index, token.id);
-    if (token.id == eos && !job.sampling.ignore_eos) return false;
+    if (!job.sampling.ignore_eos && Ends(token.id)) return false;
     if (EndsWithStop(r, tokenizer_->TokenBytes(token.id), job.sampling.stop)) return false;
     if (static_cast<int>(out.ids.size()) < r.limit) return true;
     out.truncated = true;
@@ -126,13 +202,16 @@ void Generator::Work(Job& job) const try {
         decoder.Run(rows, {static_cast<int>(prompt.size()) - 1});
         prompt_logits.assign(decoder.Logits(0), decoder.Logits(0) + config().vocab_size);
         prompt_experts.clear();
+        prompt_reasons = limited && OpensReasoning(job.sampling, *tokenizer_, prompt);
         if (options_.record_experts) {
           for (std::size_t row = 0; row < prompt.size(); ++row) decoder.AppendExperts(static_cast<int>(row), prompt_experts);
         }
       }
       const int slot = free.back(), size = static_cast<int>(job.prompts[at].size());
       job.results[at].experts = prompt_experts;
-      running[slot] = {at, size, std::min(job.sampling.max_new_tokens, config().max_position_embeddings - size), 0, {}};
+      running[slot] = {at, size, std::min(job.sampling.max_new_tokens, config().max_position_embeddings - size), 0, {}, {}, {}};
+      if (penalized) running[slot].context = job.prompts[at];
+      if (limited) running[slot].reasoning = Reasoning(job.sampling, job.closing, prompt_reasons);
       ++at;
       if (!advance(slot, prompt_logits.data())) continue;
       free.pop_back();

@@ -30,10 +30,15 @@ struct Generated {
   std::vector<float> logprobs;          // at temperature 1, nats
   std::vector<float> sampled_logprobs;  // under the distribution that was drawn from
   bool truncated = false;               // a length limit cut it
+  int forced = 0;                       // tokens that closed the reasoning and were not drawn (max_thinking_tokens); sampled_logprobs 0
   // With Options::record_experts: [rows, mixture layers, K], a row for each token of prompt and completion but the last,
   // which no layer has seen.
   std::vector<std::int32_t> experts;
 };
+
+// Every id that ends a completion: the tokenizer's end of sequence and all that the checkpoint names (config.json,
+// generation_config.json, GGUF metadata). Rising. DataError when the tokenizer names no end.
+std::vector<std::int32_t> EndIds(const ModelConfig& config, const Tokenizer& tokenizer);
 
 class Generator {
  public:
@@ -49,7 +54,7 @@ class Generator {
   void Refresh(const ParameterSet& parameters);
 
   // draws[i] seeds the i-th completion: its n-th token uses draws[i].UniformAt(n). DataError when a prompt
-  // is empty or leaves no room in the model's context.
+  // is empty or leaves no room in the model's context, or when reasoning is limited and the tokenizer cannot write its end.
   std::vector<Generated> Generate(const std::vector<std::vector<std::int32_t>>& prompts, const std::vector<Rng>& draws,
                                   const Sampling& sampling) const;
   // Greedy continuation with the logits each token was taken from, [count][V]; ends are ignored.
@@ -59,6 +64,7 @@ class Generator {
   };
   Greedy GreedyWithLogits(const std::vector<std::int32_t>& prompt, int count) const;
   const Tokenizer& tokenizer() const { return *tokenizer_; }
+  bool Ends(std::int32_t id) const;  // whether it ends a completion
   const ModelConfig& config() const { return weights_.config(); }
 
  private:
@@ -68,6 +74,7 @@ class Generator {
   DecoderWeights weights_;
   const Tokenizer* tokenizer_;
   Options options_;
+  std::vector<std::int32_t> ends_;
 };
 
 }  // namespace cogent

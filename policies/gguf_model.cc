@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <numbers>
 #include <numeric>
 
 #include "core/error.h"
@@ -48,20 +49,73 @@ int TokenId(const GgufFile& file, const std::string& name, int otherwise) {
   return static_cast<int>(id);
 }
 
-// Llama 3 is stored as what its frequencies are divided by. The settings behind it are found again among those published,
-// so that what is saved from it says them.
-RopeConfig FromDivisors(const RopeConfig& plain, const std::vector<float>& divisors, const std::string& where) {
+bool DividesBy(const RopeConfig& plain, const RopeConfig& scaled, const std::vector<float>& divisors) {
   const int dim = 2 * static_cast<int>(divisors.size());
-  const auto before = plain.Frequencies(dim);
-  for (const double factor : {8.0, 32.0, 16.0, 4.0, 2.0}) {
-    RopeConfig rope = plain;
-    rope.type = "llama3", rope.factor = factor, rope.original_max_position_embeddings = 8192;
-    const auto after = rope.Frequencies(dim);
-    bool same = true;
-    for (std::size_t i = 0; i < divisors.size(); ++i) same = same && std::abs(before[i] / after[i] / divisors[i] - 1) < 1e-3;
-    if (same) return rope;
+  const auto before = plain.Frequencies(dim), after = scaled.Frequencies(dim);
+  for (std::size_t i = 0; i < divisors.size(); ++i) {
+    if (!(std::abs(before[i] / after[i] / divisors[i] - 1) < 1e-4)) return false;
   }
-  throw DataError(where + ": 'rope_freqs.weight' is no scaling of Llama 3 that is known (factors 2 to 32 of a context of 8192)");
+  return true;
+}
+
+// Where the share of a pair's own speed is 0 and 1, in turns a token; it is linear between.
+struct Ramp {
+  double low = 0, high = 0;
+};
+Ramp FindRamp(const RopeConfig& plain, const std::vector<float>& divisors, double factor) {
+  struct Point {
+    double turns, share;
+  };
+  std::vector<Point> between;
+  Point fast{0, 1}, slow{0, 0};  // the slowest of the fast pairs, the fastest of the slow ones
+  const auto speeds = plain.Frequencies(2 * static_cast<int>(divisors.size()));
+  for (std::size_t i = divisors.size(); i-- > 0;) {
+    const Point point{speeds[i] / (2 * std::numbers::pi), (1 / static_cast<double>(divisors[i]) - 1 / factor) / (1 - 1 / factor)};
+    if (point.share < 1e-5) slow = point;
+    else if (point.share < 1 - 1e-5) between.push_back(point);
+    else if (fast.turns == 0) fast = point;
+  }
+  if (between.size() > 1) {
+    const double slope = (between.back().share - between.front().share) / (between.back().turns - between.front().turns);
+    const double low = between.front().turns - between.front().share / slope;
+    return {low, low + 1 / slope};
+  }
+  if (between.size() == 1) {  // one number for two: the ratio that Llama has
+    const double low = between.front().turns / (1 + 3 * between.front().share);
+    return {low, 4 * low};
+  }
+  return {std::cbrt(slow.turns * slow.turns * fast.turns), std::cbrt(slow.turns * fast.turns * fast.turns)};  // a step, anywhere between two pairs
+}
+
+// Llama 3's scaling is stored as what each pair's speed is divided by: 1 for fast ones, the factor for slow ones, and between
+// them 1 / ((1 - s) / factor + s) with s linear in the speed. Its settings are found from that. Several say the same (only
+// low / context and high / context count): taken are Llama's own where they fit, else the context whose low factor is 1, if
+// that is a whole number. Where even the slowest pair is on the ramp, its divisor stands for the factor.
+RopeConfig FromDivisors(const RopeConfig& plain, const std::vector<float>& divisors, const std::string& where) {
+  if (DividesBy(plain, plain, divisors)) return plain;
+  constexpr double kContext = 8192;
+  RopeConfig rope = plain;
+  rope.type = "llama3";
+  const auto fits = [&](double factor, double context, double low, double high) {
+    rope.factor = factor, rope.original_max_position_embeddings = context, rope.low_freq_factor = low, rope.high_freq_factor = high;
+    return high > low && DividesBy(plain, rope, divisors);
+  };
+  for (const double factor : {8.0, 32.0, 16.0, 4.0, 2.0}) {
+    if (fits(factor, kContext, 1, 4)) return rope;
+  }
+  const double factor = std::stod(fmt::format("{}", divisors.back()));
+  if (std::isfinite(factor) && factor > 1) {
+    RopeConfig linear = plain;
+    linear.type = "linear", linear.factor = factor;
+    if (DividesBy(plain, linear, divisors)) return linear;
+    const Ramp ramp = FindRamp(plain, divisors, factor);
+    const double context = std::round(1 / ramp.low);
+    if (fits(factor, kContext, 1, 4) || fits(factor, context, 1, std::round(context * ramp.high * 1e3) / 1e3) ||
+        fits(factor, kContext, kContext * ramp.low, kContext * ramp.high)) {
+      return rope;
+    }
+  }
+  throw DataError(where + ": 'rope_freqs.weight' is no scaling of frequencies that is known: neither Llama 3's with any factor and context, nor linear");
 }
 
 RopeConfig ReadRope(const GgufFile& file, const Keys& keys, int head_dim) {
@@ -71,8 +125,13 @@ RopeConfig ReadRope(const GgufFile& file, const Keys& keys, int head_dim) {
     throw DataError(fmt::format("{}: key '{}rope.dimension_count' is {}, but a head has {}; a rotation of a part of it cannot be read", file.path(), keys.prefix(),
                                 keys.Int("rope.dimension_count"), head_dim));
   }
+  const std::string type = keys.Has("rope.scaling.type") ? keys.Text("rope.scaling.type") : "none";
   const auto divisors = file.tensors().find("rope_freqs.weight");
   if (divisors != file.tensors().end()) {
+    if (type != "none") {
+      throw DataError(fmt::format("{}: tensor 'rope_freqs.weight' stands beside key '{}rope.scaling.type' ('{}'); two scalings at once cannot be read", file.path(),
+                                  keys.prefix(), type));
+    }
     if (divisors->second.shape != std::vector<std::int64_t>{head_dim / 2} || !IsWeight(divisors->second.type)) {
       throw DataError(file.path() + ": tensor 'rope_freqs.weight' must have a number for each pair of a head");
     }
@@ -80,8 +139,6 @@ RopeConfig ReadRope(const GgufFile& file, const Keys& keys, int head_dim) {
     DequantizeGguf(divisors->second.type, divisors->second.bytes, values.data());
     return FromDivisors(rope, values, file.path());
   }
-  if (!keys.Has("rope.scaling.type")) return rope;
-  const std::string type = keys.Text("rope.scaling.type");
   if (type == "none") return rope;
   if (type != "linear" && type != "yarn") {
     throw DataError(fmt::format("{}: key '{}rope.scaling.type' is '{}'. Known: none, linear, yarn", file.path(), keys.prefix(), type));
@@ -129,7 +186,8 @@ ModelConfig ReadConfig(const GgufFile& file) {
   c.attention_bias = c.model_type != "qwen2" && file.tensors().count("blk.0.attn_q.bias") > 0;
   c.mlp_bias = c.model_type == "llama" && file.tensors().count("blk.0.ffn_gate.bias") > 0;
   c.bos_token_id = TokenId(file, "bos_token_id", 0);
-  c.eos_token_id = TokenId(file, "eos_token_id", 1);
+  c.eos_token_id = TokenId(file, "eos_token_id", -1);
+  for (const char* name : {"eot_token_id", "eom_token_id"}) c.AddEnd(TokenId(file, name, -1));  // the end of a turn, of a message
   c.pad_token_id = TokenId(file, "padding_token_id", -1);
   Problems problems;
   c.Validate(problems, {file.path(), 0, 0});

@@ -139,6 +139,13 @@ void ModelConfig::Validate(Problems& problems, const Location& where) const {
   }
 }
 
+void ModelConfig::AddEnd(int id) {
+  auto& more = more_eos_token_ids;
+  if (id < 0 || id == eos_token_id || std::find(more.begin(), more.end(), id) != more.end()) return;
+  if (eos_token_id < 0) eos_token_id = id;
+  else more.push_back(id);
+}
+
 ParameterCount CountParameters(const ModelConfig& config) {
   ParameterCount count;
   const std::string predictions = "model.layers." + std::to_string(config.num_hidden_layers) + ".";

@@ -80,8 +80,8 @@ struct ModelConfig {
   double rms_norm_eps = 1e-6;
   double initializer_range = 0.02;
   int bos_token_id = 0;
-  int eos_token_id = 1;
-  std::vector<int> more_eos_token_ids;  // where the file lists several: any of them stops
+  int eos_token_id = 1;                 // -1 = the checkpoint names none
+  std::vector<int> more_eos_token_ids;  // where it names several: any of them ends a completion
   int pad_token_id = -1;  // -1 = none
   bool value_head = false;  // one number a row in the place of logits: a critic or a reward model; no key of a run
   std::optional<LoraConfig> lora;  // adapters learn and the weights stay; no key of config.json
@@ -89,6 +89,7 @@ struct ModelConfig {
 
   void VisitFields(FieldVisitor& visit);
   void Validate(Problems& problems, const Location& where) const;
+  void AddEnd(int id);  // one more id that ends a completion; nothing changes when it is known or -1
 
   // What the architectures differ in.
   bool IsLatent() const { return model_type == "deepseek_v3"; }        // else grouped attention, rotated by halves
@@ -110,7 +111,8 @@ struct ModelConfig {
   int CacheWidth() const { return IsLatent() ? kv_lora_rank + qk_rope_head_dim : 2 * KeyValueHeads() * HeadDim(); }
 };
 
-// Reads config.json, DIR/config.json, a GGUF file, or of an adapter's directory its base. DataError names the file and the key that cannot be used.
+// Reads config.json, DIR/config.json with the end-of-sequence ids of DIR/generation_config.json, a GGUF file, or of an adapter's directory its base. DataError
+// names the file and the key that cannot be used.
 ModelConfig LoadModelConfig(const std::string& path);
 ModelConfig ParseModelConfig(const std::string& json, const std::string& name);
 // The same trunk with a value head: "score.weight" [1, hidden_size], as transformers' sequence classification with one label.
@@ -119,6 +121,8 @@ ModelConfig ValueModel(ModelConfig config);
 ModelConfig LoadPolicyConfig(const std::string& path);
 // The config.json that LoadModelConfig and transformers read back.
 std::string ModelConfigJson(const ModelConfig& config);
+// The generation_config.json beside it: the ids that begin, end and pad.
+std::string GenerationConfigJson(const ModelConfig& config);
 
 // One tensor that is trained as a whole. Parts lie one behind another in it and have the names and
 // shapes of the checkpoint: q_a_proj and kv_a_proj_with_mqa, say, are one matrix to multiply by.

@@ -98,6 +98,17 @@ RopeConfig ReadRope(const Keys& keys, const std::string& name) {
   return rope;
 }
 
+json ParseObject(const std::string& text, const std::string& name) {
+  json object;
+  try {
+    object = json::parse(text);
+  } catch (const json::exception& error) {
+    throw DataError(name + ": not valid JSON: " + error.what());
+  }
+  if (!object.is_object()) throw DataError(name + ": must be a JSON object");
+  return object;
+}
+
 // One id, or a list of which the first is taken; the others go to `more` where it is given.
 void Ids(const Keys& keys, const char* key, int& value, std::vector<int>* more = nullptr) {
   if (!keys.Has(key)) return;
@@ -193,13 +204,7 @@ std::string ArchitectureName(const ModelConfig& c) {
 }  // namespace
 
 ModelConfig ParseModelConfig(const std::string& text, const std::string& name) {
-  json object;
-  try {
-    object = json::parse(text);
-  } catch (const json::exception& error) {
-    throw DataError(name + ": not valid JSON: " + error.what());
-  }
-  if (!object.is_object()) throw DataError(name + ": must be a JSON object");
+  const json object = ParseObject(text, name);
   const Keys keys(object, name);
   ModelConfig c;
   c.model_type = "";
@@ -225,6 +230,7 @@ ModelConfig ParseModelConfig(const std::string& text, const std::string& name) {
   keys.Real("rms_norm_eps", c.rms_norm_eps, 0);
   keys.Real("initializer_range", c.initializer_range, 0);
   Ids(keys, "bos_token_id", c.bos_token_id);
+  c.eos_token_id = -1;
   Ids(keys, "eos_token_id", c.eos_token_id, &c.more_eos_token_ids);
   Ids(keys, "pad_token_id", c.pad_token_id);
   CheckQuantization(keys, name);
@@ -237,16 +243,39 @@ ModelConfig ParseModelConfig(const std::string& text, const std::string& name) {
   return c;
 }
 
+namespace {
+
+std::string TextOf(std::ifstream& in) {
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+// Generation stops at what generation_config.json names, where it is; chat models have ids there that config.json lacks.
+void AddGenerationEnds(const std::filesystem::path& file, ModelConfig& c) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return;
+  const json object = ParseObject(TextOf(in), file.string());
+  int first = -1;
+  std::vector<int> others;
+  Ids(Keys(object, file.string()), "eos_token_id", first, &others);
+  c.AddEnd(first);
+  for (const int id : others) c.AddEnd(id);
+}
+
+}  // namespace
+
 ModelConfig LoadModelConfig(const std::string& path) {
   if (IsGguf(path)) return GgufModelConfig(path);
   if (IsAdapter(path)) return LoadModelConfig(AdapterBase(path));
   const std::filesystem::path given(path);
-  const auto file = std::filesystem::is_directory(given) ? given / "config.json" : given;
+  const bool folder = std::filesystem::is_directory(given);
+  const auto file = folder ? given / "config.json" : given;
   std::ifstream in(file, std::ios::binary);
   if (!in) throw DataError(file.string() + ": cannot be opened; a model directory has a config.json");
-  std::ostringstream text;
-  text << in.rdbuf();
-  return ParseModelConfig(text.str(), file.string());
+  ModelConfig config = ParseModelConfig(TextOf(in), file.string());
+  if (folder) AddGenerationEnds(given / "generation_config.json", config);
+  return config;
 }
 
 ModelConfig ValueModel(ModelConfig config) {
@@ -319,6 +348,7 @@ void WriteRope(const RopeConfig& rope, nlohmann::ordered_json& j) {
 }
 
 nlohmann::ordered_json EosIds(const ModelConfig& c) {
+  if (c.eos_token_id < 0) return nullptr;
   if (c.more_eos_token_ids.empty()) return c.eos_token_id;
   std::vector<int> all = {c.eos_token_id};
   all.insert(all.end(), c.more_eos_token_ids.begin(), c.more_eos_token_ids.end());
@@ -358,6 +388,12 @@ std::string ModelConfigJson(const ModelConfig& c) {
   }
   j["torch_dtype"] = "float32";
   j["use_cache"] = true;
+  return j.dump(2) + "\n";
+}
+
+std::string GenerationConfigJson(const ModelConfig& c) {
+  nlohmann::ordered_json j{{"bos_token_id", c.bos_token_id}, {"eos_token_id", EosIds(c)}};
+  if (c.pad_token_id >= 0) j["pad_token_id"] = c.pad_token_id;
   return j.dump(2) + "\n";
 }
 

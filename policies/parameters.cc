@@ -5,8 +5,6 @@
 
 #include <cmath>
 #include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
 
@@ -20,6 +18,8 @@ namespace cogent {
 namespace {
 
 constexpr const char* kValueHead = "score.weight";
+constexpr const char* kHead = "lm_head.weight";
+constexpr const char* kEmbedding = "model.embed_tokens.weight";
 
 std::int64_t Count(const std::vector<std::int64_t>& shape) {
   return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
@@ -33,10 +33,11 @@ bool AllFinite(const float* values, std::int64_t count) {
   return sum == 0.0f;
 }
 
-// Tensors that a checkpoint may carry without our having a place for them.
+// Tensors that a checkpoint may carry without our having a place for them. A head beside a tied embedding is one only when
+// it is equal to it (HeadIsTied).
 bool MayBeIgnored(const std::string& name, const ModelConfig& config) {
   if (name.ends_with("rotary_emb.inv_freq")) return true;
-  if ((config.tie_word_embeddings || config.value_head) && name == "lm_head.weight") return true;
+  if ((config.tie_word_embeddings || config.value_head) && name == kHead) return true;
   const std::string layers = "model.layers.";
   if (!name.starts_with(layers)) return false;
   const int layer = std::atoi(name.c_str() + layers.size());
@@ -67,6 +68,17 @@ class Cutter {
   const at::Tensor& flat_;
   std::int64_t at_ = 0;
 };
+
+// Whether a checkpoint's own head says the same as the embedding that its config.json ties it to. transformers takes both as
+// they are when they differ (with a warning that config.json is wrong): a model that we would not be running.
+bool HeadIsTied(const WeightFiles& files, const at::Tensor& embedding) {
+  const auto head = files.shapes().find(kHead);
+  if (head == files.shapes().end()) return true;
+  if (head->second != embedding.sizes().vec()) return false;
+  at::Tensor values = at::empty(embedding.sizes(), at::kFloat);
+  files.Read(kHead, values.mutable_data_ptr<float>());
+  return at::equal(values, embedding);
+}
 
 }  // namespace
 
@@ -222,6 +234,11 @@ std::vector<std::string> ParameterSet::Load(const std::string& dir, const Rng& r
   for (const auto& [name, shape] : files.shapes()) {
     if (!known.count(name) && !MayBeIgnored(name, config_)) wrong.push_back("unexpected: " + name);
   }
+  const bool tied = config_.tie_word_embeddings && !config_.value_head && files.shapes().count(kEmbedding) > 0;
+  if (tied && wrong.empty() && !HeadIsTied(files, Named().at(kEmbedding))) {
+    wrong.push_back(fmt::format("not tied: {} differs from {}, which config.json ties it to; if the head is meant to be its own, write \"tie_word_embeddings\": false there",
+                                kHead, kEmbedding));
+  }
   // A prediction module may be missing as a whole; a part of one is damage.
   if (has_prediction) wrong.insert(wrong.end(), fresh.begin(), fresh.end());
   if (!wrong.empty()) {
@@ -260,15 +277,7 @@ void ParameterSet::Save(const std::string& dir) const {
     return WriteSafetensors(dir + "/adapter_model.safetensors", Views(NamedTrained(adapters_)), {{"format", "pt"}});
   }
   WriteFileAtomic(dir + "/config.json", ModelConfigJson(config_));
-  if (!config_.value_head) {
-    nlohmann::ordered_json generation{{"bos_token_id", config_.bos_token_id}, {"eos_token_id", config_.eos_token_id}};
-    for (const int id : config_.more_eos_token_ids) {
-      if (!generation["eos_token_id"].is_array()) generation["eos_token_id"] = {config_.eos_token_id};
-      generation["eos_token_id"].push_back(id);
-    }
-    if (config_.pad_token_id >= 0) generation["pad_token_id"] = config_.pad_token_id;
-    WriteFileAtomic(dir + "/generation_config.json", generation.dump(2) + "\n");
-  }
+  if (!config_.value_head) WriteFileAtomic(dir + "/generation_config.json", GenerationConfigJson(config_));
   const auto named = Named();
   WriteSafetensors(dir + "/model.safetensors", Views(named), {{"format", "pt"}});
 }

@@ -62,6 +62,7 @@ TEST(Invariants, EachViolationIsNamedWithItsTrajectory) {
       {"turn 1: 2 tokens were chosen, but 1 and 2 log-probabilities", [](Trajectory& t) { t.turns[1].logprobs.pop_back(); }},
       {"turn 0: 3 tokens were chosen", [](Trajectory& t) { t.turns[0].completion_ids.push_back(3); }},
       {"turn 0: token 1 has a log-probability that is not finite", [](Trajectory& t) { t.turns[0].logprobs[1] = std::numeric_limits<float>::quiet_NaN(); }},
+      {"turn 1: 2 tokens were forced, not chosen by the policy", [](Trajectory& t) { t.turns[1].forced = 2; }},
       {"turn 1: the policy chose no token", [](Trajectory& t) {
          t.turns[1].completion_ids.clear(), t.turns[1].logprobs.clear(), t.turns[1].sampled_logprobs.clear();
        }},

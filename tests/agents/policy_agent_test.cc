@@ -61,6 +61,28 @@ TEST(PolicyAgent, GivesWhatTheGeneratorGaveWithTheEndLeftOutOfTheText) {
   }
 }
 
+TEST(PolicyAgent, LeavesEveryEndThatTheModelNamesOutOfTheText) {
+  Scene s;
+  ModelConfig config = s.weights.config();
+  const std::int32_t second = s.generator.Generate({s.tokenizer.Encode("hello")}, {Rng(0)}, kSampling)[0].ids[3];
+  config.more_eos_token_ids = {second};
+  ParameterSet weights(config);
+  weights.flat().copy_(s.weights.flat());
+  weights.biases().copy_(s.weights.biases());
+  const Generator generator(weights, s.tokenizer, {});
+  PolicyAgent agent(generator, "{prompt}", kSampling);
+  std::vector<Rng> draws;
+  for (std::uint64_t i = 0; i < 40; ++i) draws.push_back(Rng(i));
+  int ended = 0;
+  for (const Turn& turn : agent.Act(std::vector<Conversation>(40, {{{Role::kUser, "hello"}}, nullptr}), draws)) {
+    if (turn.completion_ids.back() != second) continue;
+    ++ended;
+    EXPECT_FALSE(turn.truncated);
+    EXPECT_EQ(turn.text, s.tokenizer.Decode(Ids(turn.completion_ids.begin(), turn.completion_ids.end() - 1)));
+  }
+  EXPECT_GT(ended, 0);
+}
+
 // The turn that follows earlier ones, as the generator gives it for a context written out by hand.
 void ExpectSecondTurn(const Scene& s, const std::vector<Message>& messages, const std::vector<Turn>& turns, const std::string& added) {
   PolicyAgent agent(s.generator, "Q: {prompt}\nA:", kSampling);

@@ -87,6 +87,7 @@ TEST(CommandLine, ValuesAreCheckedBeforeAnythingRuns) {
   ExpectMistake({"eval", "a", "-k", "1,,8"}, "not '1,,8'");
   ExpectMistake({"eval", "a", "-T", "nan"}, "a number from 0 on is wanted");
   ExpectMistake({"generate", "-m", ".", "--top-p", "1.5"}, "at most 1");
+  ExpectMistake({"generate", "-m", ".", "--max-thinking-tokens", "-1"}, "from 0 on is wanted");
   ExpectMistake({"generate", "-m", "/no/such/folder"}, "there is no '/no/such/folder'");
   ExpectMistake({"list", "reward"}, "Did you mean 'rewards'?");
 }
@@ -99,6 +100,13 @@ TEST(CommandLine, AWordThatIsNoSettingIsAMistake) {
 TEST(CommandLine, OptionsThatContradictEachOtherAreAMistake) {
   ExpectMistake({"eval", "a", "--greedy", "-T", "1"}, "excludes");
   ExpectMistake({"generate", "-m", ".", "-p", "x", "--env", "signs"}, "excludes");
+}
+
+TEST(CommandLine, APromptMayStandAsAWord) {
+  const ParsedLine line = Parse({"generate", "--model", ".", "What is the capital of France?", "-T", "0"});
+  ASSERT_TRUE(line.command) << line.text;
+  EXPECT_THAT(line.command->arguments, ElementsAre("What is the capital of France?"));
+  ExpectMistake({"generate", "--model", ".", "two", "words"}, "words");
 }
 
 TEST(CommandLine, BenchPassesItsWordsOnUntouched) {

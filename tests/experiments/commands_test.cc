@@ -234,6 +234,38 @@ TEST_F(Commands, GenerateShowsWhatTheGeneratorDraws) {
   EXPECT_EQ(text, want);
 }
 
+TEST_F(Commands, APromptThatStandsAsAWordIsTheSameAsTheOption) {
+  const std::string line = std::string(COGENT_BINARY_DIR) + "/cogent generate -m " + MakeRun() + "/checkpoints/latest --max-new-tokens 20 --seed 9 ";
+  const auto output = [&](const std::string& rest) {
+    EXPECT_EQ(WEXITSTATUS(std::system((line + rest + " >" + Path("out") + " 2>&1").c_str())), kExitDone);
+    std::ifstream in(Path("out"));
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  EXPECT_EQ(output("'2 + 3 ='"), output("-p '2 + 3 ='"));
+  EXPECT_NE(output("'2 + 3 ='"), output("'2 + 4 ='"));
+  EXPECT_EQ(WEXITSTATUS(std::system((line + "'2 + 3 =' -p x 2>/dev/null").c_str())), kExitUserMistake);
+  EXPECT_EQ(WEXITSTATUS(std::system((line + "'2 + 3 =' -e arithmetic 2>/dev/null").c_str())), kExitUserMistake);
+}
+
+TEST_F(Commands, GenerateAndEvalCloseReasoningThatIsTooLong) {
+  const std::string run = MakeRun(), model = run + "/checkpoints/latest";
+  const auto text = [&](const std::string& limit) {
+    return RunEngine({"generate", {}, {{"model", model}, {"prompt", "2+3=<think>"}, {"seed", "9"}, {"max-new-tokens", "20"}, {"max-thinking-tokens", limit}}});
+  };
+  const std::string free = text("0"), closed = text("4");
+  ASSERT_EQ(free.substr(0, 12).find("</think>"), std::string::npos) << "else this test shows nothing";
+  EXPECT_EQ(closed.substr(0, 12), free.substr(0, 4) + "</think>");
+  EXPECT_THAT(RunEngine({"eval", {run, "rollout.max_thinking_tokens=3"}, {{"tasks", "5"}}}), HasSubstr("5 held-out tasks"));
+  EXPECT_THAT(Refused<ConfigError>({"eval", {run, "rollout.max_thinking_tokens=3", "rollout.thinking_end=<think>"}, {}}), HasSubstr("must be two different texts"));
+}
+
+TEST_F(Commands, TrainingRefusesForcedTokensWhereItWouldLearnFromThem) {
+  const std::string config = MakeRun() + "/config.yaml";
+  EXPECT_THAT(Refused<ConfigError>({"train", {config, "rollout.max_thinking_tokens=3"}, {{"dry-run", ""}}}),
+              HasSubstr("rollout.max_thinking_tokens is 3, but algorithm 'grpo' learns from the rollouts"));
+  EXPECT_THAT(RunEngine({"train", {config, "rollout.max_thinking_tokens=3", "algorithm={name: sft}", "data={gold: 5}", "prompt_template=r1_zero"}, {{"dry-run", ""}}}), HasSubstr("# parameters"));
+}
+
 TEST_F(Commands, GenerateUsesTheRunsTemplateAndSaysTheVerdict) {
   const std::string text = RunEngine({"generate", {}, {{"model", MakeRun() + "/checkpoints/latest"}, {"env", "arithmetic"}, {"samples", "2"}}});
   EXPECT_THAT(text, HasSubstr("=== What is"));
@@ -245,6 +277,8 @@ TEST_F(Commands, GenerateRefusesWhatItCannotDo) {
   const std::string model = MakeRun() + "/checkpoints/latest";
   EXPECT_THAT(Refused<DataError>({"generate", {}, {{"model", model}, {"prompt", std::string(200, '1')}}}), HasSubstr("a prompt has 200 tokens, but the model's context"));
   EXPECT_THAT(Refused<DataError>({"generate", {}, {{"model", model}, {"prompt", ""}}}), HasSubstr("no tokens"));
+  EXPECT_THAT(Refused<ConfigError>({"generate", {}, {{"model", model}, {"prompt", "1"}, {"min-p", "1.5"}}}), HasSubstr("'min_p' in command line must be from 0 to 1, but is 1.5"));
+  EXPECT_THAT(Refused<ConfigError>({"generate", {}, {{"model", model}, {"prompt", "1"}, {"repetition-penalty", "0"}}}), HasSubstr("'repetition_penalty' in command line must be from 0.01"));
   EXPECT_THAT(Refused<ConfigError>({"generate", {}, {{"model", model}, {"env", "arithmetc"}}}), HasSubstr("Did you mean 'arithmetic'?"));
   EXPECT_THAT(Refused<ConfigError>({"generate", {}, {{"model", model}, {"prompt", "1"}, {"temperature", "-1"}}}), HasSubstr("must be from 0"));
   EXPECT_THAT(Refused<ConfigError>({"generate", {}, {{"model", model}, {"prompt", "1"}, {"seed", "x"}}}), HasSubstr("no whole number"));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "tests/policies/parity.h"
 #include "tests/policies/tiny_model.h"
@@ -15,8 +16,16 @@ namespace {
 using Ids = std::vector<std::int32_t>;
 using Floats = std::vector<float>;
 
-SampledToken Draw(const Floats& logits, const Sampling& sampling, double uniform) {
-  return SampleToken(logits.data(), static_cast<int>(logits.size()), sampling, uniform);
+SampledToken Draw(const Floats& logits, const Sampling& sampling, double uniform, const Ids& context = {}) {
+  return SampleToken(logits.data(), static_cast<int>(logits.size()), sampling, uniform, context);
+}
+// The ids that draws over all of [0, 1) give, rising.
+Ids Kept(const Floats& logits, const Sampling& sampling) {
+  Ids ids;
+  for (int i = 0; i < 1000; ++i) ids.push_back(Draw(logits, sampling, i / 1000.0).id);
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
 }
 Floats Logs(std::initializer_list<double> probabilities) {
   Floats logits;
@@ -88,13 +97,7 @@ TEST(SampleToken, TopKKeepsTheLikeliestAndTheSmallerIdOfEqualOnes) {
 
 TEST(SampleToken, TopPKeepsTheFewestThatReachIt) {
   const Floats logits = Logs({0.15, 0.5, 0.05, 0.3});
-  const auto kept = [&](Sampling s) {
-    Ids ids;
-    for (int i = 0; i < 1000; ++i) ids.push_back(Draw(logits, s, i / 1000.0).id);
-    std::sort(ids.begin(), ids.end());
-    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-    return ids;
-  };
+  const auto kept = [&](const Sampling& sampling) { return Kept(logits, sampling); };
   EXPECT_EQ(kept({.top_p = 0.49}), (Ids{1}));
   EXPECT_EQ(kept({.top_p = 0.51}), (Ids{1, 3}));
   EXPECT_EQ(kept({.top_p = 0.79}), (Ids{1, 3}));
@@ -106,6 +109,142 @@ TEST(SampleToken, TopPKeepsTheFewestThatReachIt) {
   EXPECT_EQ(kept({.temperature = 0.5, .top_p = 0.65}), (Ids{1}));
   // Top-k comes before top-p: of the two likeliest, 0.5 / 0.8 = 0.63 is enough for 0.6.
   EXPECT_EQ(kept({.top_k = 2, .top_p = 0.6}), (Ids{1}));
+}
+
+TEST(SampleToken, MinPKeepsWhatHasItsShareOfTheLikeliest) {
+  const Floats logits = Logs({0.12, 0.5, 0.08, 0.3});  // shares of the likeliest: 0.24, 1, 0.16, 0.6
+  EXPECT_EQ(Kept(logits, {.min_p = 0.15}), (Ids{0, 1, 2, 3}));
+  EXPECT_EQ(Kept(logits, {.min_p = 0.17}), (Ids{0, 1, 3}));
+  EXPECT_EQ(Kept(logits, {.min_p = 0.25}), (Ids{1, 3}));
+  EXPECT_EQ(Kept(logits, {.min_p = 0.61}), (Ids{1}));
+  EXPECT_EQ(Kept(logits, {.min_p = 1.0}), (Ids{1}));
+  EXPECT_EQ(Kept(Logs({0.4, 0.2, 0.4}), {.min_p = 1.0}), (Ids{0, 2})) << "equals of the likeliest stay";
+  const SampledToken token = Draw(logits, {.min_p = 0.25}, 0.9);
+  EXPECT_NEAR(token.sampled_logprob, std::log(0.3 / 0.8), 1e-6);
+  EXPECT_NEAR(token.logprob, std::log(0.3), 1e-6);
+  // Temperature comes first: at 0.5 the shares are squares, at 2 they are roots.
+  EXPECT_EQ(Kept(logits, {.temperature = 0.5, .min_p = 0.25}), (Ids{1, 3}));
+  EXPECT_EQ(Kept(logits, {.temperature = 0.5, .min_p = 0.37}), (Ids{1}));
+  EXPECT_EQ(Kept(logits, {.temperature = 2, .min_p = 0.39}), (Ids{0, 1, 2, 3}));
+  // With the other cuts, the fewest that one of them leaves.
+  EXPECT_EQ(Kept(logits, {.top_k = 3, .min_p = 0.1}), (Ids{0, 1, 3}));
+  EXPECT_EQ(Kept(logits, {.top_k = 3, .min_p = 0.25}), (Ids{1, 3}));
+  EXPECT_EQ(Kept(logits, {.top_p = 0.85, .min_p = 0.25}), (Ids{1, 3})) << "top-p is taken of all, in front of min-p: it keeps three";
+  EXPECT_EQ(Kept(logits, {.top_p = 0.7, .min_p = 0.1}), (Ids{1, 3}));
+}
+
+TEST(SampleToken, ARepetitionPenaltyDividesPositiveLogitsAndMultipliesNegativeOnes) {
+  const Floats logits{2.0f, -1.0f, 0.5f, 0.0f, 1.0f};
+  const Ids context{0, 1, 1, 3, 0, 77, -1};  // however often; ids of another vocabulary do no harm
+  const Sampling penalized{.repetition_penalty = 2};
+  const Floats want{1.0f, -2.0f, 0.5f, 0.0f, 1.0f};  // by hand
+  for (int i = 0; i < 200; ++i) {
+    const SampledToken token = Draw(logits, penalized, i / 200.0, context), plain = Draw(want, {}, i / 200.0);
+    ASSERT_EQ(token.id, plain.id);
+    EXPECT_EQ(token.sampled_logprob, plain.sampled_logprob) << "of the distribution that was drawn from";
+    EXPECT_EQ(token.logprob, logits[token.id] - LogSumExp(logits.data(), 5)) << "of the policy, which knows no penalty";
+  }
+  EXPECT_EQ(Draw(logits, {.temperature = 0, .repetition_penalty = 2}, 0, context).id, 0) << "1 = 1: the smaller id";
+  EXPECT_EQ(Draw(logits, {.temperature = 0, .repetition_penalty = 2.1}, 0, context).id, 4) << "greedy choice knows it, too";
+  EXPECT_EQ(Draw(logits, {.temperature = 0, .repetition_penalty = 0.25}, 0, {2}).id, 0) << "0.5 / 0.25 = 2";
+  EXPECT_EQ(Draw(logits, {.temperature = 0, .repetition_penalty = 0.2}, 0, {2}).id, 2) << "below 1, what was there is likelier";
+}
+
+TEST(SampleToken, NeutralSettingsChangeNoBit) {
+  Rng rng(9);
+  Floats logits(100);
+  for (float& x : logits) x = static_cast<float>(3 * rng.Normal());
+  const Ids context{3, 4, 5, 60};
+  for (Sampling s : {Sampling{}, Sampling{.temperature = 0.6}, Sampling{.temperature = 0}, Sampling{.top_k = 7}, Sampling{.top_p = 0.9}}) {
+    Sampling neutral = s;
+    neutral.min_p = 0, neutral.repetition_penalty = 1;
+    for (int i = 0; i < 50; ++i) {
+      const SampledToken a = Draw(logits, s, i / 50.0), b = Draw(logits, neutral, i / 50.0, context);
+      EXPECT_TRUE(a.id == b.id && a.logprob == b.logprob && a.sampled_logprob == b.sampled_logprob);
+    }
+  }
+}
+
+// Each token is seen as often as it should be, and says the probability that it was drawn with.
+void ExpectDistribution(const Floats& logits, const Sampling& sampling, const Ids& context, const std::vector<double>& want) {
+  constexpr int kDraws = 4000;
+  std::vector<int> seen(logits.size());
+  std::vector<double> said(logits.size());
+  for (int i = 0; i < kDraws; ++i) {
+    const SampledToken token = Draw(logits, sampling, (i + 0.5) / kDraws, context);
+    ++seen[token.id];
+    said[token.id] = std::exp(token.sampled_logprob);
+  }
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    EXPECT_NEAR(static_cast<double>(seen[i]) / kDraws, want[i], 1.0 / kDraws + 1e-5) << i;
+    if (seen[i] > 0) {
+      EXPECT_NEAR(said[i], want[i], 1e-5) << i;
+    }
+  }
+}
+
+// The definition, written down plainly: [V] probabilities, 0 where a token cannot be drawn.
+std::vector<double> Distribution(const Floats& logits, const Sampling& s, const Ids& context) {
+  const std::size_t n = logits.size();
+  std::vector<double> x(logits.begin(), logits.end());
+  for (std::size_t i = 0; i < n; ++i) {
+    if (std::find(context.begin(), context.end(), static_cast<std::int32_t>(i)) != context.end()) x[i] = x[i] < 0 ? x[i] * s.repetition_penalty : x[i] / s.repetition_penalty;
+  }
+  const auto softmax = [&](const std::vector<double>& scores) {
+    std::vector<double> p;
+    double sum = 0;
+    for (const double v : scores) p.push_back(std::exp(v)), sum += p.back();
+    for (double& v : p) v /= sum;
+    return p;
+  };
+  for (double& v : x) v /= s.temperature;
+  const double gone = -std::numeric_limits<double>::infinity();
+  std::vector<std::size_t> order(n);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return x[a] > x[b]; });
+  for (std::size_t r = static_cast<std::size_t>(s.top_k); s.top_k > 0 && r < n; ++r) x[order[r]] = gone;
+  auto p = softmax(x);
+  double before = 0;
+  for (std::size_t r = 0; s.top_p < 1 && r < n; ++r) {
+    const double own = p[order[r]];
+    if (r > 0 && before >= s.top_p) x[order[r]] = gone;
+    before += own;
+  }
+  p = softmax(x);
+  const double top = *std::max_element(p.begin(), p.end());
+  for (std::size_t i = 0; i < n; ++i) if (p[i] < s.min_p * top) x[i] = gone;
+  return softmax(x);
+}
+
+TEST(SampleToken, EveryMixOfSettingsDrawsFromTheDistributionThatTheyDefine) {
+  Rng rng(21);
+  for (int round = 0; round < 300; ++round) {
+    SCOPED_TRACE(round);
+    Floats logits(static_cast<std::size_t>(rng.Range(2, 40)));
+    for (float& x : logits) x = static_cast<float>(2 * rng.Normal());
+    Ids context;
+    for (int i = 0; i < 8; ++i) context.push_back(static_cast<std::int32_t>(rng.Range(0, 40)));
+    const auto maybe = [&](double value, double neutral) { return rng.Uniform() < 0.5 ? value : neutral; };
+    Sampling s;
+    s.temperature = maybe(0.3 + 2 * rng.Uniform(), 1);
+    s.top_k = static_cast<int>(maybe(static_cast<double>(rng.Range(1, 20)), 0));
+    s.top_p = maybe(0.2 + 0.8 * rng.Uniform(), 1);
+    s.min_p = maybe(0.5 * rng.Uniform(), 0);
+    s.repetition_penalty = maybe(0.7 + rng.Uniform(), 1);
+    ExpectDistribution(logits, s, context, Distribution(logits, s, context));
+  }
+}
+
+TEST(SampleToken, DrawsFromTheDistributionsOfTransformers) {
+  const nlohmann::json file = parity::ReadJson(std::string(COGENT_SOURCE_DIR) + "/tests/data/sampling.json");
+  ASSERT_GE(file["cases"].size(), 30u);
+  for (const auto& c : file["cases"]) {
+    const auto& s = c["settings"];
+    SCOPED_TRACE(s.dump());
+    const Sampling sampling{.temperature = s.value("temperature", 1.0), .top_k = s.value("top_k", 0), .top_p = s.value("top_p", 1.0), .min_p = s.value("min_p", 0.0),
+                            .repetition_penalty = s.value("repetition_penalty", 1.0)};
+    ExpectDistribution(c["logits"].get<Floats>(), sampling, c["context"].get<Ids>(), c["probabilities"].get<std::vector<double>>());
+  }
 }
 
 TEST(SampleToken, GreedyTakesTheSmallestIdOfEqualOnesWithCertainty) {
@@ -165,7 +304,7 @@ TEST(Generate, DependsNeitherOnThreadsNorOnSlots) {
   const auto prompts = Prompts(s.tokenizer);
   const Sampling sampling{.temperature = 0.9, .top_k = 30, .max_new_tokens = 24};
   const auto want = s.Run(prompts, sampling, {.threads = 1, .slots = 64});
-  for (const Generator::Options options : {Generator::Options{1, 1}, {1, 3}, {2, 64}, {2, 2}, {3, 5}, {3, 1}}) {
+  for (const Generator::Options& options : {Generator::Options{1, 1}, {1, 3}, {2, 64}, {2, 2}, {3, 5}, {3, 1}}) {
     SCOPED_TRACE(std::to_string(options.threads) + " threads, " + std::to_string(options.slots) + " slots");
     const auto got = s.Run(prompts, sampling, options);
     ASSERT_EQ(got.size(), want.size());
@@ -230,6 +369,163 @@ TEST(Generate, GoesOnBehindTheEndOfSequenceWhenAsked) {
     passed += with[i].ids.size() < 40;
   }
   EXPECT_GT(passed, 0);
+}
+
+TEST(Generate, EndsAtEveryIdThatTheCheckpointNames) {
+  Scene s;
+  const Ids first{s.tokenizer.Encode("e").front(), s.tokenizer.Encode("7").front()};
+  ModelConfig config = s.weights.config();
+  config.eos_token_id = first[0], config.more_eos_token_ids = {first[1]};
+  ParameterSet weights(config);
+  weights.flat().copy_(s.weights.flat());
+  weights.biases().copy_(s.weights.biases());
+  const std::set<std::int32_t> ends{s.tokenizer.eos_id(), first[0], first[1]};
+  EXPECT_EQ(EndIds(config, s.tokenizer), Ids(ends.begin(), ends.end()));
+  const std::vector<Ids> prompts(60, s.tokenizer.Encode("x="));
+  const auto whole = s.Run(prompts, {.max_new_tokens = 40, .ignore_eos = true});
+  s.weights = weights;
+  std::set<std::int32_t> seen;
+  const auto out = s.Run(prompts, {.max_new_tokens = 40});
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const auto end = std::find_if(whole[i].ids.begin(), whole[i].ids.end(), [&](std::int32_t id) { return ends.count(id) > 0; });
+    EXPECT_EQ(out[i].truncated, end == whole[i].ids.end());
+    EXPECT_EQ(out[i].ids, Ids(whole[i].ids.begin(), end == whole[i].ids.end() ? end : end + 1));
+    if (!out[i].truncated) seen.insert(out[i].ids.back());
+  }
+  EXPECT_EQ(seen, ends) << "each of them ended one";
+  EXPECT_EQ(s.Run(prompts, {.max_new_tokens = 40, .ignore_eos = true})[0].ids.size(), 40u);
+}
+
+TEST(Generate, ARepetitionPenaltyKnowsPromptAndCompletion) {
+  const Scene s;
+  const std::vector<Ids> prompts{s.tokenizer.Encode("abcdefgh 123"), s.tokenizer.Encode("zz")};
+  const Sampling sampling{.temperature = 0, .repetition_penalty = 1.4, .max_new_tokens = 30, .ignore_eos = true};
+  const auto out = s.Run(prompts, sampling), plain = s.Run(prompts, {.temperature = 0, .max_new_tokens = 30, .ignore_eos = true});
+  const int vocabulary = s.weights.config().vocab_size;
+  c10::NoGradGuard no_grad;
+  const Transformer model(s.weights.config(), s.weights.Leaves(), s.weights.biases());
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    EXPECT_NE(out[i].ids, plain[i].ids);
+    Ids context = prompts[i];
+    for (std::size_t k = 0; k < out[i].ids.size(); ++k) {
+      const std::vector<std::int64_t> ids(context.begin(), context.end());
+      const at::Tensor hidden = model.Forward({ids, {{0, static_cast<int>(ids.size()), -1}}}, {}).hidden;
+      const at::Tensor logits = model.Logits(hidden.narrow(0, hidden.size(0) - 1, 1)).contiguous();
+      Floats row(logits.const_data_ptr<float>(), logits.const_data_ptr<float>() + vocabulary);
+      for (const auto id : std::set<std::int32_t>(context.begin(), context.end())) row[id] = row[id] < 0 ? row[id] * 1.4f : row[id] / 1.4f;
+      ASSERT_EQ(out[i].ids[k], std::max_element(row.begin(), row.end()) - row.begin()) << "completion " << i << ", token " << k;
+      context.push_back(out[i].ids[k]);
+    }
+  }
+}
+
+// A model that has both tags of reasoning as tokens, or writes them letter by letter.
+Scene Thinker(bool tags_are_tokens) {
+  Scene s(5);
+  Tokenizer::TrainOptions options{.added_tokens = {{"<|pad|>", true}, {"<|end|>", true}}, .alphabet = "abcdefghijklmnopqrstuvwxyz0123456789 \n:+=?<>/"};
+  if (tags_are_tokens) options.added_tokens.insert(options.added_tokens.end(), {{"<think>"}, {"</think>"}});
+  s.tokenizer = Tokenizer::Train({}, options);
+  s.weights = tiny::Weights(tiny::Config(s.tokenizer.vocab_size()), 5);
+  return s;
+}
+
+TEST(Generate, ReasoningThatThePromptOpenedIsClosedWhenItsTokensAreSpent) {
+  for (const bool tokens : {true, false}) {
+    SCOPED_TRACE(tokens ? "tags are tokens" : "tags are letters");
+    const Scene s = Thinker(tokens);
+    const std::vector<Ids> prompts(20, s.tokenizer.Encode("2+3? <think>\n"));
+    const Ids closing = s.tokenizer.Encode("</think>");
+    const Sampling free{.max_new_tokens = 40, .ignore_eos = true};
+    Sampling limited = free;
+    limited.max_thinking_tokens = 6;
+    const auto want = s.Run(prompts, free), got = s.Run(prompts, limited);
+    int forced = 0;
+    for (std::size_t i = 0; i < prompts.size(); ++i) {
+      const Generated& g = got[i];
+      ASSERT_EQ(g.ids.size(), 40u) << "the completion goes on behind the tag";
+      EXPECT_TRUE(std::equal(g.ids.begin(), g.ids.begin() + 6, want[i].ids.begin()) || s.tokenizer.Decode(want[i].ids).find("</think>") < 20)
+          << "the same draws up to there";
+      if (std::find(want[i].ids.begin(), want[i].ids.begin() + 6, closing[0]) != want[i].ids.begin() + 6) continue;  // closed by itself
+      ++forced;
+      EXPECT_TRUE(std::equal(closing.begin(), closing.end(), g.ids.begin() + 6));
+      EXPECT_GE(g.forced, static_cast<int>(closing.size()));
+      for (std::size_t k = 6; k < 6 + closing.size(); ++k) {
+        EXPECT_EQ(g.sampled_logprobs[k], 0.0f) << "there was nothing to draw";
+        EXPECT_LT(g.logprobs[k], 0.0f) << "what the policy gives it";
+      }
+    }
+    EXPECT_GT(forced, 10);
+  }
+}
+
+TEST(Generate, ReasoningThatTheCompletionOpensCountsFromThere) {
+  const Scene s = Thinker(true);
+  const std::int32_t open = *s.tokenizer.TokenToId("<think>"), close = *s.tokenizer.TokenToId("</think>");
+  const std::vector<Ids> prompts(80, s.tokenizer.Encode("go: "));
+  const Sampling free{.max_new_tokens = 50, .ignore_eos = true};
+  Sampling limited = free;
+  limited.max_thinking_tokens = 7;
+  const auto want = s.Run(prompts, free), got = s.Run(prompts, limited);
+  int forced = 0, untouched = 0;
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    bool inside = false;
+    int spent = 0, closed = 0;
+    for (const std::int32_t id : got[i].ids) {
+      if (inside && spent >= 7) {
+        EXPECT_EQ(id, close);
+        ++closed;
+        inside = false;
+        continue;
+      }
+      spent += inside;
+      inside = inside ? id != close : id == open;
+    }
+    EXPECT_EQ(got[i].forced, closed);
+    forced += closed;
+    if (closed == 0) ExpectSame(got[i], want[i]), ++untouched;
+  }
+  EXPECT_GT(forced, 5);
+  EXPECT_GT(untouched, 5);
+}
+
+TEST(Generate, ReasoningThatThePromptClosedOrOnlyNamesIsNotOpen) {
+  const Scene s = Thinker(true);
+  for (const char* prompt : {"q <think>\n\n</think>\n", "what is <think> for?", "plain"}) {
+    const Ids ids = s.tokenizer.Encode(prompt);
+    const auto out = s.Run({ids}, {.temperature = 0, .max_new_tokens = 20, .max_thinking_tokens = 1, .ignore_eos = true}).front();
+    const auto want = s.Run({ids}, {.temperature = 0, .max_new_tokens = 20, .ignore_eos = true}).front();
+    const auto opened = std::find(want.ids.begin(), want.ids.end(), *s.tokenizer.TokenToId("<think>"));
+    EXPECT_TRUE(std::equal(want.ids.begin(), opened, out.ids.begin())) << prompt;
+    if (opened == want.ids.end()) {
+      EXPECT_EQ(out.forced, 0) << prompt;
+    }
+  }
+}
+
+TEST(Generate, LimitsAndPenaltiesDependNeitherOnThreadsNorOnSlots) {
+  const Scene s = Thinker(false);
+  std::vector<Ids> prompts;
+  for (int i = 0; i < 30; ++i) prompts.push_back(s.tokenizer.Encode(i < 12 ? "a <think>" : "b" + std::string(static_cast<std::size_t>(i % 5), 'c')));
+  const Sampling sampling{.min_p = 0.05, .repetition_penalty = 1.2, .max_new_tokens = 30, .max_thinking_tokens = 9};
+  const auto want = s.Run(prompts, sampling, {.threads = 1, .slots = 64});
+  for (const Generator::Options& options : {Generator::Options{2, 3}, {3, 1}}) {
+    const auto got = s.Run(prompts, sampling, options);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      ExpectSame(got[i], want[i]);
+      EXPECT_EQ(got[i].forced, want[i].forced);
+    }
+  }
+}
+
+TEST(Generate, ALimitOfReasoningIsRefusedWhereTheTokenizerCannotCloseIt) {
+  const Scene s;  // its alphabet has no brackets
+  try {
+    s.Run({s.tokenizer.Encode("a")}, {.max_thinking_tokens = 3});
+    FAIL();
+  } catch (const DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("no tokens for the text that ends reasoning, '</think>'"), std::string::npos) << error.what();
+  }
+  EXPECT_NO_THROW(s.Run({s.tokenizer.Encode("a")}, {.max_new_tokens = 9, .max_thinking_tokens = 3, .thinking_start = "q", .thinking_end = "done"}));
 }
 
 TEST(Generate, OneNewTokenIsAllowedAndCut) {

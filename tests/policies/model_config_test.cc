@@ -3,6 +3,8 @@
 #include "policies/model_config.h"
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 
 #include "tests/policies/parity.h"
 #include "tests/policies/tiny_model.h"
@@ -234,8 +236,44 @@ TEST(ModelConfig, OptionalKeysTakeTheirDefaultsAndUnknownOnesAreIgnored) {
     "num_attention_heads": 2, "kv_lora_rank": 4, "q_lora_rank": null, "made_up": {"a": [1]}, "eos_token_id": [7, 8]})", "x");
   EXPECT_EQ(c.q_lora_rank, 0) << "null = direct queries";
   EXPECT_EQ(c.eos_token_id, 7) << "the first of several";
+  EXPECT_EQ(c.more_eos_token_ids, (std::vector<int>{8}));
   EXPECT_EQ(c.rms_norm_eps, 1e-6);
   EXPECT_EQ(c.rope.type, "default");
+}
+
+TEST(ModelConfig, EveryEndOfTheCheckpointIsKnownAndKept) {
+  namespace fs = std::filesystem;
+  const fs::path dir = fs::path(testing::TempDir()) / "cogent_ends";
+  fs::create_directories(dir);
+  const auto ends = [&](const std::string& in_config, const std::string& generation) {
+    std::ofstream(dir / "config.json") << R"({"model_type": "deepseek_v3", "vocab_size": 90, "hidden_size": 8, "num_hidden_layers": 2,
+      "num_attention_heads": 2, "kv_lora_rank": 4)" << in_config << "}";
+    fs::remove(dir / "generation_config.json");
+    if (!generation.empty()) std::ofstream(dir / "generation_config.json") << generation;
+    const ModelConfig c = LoadModelConfig(dir.string()), again = ParseModelConfig(ModelConfigJson(c), "again");
+    EXPECT_EQ(again.eos_token_id, c.eos_token_id);
+    EXPECT_EQ(again.more_eos_token_ids, c.more_eos_token_ids);
+    EXPECT_EQ(nlohmann::json::parse(GenerationConfigJson(c))["eos_token_id"], nlohmann::json::parse(ModelConfigJson(c))["eos_token_id"]);
+    std::vector<int> all{c.eos_token_id};
+    all.insert(all.end(), c.more_eos_token_ids.begin(), c.more_eos_token_ids.end());
+    return all;
+  };
+  using Ends = std::vector<int>;
+  EXPECT_EQ(ends("", ""), Ends{-1}) << "none is named, and none is made up";
+  EXPECT_EQ(ends(R"(, "eos_token_id": 7)", ""), Ends{7});
+  EXPECT_EQ(ends(R"(, "eos_token_id": 7)", R"({"eos_token_id": 7})"), Ends{7});
+  EXPECT_EQ(ends(R"(, "eos_token_id": 7)", R"({"eos_token_id": [9, 7, 8]})"), (Ends{7, 9, 8}));
+  EXPECT_EQ(ends(R"(, "eos_token_id": [7, 8])", R"({"eos_token_id": 8})"), (Ends{7, 8}));
+  EXPECT_EQ(ends(R"(, "eos_token_id": null)", R"({"eos_token_id": [5, 6]})"), (Ends{5, 6}));
+  EXPECT_EQ(ends("", R"({"temperature": 0.6})"), Ends{-1});
+  for (const auto& [text, said] : {std::pair{"[1]", "must be a JSON object"}, {R"({"eos_token_id": "x"})", "key 'eos_token_id' must be an integer"}}) {
+    try {
+      ends("", text);
+      ADD_FAILURE() << text;
+    } catch (const DataError& error) {
+      EXPECT_NE(std::string(error.what()).find("generation_config.json: " + std::string(said)), std::string::npos) << error.what();
+    }
+  }
 }
 
 }  // namespace

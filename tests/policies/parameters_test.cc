@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <set>
 
 #include "tests/policies/parity.h"
@@ -132,6 +133,50 @@ TEST_F(Checkpoint, TensorsThatAreNeverUsedMayBeThere) {
   ParameterSet weights(config);
   EXPECT_TRUE(weights.Load(dir_, Rng(0)).empty());
   ExpectEqual(weights, tiny::Weights(config, 1));
+}
+
+TEST_F(Checkpoint, AHeadThatDiffersFromTheEmbeddingItIsTiedToIsRefused) {
+  const ModelConfig config = tiny::Variant(1);  // tied head
+  at::Tensor head = tiny::Weights(config, 1).Named().at("model.embed_tokens.weight").clone();
+  SaveEdited(config, [&](auto& views) { views["lm_head.weight"] = View(head); });
+  EXPECT_EQ(Refusal(config), "no DataError");
+  head.view({-1}).mutable_data_ptr<float>()[17] += 1e-6f;
+  SaveEdited(config, [&](auto& views) { views["lm_head.weight"] = View(head); });
+  EXPECT_TRUE(Holds(Refusal(config), "not tied: lm_head.weight differs from model.embed_tokens.weight")) << Refusal(config);
+  EXPECT_TRUE(Holds(Refusal(config), "\"tie_word_embeddings\": false")) << Refusal(config);
+  const at::Tensor other = at::zeros({3, 4});
+  SaveEdited(config, [&](auto& views) { views["lm_head.weight"] = View(other); });
+  EXPECT_TRUE(Holds(Refusal(config), "not tied: lm_head.weight")) << "of another shape";
+  EXPECT_EQ(Refusal(ValueModel(config)), "no DataError") << "a critic has no use for a head";
+}
+
+TEST_F(Checkpoint, TensorsThatHoldNanOrInfinityAreNamed) {
+  const ModelConfig config = tiny::Variant(0);
+  const float bad[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()};
+  const char* const names[] = {"model.layers.1.mlp.experts.2.up_proj.weight", "model.norm.weight", "model.layers.1.mlp.gate.e_score_correction_bias"};
+  for (int i = 0; i < 3; ++i) {
+    const at::Tensor changed = tiny::Weights(config, 1).Named().at(names[i]).clone();
+    changed.view({-1}).mutable_data_ptr<float>()[changed.numel() - 1] = bad[i];
+    for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kHalf}) {
+      const at::Tensor stored = changed.to(type);
+      SaveEdited(config, [&](auto& views) { views[names[i]] = View(stored); });
+      const std::string message = Refusal(config);
+      EXPECT_TRUE(Holds(message, std::string("not finite: ") + names[i] + " ")) << message;
+      EXPECT_TRUE(Holds(message, "(1 problems)")) << message;
+    }
+  }
+}
+
+TEST_F(Checkpoint, SavedWeightsKeepEveryEndOfSequence) {
+  ModelConfig config = tiny::Variant(0);
+  config.eos_token_id = 4, config.more_eos_token_ids = {9, 2};
+  tiny::Weights(config, 1).Save(dir_);
+  for (const char* file : {"/config.json", "/generation_config.json"}) {
+    EXPECT_EQ(parity::ReadJson(dir_ + file)["eos_token_id"], (std::vector<int>{4, 9, 2})) << file;
+  }
+  const ModelConfig again = LoadModelConfig(dir_);
+  EXPECT_EQ(again.eos_token_id, 4);
+  EXPECT_EQ(again.more_eos_token_ids, (std::vector<int>{9, 2}));
 }
 
 TEST_F(Checkpoint, AFileCutShortIsNamed) {

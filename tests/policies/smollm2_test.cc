@@ -4,7 +4,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "policies/decoder.h"
+#include "policies/generate.h"
 #include "policies/tokenizer.h"
 #include "tests/policies/parity.h"
 
@@ -86,6 +86,20 @@ TEST_F(SmolLm2, ContinuesEveryPromptTokenForToken) {
       rows = {{0, static_cast<int>(ids.size() + got.size()) - 1, got.back()}};
     }
     EXPECT_EQ(got, greedy) << prompt["prompt"];
+  }
+}
+
+// What `cogent generate -T 0` shows.
+TEST_F(SmolLm2, TheGeneratorGivesTheReferencesTokensUpToTheEnd) {
+  const Generator generator(*weights, *tokenizer, {});
+  EXPECT_TRUE(generator.Ends(2)) << "<|im_end|>";
+  for (const auto& prompt : expected["prompts"]) {
+    const std::vector<std::int32_t> ids = prompt["ids"], greedy = prompt["greedy_ids"];
+    const auto end = std::find(greedy.begin(), greedy.end(), 2);
+    const Generated got = generator.Generate({tokenizer->EncodePrompt(prompt["text"].get<std::string>())}, {Rng(0)},
+                                             {.temperature = 0, .max_new_tokens = static_cast<int>(greedy.size())}).front();
+    EXPECT_EQ(got.ids, std::vector<std::int32_t>(greedy.begin(), end == greedy.end() ? end : end + 1)) << prompt["prompt"];
+    EXPECT_EQ(got.truncated, end == greedy.end());
   }
 }
 

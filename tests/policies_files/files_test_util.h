@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/error.h"
 #include "tests/support/same_draws.h"
@@ -50,6 +52,41 @@ inline void WriteText(const std::string& path, std::string_view text) {
 
 inline std::string Stored(const std::string& name) {
   return std::string(COGENT_SOURCE_DIR) + "/tests/data/" + name;
+}
+
+// The bytes of a GGUF file, written field by field.
+class GgufWriter {
+ public:
+  template <typename T>
+  GgufWriter& Put(T value) {
+    bytes_.append(reinterpret_cast<const char*>(&value), sizeof(T));
+    return *this;
+  }
+  GgufWriter& Text(std::string_view text) {
+    Put(std::uint64_t{text.size()});
+    bytes_.append(text);
+    return *this;
+  }
+  GgufWriter& Key(std::string_view key, std::uint32_t type) { return Text(key).Put(type); }
+  GgufWriter& Tensor(std::string_view name, std::vector<std::uint64_t> sizes, std::uint32_t type,
+                 std::uint64_t offset) {
+    Text(name).Put(static_cast<std::uint32_t>(sizes.size()));
+    for (const std::uint64_t size : sizes) Put(size);
+    return Put(type).Put(offset);
+  }
+  GgufWriter& Data(std::size_t alignment, std::size_t count) {
+    bytes_.append((alignment - bytes_.size() % alignment) % alignment, '\0');
+    for (std::size_t i = 0; i < count; ++i) bytes_.push_back(static_cast<char>(i));
+    return *this;
+  }
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  std::string bytes_;
+};
+
+inline GgufWriter GgufHeader(std::uint64_t tensors, std::uint64_t keys, std::uint32_t version = 3) {
+  return GgufWriter().Put(std::uint32_t{0x46554747}).Put(version).Put(tensors).Put(keys);
 }
 
 // The message of the DataError that `action` throws; empty (and a failure) when it throws none.

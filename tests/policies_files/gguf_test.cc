@@ -18,40 +18,9 @@ std::span<const std::byte> Bytes(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-// The bytes of a file, written field by field.
-class Writer {
- public:
-  template <typename T>
-  Writer& Put(T value) {
-    bytes_.append(reinterpret_cast<const char*>(&value), sizeof(T));
-    return *this;
-  }
-  Writer& Text(std::string_view text) {
-    Put(std::uint64_t{text.size()});
-    bytes_.append(text);
-    return *this;
-  }
-  Writer& Key(std::string_view key, std::uint32_t type) { return Text(key).Put(type); }
-  Writer& Tensor(std::string_view name, std::vector<std::uint64_t> sizes, std::uint32_t type,
-                 std::uint64_t offset) {
-    Text(name).Put(static_cast<std::uint32_t>(sizes.size()));
-    for (const std::uint64_t size : sizes) Put(size);
-    return Put(type).Put(offset);
-  }
-  Writer& Data(std::size_t alignment, std::size_t count) {
-    bytes_.append((alignment - bytes_.size() % alignment) % alignment, '\0');
-    for (std::size_t i = 0; i < count; ++i) bytes_.push_back(static_cast<char>(i));
-    return *this;
-  }
-  const std::string& bytes() const { return bytes_; }
+using Writer = GgufWriter;
 
- private:
-  std::string bytes_;
-};
-
-Writer Header(std::uint64_t tensors, std::uint64_t keys, std::uint32_t version = 3) {
-  return Writer().Put(std::uint32_t{0x46554747}).Put(version).Put(tensors).Put(keys);
-}
+Writer Header(std::uint64_t tensors, std::uint64_t keys, std::uint32_t version = 3) { return GgufHeader(tensors, keys, version); }
 
 std::string Refusal(const Writer& file) {
   return DataErrorOf([&] { GgufFile::Parse(Bytes(file.bytes()), "m.gguf"); });

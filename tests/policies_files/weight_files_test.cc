@@ -104,6 +104,105 @@ TEST(GgufModel, TensorsHaveTheNamesAndTheRowsOfTheCheckpoint) {
   EXPECT_EQ(parts, files.shapes().size());
 }
 
+// A llama's metadata with an embedding, and what frequencies are divided by.
+std::string WriteLlama(const std::string& path, double theta, const std::vector<float>& divisors, const std::string& scaling = {}) {
+  const auto pairs = static_cast<std::uint32_t>(divisors.size());
+  GgufWriter file = GgufHeader(2, scaling.empty() ? 9 : 11);
+  const auto number = [&](const std::string& key, std::uint32_t value) { file.Key(key, 4).Put(value); };
+  file.Key("general.architecture", 8).Text("llama");
+  number("llama.embedding_length", 2 * pairs), number("llama.block_count", 1), number("llama.attention.head_count", 1);
+  number("llama.context_length", 131072), number("llama.feed_forward_length", 8), number("tokenizer.ggml.eot_token_id", 1);
+  file.Key("llama.attention.layer_norm_rms_epsilon", 6).Put(1e-5f).Key("llama.rope.freq_base", 6).Put(static_cast<float>(theta));
+  if (!scaling.empty()) file.Key("llama.rope.scaling.type", 8).Text(scaling).Key("llama.rope.scaling.factor", 6).Put(2.0f);
+  const std::size_t embedding = (2 * pairs * 2 * 4 + 31) / 32 * 32;
+  file.Tensor("token_embd.weight", {2 * pairs, 2}, 0, 0).Tensor("rope_freqs.weight", {pairs}, 0, embedding);
+  file.Data(32, embedding);
+  for (const float divisor : divisors) file.Put(divisor);
+  WriteText(path, file.bytes());
+  return path;
+}
+
+// As llama.cpp's converter writes them: float32.
+std::vector<float> Divisors(const RopeConfig& rope, int pairs) {
+  RopeConfig plain = rope;
+  plain.type = "default";
+  const auto before = plain.Frequencies(2 * pairs), after = rope.Frequencies(2 * pairs);
+  std::vector<float> divisors;
+  for (std::size_t i = 0; i < before.size(); ++i) divisors.push_back(static_cast<float>(before[i] / after[i]));
+  return divisors;
+}
+
+RopeConfig Llama3(double theta, double factor, double original, double low, double high) {
+  RopeConfig rope;
+  rope.type = "llama3", rope.theta = theta, rope.factor = factor, rope.original_max_position_embeddings = original;
+  rope.low_freq_factor = low, rope.high_freq_factor = high;
+  return rope;
+}
+
+TEST(GgufModel, TheScalingOfLlama3IsFoundFromItsDivisors) {
+  const ScratchFolder folder;
+  struct Case {
+    RopeConfig rope;
+    int pairs;
+    bool same_settings;  // or others that rotate alike
+  };
+  const std::vector<Case> cases = {
+      {Llama3(5e5, 8, 8192, 1, 4), 64, true},      // Llama 3.1
+      {Llama3(5e5, 32, 8192, 1, 4), 32, true},     // Llama 3.2
+      {Llama3(1e4, 3.5, 4096, 1, 4), 64, true},    // nobody's
+      {Llama3(1e5, 64, 2048, 1, 16), 48, true},
+      {Llama3(5e5, 8, 16384, 2, 4), 64, false},    // the same as 8192 with 1 and 2
+      {Llama3(1e6, 5, 10000, 1.5, 7), 40, false},  // no whole context
+      {Llama3(1e4, 8, 8192, 1, 4), 4, true},       // few pairs
+      {Llama3(1e4, 6, 8192, 1, 4), 4, false},      // even the slowest is not divided by the whole factor
+      {Llama3(5e5, 8, 4096, 1, 4), 6, false},
+      {Llama3(1e4, 6, 1000, 1, 1.01), 8, false},   // a step between two pairs
+  };
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    SCOPED_TRACE(i);
+    const auto& [rope, pairs, same] = cases[i];
+    const RopeConfig read = GgufModelConfig(WriteLlama(folder / "m.gguf", rope.theta, Divisors(rope, pairs))).rope;
+    EXPECT_EQ(read.type, "llama3");
+    const auto want = rope.Frequencies(2 * pairs), got = read.Frequencies(2 * pairs);
+    for (std::size_t p = 0; p < want.size(); ++p) EXPECT_NEAR(got[p] / want[p], 1, 1e-4) << p;
+    if (!same) continue;
+    EXPECT_EQ(read.factor, rope.factor);
+    EXPECT_EQ(read.original_max_position_embeddings, rope.original_max_position_embeddings);
+    EXPECT_EQ(read.low_freq_factor, rope.low_freq_factor);
+    EXPECT_EQ(read.high_freq_factor, rope.high_freq_factor);
+  }
+  RopeConfig linear = Llama3(1e4, 4, 1, 1, 1);
+  linear.type = "linear";
+  EXPECT_EQ(GgufModelConfig(WriteLlama(folder / "m.gguf", 1e4, Divisors(linear, 16))).rope.type, "linear");
+  EXPECT_EQ(GgufModelConfig(WriteLlama(folder / "m.gguf", 1e4, std::vector<float>(16, 1.0f))).rope.type, "default");
+}
+
+TEST(GgufModel, AnotherScalingOfFrequenciesIsRefusedByName) {
+  const ScratchFolder folder;
+  const auto refusal = [&](const std::vector<float>& divisors, const std::string& scaling = {}) {
+    WriteLlama(folder / "m.gguf", 1e4, divisors, scaling);
+    return DataErrorOf([&] { GgufModelConfig(folder / "m.gguf"); });
+  };
+  std::vector<float> divisors = Divisors(Llama3(5e5, 8, 8192, 1, 4), 64);
+  for (const float other : {0.0f, -1.0f, 5.0f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    for (const std::size_t at : {std::size_t{3}, divisors.size() - 1}) {
+      auto broken = divisors;
+      broken[at] = other;
+      EXPECT_THAT(refusal(broken), HasSubstr("m.gguf: 'rope_freqs.weight' is no scaling of frequencies that is known")) << other << " at " << at;
+    }
+  }
+  std::vector<float> rising;  // as longrope's, not linear in the frequency
+  for (int i = 0; i < 32; ++i) rising.push_back(1.0f + 0.2f * static_cast<float>(i));
+  EXPECT_THAT(refusal(rising), HasSubstr("'rope_freqs.weight'"));
+  EXPECT_THAT(refusal(divisors, "linear"), HasSubstr("stands beside key 'llama.rope.scaling.type' ('linear')"));
+}
+
+TEST(GgufModel, TheEndOfATurnEndsACompletionToo) {
+  const ScratchFolder folder;
+  const ModelConfig config = GgufModelConfig(WriteLlama(folder / "m.gguf", 1e4, {1.0f, 1.0f}));
+  EXPECT_EQ(config.eos_token_id, 1) << "the only one that the file names";
+}
+
 TEST(WeightFiles, EightBitWeightsAreScaledBlockByBlock) {
   const ScratchFolder folder;
   const std::string dir = folder.path();
