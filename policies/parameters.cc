@@ -168,7 +168,7 @@ std::function<at::Tensor(const std::string&)> ParameterSet::Effective() const {
     if (found == named.end()) return {};
     const std::string module = name.substr(0, name.rfind('.'));
     const auto down = adapters.find(LoraA(module));
-    if (down == adapters.end()) return found->second;
+    if (down == adapters.end() || !name.ends_with(".weight")) return found->second;  // a bias of the same module stays
     const at::Tensor sum = found->second.clone();
     AddLowRank(down->second.const_data_ptr<float>(), adapters.at(LoraB(module)).const_data_ptr<float>(), static_cast<int>(sum.size(0)),
                static_cast<int>(sum.size(1)), static_cast<int>(down->second.size(0)), static_cast<float>(scale), sum.mutable_data_ptr<float>());

@@ -1,4 +1,5 @@
 // Gradient checkpointing: the same loss and the same gradients, bit for bit, from layers that run twice.
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <optional>
