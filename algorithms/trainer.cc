@@ -225,7 +225,7 @@ Trainer::Result Trainer::LearnPolicy(const Lesson& lesson, const Algorithm& algo
   const bool own_old = Supported(config_.products) != Products::kFloat32 && config_.epochs * config_.minibatches == 1;
   Batch slice = step.Slice(piece);
   const Transformer model(parameters_->config(), parameters_->Leaves(gradients_[lane]), parameters_->biases());
-  const ForwardResult out = model.Forward(piece.tokens, {.balance_alpha = config_.balance_alpha, .products = config_.products});
+  const ForwardResult out = model.Forward(piece.tokens, {.balance_alpha = config_.balance_alpha, .products = config_.products, .gradient_checkpointing = config_.gradient_checkpointing});
   const TokenStats stats = model.Logprobs(out.hidden, piece.rows, piece.targets, config_.temperature, config_.products);
   CheckFinite(stats.logprobs.detach(), slice, lesson.From(piece), "log-probability");
   const at::Tensor difference = (stats.logprobs.detach() - slice.old_logprobs);
@@ -300,7 +300,7 @@ void Trainer::UpdateCritic(const Lesson& lesson, const Algorithm& algorithm, dou
       const Piece& piece = step.pieces[i];
       const Batch slice = step.Slice(piece);
       const Transformer model(parameters.config(), parameters.Leaves(critic_gradients_[lane]), parameters.biases());
-      const ForwardResult out = model.Forward(piece.tokens, {.products = config_.products});
+      const ForwardResult out = model.Forward(piece.tokens, {.products = config_.products, .gradient_checkpointing = config_.gradient_checkpointing});
       const at::Tensor values = model.Values(out.hidden, piece.rows);
       CheckFinite(values.detach(), slice, lesson.From(piece), "critic's value");
       const Loss loss = algorithm.ComputeValueLoss(slice, values);

@@ -32,6 +32,7 @@ struct TrainerConfig {
   int lanes = 1;                  // threads
   int micro_batch_tokens = 1024;  // rows a micro-batch aims at
   Products products = Products::kFloat32;  // of the large products; sums and everything else are float32
+  bool gradient_checkpointing = false;     // activations are computed again in the backward pass
   int epochs = 1;                 // passes over each batch
   int minibatches = 1;            // optimizer steps a pass
   double temperature = 1.0;       // of sampling; the trainer's distribution has the same

@@ -37,7 +37,7 @@ StepReport Trainer::Pretrain(const std::vector<Document>& documents, double lear
   std::vector<Result> results(pieces.size());
   OnLanes(pieces.size(), [&](std::size_t lane, std::size_t i) {
     const Text& p = pieces[i];
-    const ForwardOptions options{.balance_alpha = config_.balance_alpha, .products = config_.products};
+    const ForwardOptions options{.balance_alpha = config_.balance_alpha, .products = config_.products, .gradient_checkpointing = config_.gradient_checkpointing};
     const Transformer model(parameters_->config(), parameters_->Leaves(gradients_[lane]), parameters_->biases());
     const ForwardResult out = model.Forward(p.tokens, options);
     at::Tensor total = model.Logprobs(out.hidden, p.rows, p.targets, 1.0, config_.products).logprobs.sum() * (-1.0 / targets);

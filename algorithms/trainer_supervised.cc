@@ -172,7 +172,7 @@ StepReport Trainer::Pass(const std::vector<Example>& examples, const Objective& 
       if (!from_teacher) batch.ref_logprobs = reference->Tokens(pack, options.products).logprobs;
     }
     const c10::AutoGradMode with_gradients(learning);
-    if (learning) options.balance_alpha = config_.balance_alpha;
+    if (learning) options.balance_alpha = config_.balance_alpha, options.gradient_checkpointing = config_.gradient_checkpointing;
     const Reading now(pack, *parameters_, learning ? parameters_->Leaves(gradients_[lane]) : parameters_->Leaves(), options);
     TokenOutputs tokens = now.Tokens(pack, options.products);
     if (from_teacher) tokens.divergence = now.model.DivergenceFrom(reference->model, now.out.hidden, reference->out.hidden, pack.rows, *from_teacher);

@@ -49,6 +49,7 @@ TrainerConfig MakeTrainerConfig(const RunConfig& config, const MixtureSettings& 
   t.lanes = Threads(config);
   t.micro_batch_tokens = config.train.micro_batch_tokens;
   t.products = config.train.products == "bfloat16" ? Products::kBfloat16 : Products::kFloat32;
+  t.gradient_checkpointing = config.train.gradient_checkpointing;
   t.replay_experts = config.train.replay_experts;
   t.epochs = config.train.epochs;
   t.minibatches = config.train.minibatches;

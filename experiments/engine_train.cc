@@ -167,7 +167,9 @@ int DryRun(const Parts& parts, const LoadedConfig& loaded, bool values) {
   const double lanes = Threads(c), numbers = 2 * policy + (2 + lanes) * learned + (4 + lanes) * critic;
   const double longest = std::min<double>(model.max_position_embeddings, 4096);
   const double cache = lanes * 65 * longest * model.CacheWidth() * model.num_hidden_layers * 4;
-  const double rows = lanes * c.train.micro_batch_tokens * model.num_hidden_layers * (12.0 * model.hidden_size + 4.0 * model.intermediate_size) * 4;
+  const double layer = 12.0 * model.hidden_size + 4.0 * model.intermediate_size;  // numbers that a row leaves behind in it
+  const double layers = c.train.gradient_checkpointing ? layer + static_cast<double>(model.num_hidden_layers) * model.hidden_size : model.num_hidden_layers * layer;
+  const double rows = lanes * c.train.micro_batch_tokens * layers * 4;
   std::cout << fmt::format("# parameters: {} in all, {} active a token\n", ShortNumber(policy), ShortNumber(count.active));
   if (c.policy.lora) std::cout << fmt::format("# adapters: {} parameters learn\n", ShortNumber(learned));
   if (c.critic) std::cout << fmt::format("# critic: {} parameters\n", ShortNumber(critic));

@@ -78,6 +78,8 @@ void TrainSettings::VisitFields(FieldVisitor& visit) {
         "about twice as fast on processors with AVX512_BF16 and float32 on others; sampling is always float32", OneOf{"float32", "bfloat16"});
   visit("replay_experts", replay_experts, "train with the experts that the rollout chose: without it, a router near a tie may choose "
         "others in training than in sampling, for the two add up in another order");
+  visit("gradient_checkpointing", gradient_checkpointing, "keep the input of each layer alone and compute the rest of it again in the backward pass: "
+        "the same gradients with less memory, in more time");
   visit("samples_per_step", samples_per_step, "completions written to samples.jsonl each step", {0, 1 << 20});
   visit("mixture", mixture, "balancing of the experts");
 }

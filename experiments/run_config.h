@@ -78,6 +78,7 @@ struct TrainSettings {
   int micro_batch_tokens = 1024;
   std::string products = "float32";
   bool replay_experts = true;
+  bool gradient_checkpointing = false;
   int samples_per_step = 4;
   MixtureSettings mixture;
   void VisitFields(FieldVisitor& visit);

@@ -1,6 +1,7 @@
 #include "policies/gradient.h"
 
 #include <ATen/ops/zeros_like.h>
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 
@@ -48,6 +49,31 @@ std::vector<at::Tensor> Differentiable(std::vector<at::Tensor> outputs, const st
     ag::set_history(output, node);
   }
   return outputs;
+}
+
+std::vector<at::Tensor> Recomputed(const std::function<std::vector<at::Tensor>(const at::Tensor&)>& layer, const at::Tensor& x,
+                                   const std::vector<at::Tensor>& leaves) {
+  const bool need_x = NeedsGradient({x});
+  if (!need_x && !NeedsGradient(leaves)) return layer(x);
+  std::vector<at::Tensor> outputs;
+  {
+    const at::NoGradGuard no_grad;
+    outputs = layer(x);
+  }
+  const std::vector<at::Tensor> inputs = need_x ? std::vector<at::Tensor>{x} : leaves;
+  return Differentiable(std::move(outputs), inputs, [layer, x = x.detach(), need_x, count = inputs.size()](const std::vector<at::Tensor>& grads) {
+    const at::AutoGradMode with_gradients(true);
+    const at::Tensor own = x.detach().requires_grad_(need_x);
+    const std::vector<at::Tensor> outputs = layer(own);
+    ag::variable_list again, pulls;
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      if (outputs[i].requires_grad()) again.push_back(outputs[i]), pulls.push_back(grads[i]);
+    }
+    ag::backward(again, pulls);
+    Gradients gradients(count);  // of leaves none: they have theirs already
+    if (need_x) gradients[0] = own.grad();
+    return gradients;
+  });
 }
 
 at::Tensor Differentiable(at::Tensor output, const std::vector<at::Tensor>& inputs,

@@ -25,6 +25,12 @@ at::Tensor Differentiable(at::Tensor output, const std::vector<at::Tensor>& inpu
 // The same for several outputs; gradients of outputs that nothing used come as zeros.
 std::vector<at::Tensor> Differentiable(std::vector<at::Tensor> outputs, const std::vector<at::Tensor>& inputs,
                                        std::function<Gradients(const std::vector<at::Tensor>&)> backward);
+// Runs `layer` without a graph; its gradient runs it once more, with one. In between, x and the outputs are all that is kept
+// of it (gradient checkpointing: Chen and others, arXiv 1604.06174). `layer` gives the same outputs for the same x, and what
+// it needs lives as long as it does. Gradients of the leaves that it reads go to their .grad as usual; `leaves` are those,
+// of which one must need a gradient where x needs none.
+std::vector<at::Tensor> Recomputed(const std::function<std::vector<at::Tensor>(const at::Tensor& x)>& layer, const at::Tensor& x,
+                                   const std::vector<at::Tensor>& leaves);
 // True when autograd is on and at least one of the tensors needs a gradient.
 bool NeedsGradient(const std::vector<at::Tensor>& inputs);
 

@@ -82,8 +82,9 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
   }
   // A frozen weight needs no gradient, and what it multiplied need not be kept for one.
   const bool need_x = NeedsGradient({x}), need_weight = NeedsGradient({weight}), need_adapters = NeedsGradient({adapters.down});
-  return Differentiable(y, inputs, [x = need_weight || need_adapters ? x.detach() : at::Tensor(), weight = weight.detach(), has_bias = NeedsGradient({bias}), products, own = std::move(own),
-                                    u, need_x, need_weight, need_adapters](const at::Tensor& grad) -> Gradients {
+  const at::Tensor kept = need_weight || need_adapters ? x.detach() : at::Tensor();
+  return Differentiable(y, inputs, [x = kept, weight = weight.detach(), need_bias = NeedsGradient({bias}), products, own = std::move(own), u, need_x,
+                                    need_weight, need_adapters](const at::Tensor& grad) -> Gradients {
     const Rows dy(grad);
     const int in_width = static_cast<int>(weight.size(1));
     at::Tensor dx, db, dw;
@@ -98,7 +99,7 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
       dw = at::zeros_like(weight);
       AccumulateOuter(dy.data, dy.stride, dy.width, in.data, in.stride, in_width, in.rows, Data(dw), in_width, products);
     }
-    if (has_bias) db = grad.sum(0);
+    if (need_bias) db = grad.sum(0);
     Gradients gradients = {dx, dw, db};
     if (need_adapters) {
       const Gradients more = AdapterGradients(Rows(x), dy, own, u, dx);
@@ -267,7 +268,9 @@ Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const 
       }
       Data(dw)[slot[i]] = dot;
     }
-    if (need_weights) AccumulateOuter(dys.data(), in.width, in.width, act.data(), width, width, n, Data(d_down) + static_cast<std::size_t>(e) * in.width * width, width, products);
+    if (need_weights) {
+      AccumulateOuter(dys.data(), in.width, in.width, act.data(), width, width, n, Data(d_down) + static_cast<std::size_t>(e) * in.width * width, width, products);
+    }
     SwiGluBackwardRows(gu, 2 * width, d_act.data(), width, n, width, d_products.data(), 2 * width);
     if (need_weights) {
       AccumulateOuter(d_products.data(), 2 * width, 2 * width, xs.data(), in.width, in.width, n,

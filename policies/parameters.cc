@@ -175,12 +175,14 @@ std::map<std::string, at::Tensor> ParameterSet::NamedTrained(const at::Tensor& l
 
 std::function<at::Tensor(const std::string&)> ParameterSet::Effective() const {
   const double scale = config_.lora ? config_.lora->Scale() : 0.0;
-  return [named = Named(), adapters = config_.lora ? NamedTrained(adapters_) : std::map<std::string, at::Tensor>(), scale](const std::string& name) -> at::Tensor {
+  std::map<std::string, at::Tensor> adapters;
+  if (config_.lora) adapters = NamedTrained(adapters_);
+  return [named = Named(), adapters = std::move(adapters), scale](const std::string& name) -> at::Tensor {
     const auto found = named.find(name);
     if (found == named.end()) return {};
     const std::string module = name.substr(0, name.rfind('.'));
     const auto down = adapters.find(LoraA(module));
-    if (down == adapters.end()) return found->second;
+    if (down == adapters.end() || !name.ends_with(".weight")) return found->second;  // a bias of the same module stays
     const at::Tensor sum = found->second.clone();
     AddLowRank(down->second.const_data_ptr<float>(), adapters.at(LoraB(module)).const_data_ptr<float>(), static_cast<int>(sum.size(0)),
                static_cast<int>(sum.size(1)), static_cast<int>(down->second.size(0)), static_cast<float>(scale), sum.mutable_data_ptr<float>());
@@ -260,9 +262,9 @@ void ParameterSet::LoadAdapters(const std::string& dir) {
   for (const auto& [name, view] : named) own.insert(name);
   for (const std::string& module : files.modules()) own.erase(LoraA(module)), own.erase(LoraB(module));
   if (files.rank() != config_.lora->rank || files.scale() != config_.lora->Scale() || !own.empty() || files.modules().size() * 2 != named.size()) {
-    throw DataError(fmt::format("{}: these adapters have rank {}, alpha {:g} and {} modules; policy.lora asks for rank {}, alpha {:g} and {}. Go on with the settings that they "
-                                "were made with, or start a new run from them: policy.checkpoint={}", dir, files.rank(), files.alpha(), files.modules().size(), config_.lora->rank,
-                                config_.lora->alpha, named.size() / 2, dir));
+    throw DataError(fmt::format("{}: these adapters have rank {}, alpha {:g} and {} modules; policy.lora asks for rank {}, alpha {:g} and {}. Go on with the "
+                                "settings that they were made with, or start a new run from them: policy.checkpoint={}", dir, files.rank(), files.alpha(),
+                                files.modules().size(), config_.lora->rank, config_.lora->alpha, named.size() / 2, dir));
   }
   for (const auto& [name, view] : named) {
     const std::vector<float> values = files.Read(name, view.sizes().vec());

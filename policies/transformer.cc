@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
+
+#include "policies/gradient.h"
 
 namespace cogent {
 namespace {
@@ -63,12 +66,30 @@ struct Transformer::Pass {
   Rotation rotation;
   at::Tensor balance_loss, load;
   at::Tensor experts;  // int32 [N, mixture layers, K] of tokens->experts
+  at::Tensor* chosen = nullptr;  // int32 [N, K]: where a layer that runs twice keeps its experts
+  std::shared_ptr<const Kept> kept;  // with gradient checkpointing
 
   at::Tensor Linear(const at::Tensor& x, const Projection& by) const { return ops::Linear(x, by.weight, by.bias, options->products, by.adapters); }
   void Trace(int layer, const char* what, const at::Tensor& value) const {
     if (options->trace) (*options->trace)["layers." + std::to_string(layer) + "." + what] = value.detach();
   }
 };
+
+// What a layer needs when it runs again, however long that is after the call.
+struct Transformer::Kept {
+  Transformer model;
+  PackedTokens tokens;
+};
+
+std::vector<at::Tensor> Transformer::Layer::Leaves() const {
+  std::vector<at::Tensor> leaves;
+  for (const Projection* p : {&out, &down, &q_up, &kv_up, &qkv, &gate_up, &mlp_down}) {
+    leaves.insert(leaves.end(), {p->weight, p->bias, p->adapters.down});
+    leaves.insert(leaves.end(), p->adapters.up.begin(), p->adapters.up.end());
+  }
+  std::erase_if(leaves, [](const at::Tensor& leaf) { return !leaf.defined(); });
+  return leaves;
+}
 
 Transformer::Transformer(const ModelConfig& config, std::vector<at::Tensor> leaves, at::Tensor biases)
     : config_(config), biases_(std::move(biases)) {
@@ -117,7 +138,8 @@ Transformer::Transformer(const ModelConfig& config, std::vector<at::Tensor> leav
 }
 
 Transformer::Pass Transformer::StartPass(const PackedTokens& tokens, const ForwardOptions& options) const {
-  Pass pass{&tokens, &options, {}, {}, {}, {}};
+  Pass pass{&tokens, &options, {}, {}, {}, {}, nullptr, {}};
+  if (options.gradient_checkpointing) pass.kept.reset(new Kept{*this, tokens});
   if (!tokens.experts.empty()) {
     const auto rows = static_cast<std::int64_t>(tokens.ids.size()), per_row = static_cast<std::int64_t>(tokens.experts.size()) / rows;
     pass.experts = at::tensor(tokens.experts, at::kInt).view({rows, per_row / config_.num_experts_per_tok, config_.num_experts_per_tok});
@@ -168,8 +190,10 @@ at::Tensor Transformer::Mix(const Layer& l, const at::Tensor& x, Pass& pass) con
   const RouterRule rule{c.n_routed_experts, c.num_experts_per_tok, c.n_group, c.topk_group, c.norm_topk_prob,
                         static_cast<float>(c.routed_scaling_factor), !c.IsLatent()};
   at::Tensor replayed;
-  if (!pass.tokens->experts.empty() && l.index < c.num_hidden_layers) replayed = pass.experts.select(1, l.mixture).contiguous();  // [N, K]
+  if (pass.chosen && pass.chosen->defined()) replayed = *pass.chosen;
+  else if (!pass.tokens->experts.empty() && l.index < c.num_hidden_layers) replayed = pass.experts.select(1, l.mixture).contiguous();  // [N, K]
   const Routes routes = ops::Route(logits, biases_[l.mixture], rule, replayed);
+  if (pass.chosen) *pass.chosen = routes.experts;
   pass.load[l.mixture] += at::bincount(routes.experts.flatten().cpu(), {}, c.n_routed_experts);
   if (pass.options->balance_alpha > 0) {
     const at::Tensor loss = BalanceLoss(routes.scores, routes.experts, pass.tokens->segments, pass.options->balance_alpha);
@@ -183,7 +207,31 @@ at::Tensor Transformer::Mix(const Layer& l, const at::Tensor& x, Pass& pass) con
   return y;
 }
 
+// The second run, in the backward pass, has the experts of the first; it counts no load and leaves no trace.
+at::Tensor Transformer::RunLayerTwice(const Layer& l, const at::Tensor& x, Pass& pass) const {
+  struct Again {
+    ForwardOptions options;
+    at::Tensor load, chosen;
+  };
+  const auto again = std::make_shared<Again>(Again{*pass.options, pass.load, {}});
+  again->options.gradient_checkpointing = false;
+  const bool predicts = l.index >= config_.num_hidden_layers;
+  const auto run = [kept = pass.kept, again, rotation = pass.rotation, experts = pass.experts, index = l.index, predicts](const at::Tensor& in) {
+    const Transformer& model = kept->model;
+    Pass own{&kept->tokens, &again->options, rotation, {}, again->load, experts, &again->chosen, {}};
+    std::vector<at::Tensor> outputs = {model.RunLayer(predicts ? model.prediction_ : model.layers_[static_cast<std::size_t>(index)], in, own)};
+    if (own.balance_loss.defined()) outputs.push_back(own.balance_loss);
+    return outputs;
+  };
+  const auto outputs = Recomputed(run, x, l.Leaves());
+  again->options.trace = nullptr;
+  again->load = at::zeros_like(pass.load);
+  if (outputs.size() > 1) pass.balance_loss = pass.balance_loss.defined() ? pass.balance_loss + outputs[1] : outputs[1];
+  return outputs[0];
+}
+
 at::Tensor Transformer::RunLayer(const Layer& l, at::Tensor x, Pass& pass) const {
+  if (pass.options->gradient_checkpointing) return RunLayerTwice(l, x, pass);
   const double eps = config_.rms_norm_eps;
   const at::Tensor entering = ops::RmsNorm(x, l.input_norm, eps);
   const at::Tensor attended = config_.IsLatent() ? AttendLatent(l, entering, pass) : AttendGrouped(l, entering, pass);

@@ -38,6 +38,8 @@ struct ForwardOptions {
   double balance_alpha = 0.0;
   // How the large products are made. Router, attention scores and output head are always float32.
   Products products = Products::kFloat32;
+  // Keep the input of each layer and compute the rest of it again in the backward pass: same gradients, less memory.
+  bool gradient_checkpointing = false;
   // Tensors by the fixtures' names ("layers.0.attn_out"), filled when given.
   std::map<std::string, at::Tensor>* trace = nullptr;
 };
@@ -72,7 +74,9 @@ class Transformer {
  private:
   struct Layer;
   struct Pass;
+  struct Kept;
   at::Tensor RunLayer(const Layer& layer, at::Tensor x, Pass& pass) const;
+  at::Tensor RunLayerTwice(const Layer& layer, const at::Tensor& x, Pass& pass) const;
   at::Tensor AttendLatent(const Layer& layer, const at::Tensor& x, const Pass& pass) const;
   at::Tensor AttendGrouped(const Layer& layer, const at::Tensor& x, const Pass& pass) const;
   at::Tensor Mlp(const Layer& layer, const at::Tensor& x, const Pass& pass) const;
@@ -94,6 +98,7 @@ class Transformer {
     at::Tensor head_q_norm, head_k_norm;
     Projection gate_up, mlp_down;             // dense layers, or the shared experts
     at::Tensor router, experts_up, experts_down;
+    std::vector<at::Tensor> Leaves() const;   // of its projections
   };
   ModelConfig config_;
   at::Tensor biases_, embedding_, norm_, head_;

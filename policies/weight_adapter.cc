@@ -43,16 +43,20 @@ double PositiveNumber(const Json& config, const std::string& path, const char* k
   return found->get<double>();
 }
 
-bool Empty(const Json& value) { return value.is_null() || value == false || value == "none" || ((value.is_object() || value.is_array() || value.is_string()) && value.empty()); }
+bool Empty(const Json& value) { return value.empty() || value == false || value == "none" || value == ""; }  // null, {} and [] are empty()
 
 // What would make the sum W + scale B A wrong.
 void CheckPlain(const Json& config, const std::string& path) {
   const auto type = config.find("peft_type");
-  if (type == config.end() || *type != "LORA") throw DataError(fmt::format("{}: peft_type is {}; only \"LORA\" can be read", path, type == config.end() ? "missing" : type->dump()));
-  for (const char* key : {"use_dora", "fan_in_fan_out", "modules_to_save", "bias", "lora_bias", "rank_pattern", "alpha_pattern", "target_parameters", "trainable_token_indices", "layer_replication"}) {
+  if (type == config.end() || *type != "LORA") {
+    throw DataError(fmt::format("{}: peft_type is {}; only \"LORA\" can be read", path, type == config.end() ? "missing" : type->dump()));
+  }
+  for (const char* key : {"use_dora", "fan_in_fan_out", "modules_to_save", "bias", "lora_bias", "rank_pattern", "alpha_pattern", "target_parameters",
+                          "trainable_token_indices", "layer_replication"}) {
     const auto found = config.find(key);
     if (found != config.end() && !Empty(*found)) {
-      throw DataError(fmt::format("{}: '{}' is {}, which is not supported; merge this adapter with PEFT (merge_and_unload) and take the model that it saves", path, key, found->dump()));
+      throw DataError(fmt::format("{}: '{}' is {}, which is not supported; merge this adapter with PEFT (merge_and_unload) and take the model that it saves",
+                                  path, key, found->dump()));
     }
   }
 }
@@ -88,7 +92,8 @@ class AdapterSource final : public WeightFiles::Source {
 
 bool IsAdapter(const std::string& path) {
   std::error_code ignored;
-  return fs::exists(ConfigPath(path), ignored) && !fs::exists(path + "/model.safetensors", ignored) && !fs::exists(path + "/model.safetensors.index.json", ignored);
+  const auto has = [&](const char* name) { return fs::exists(path + name, ignored); };
+  return has("/adapter_config.json") && !has("/model.safetensors") && !has("/model.safetensors.index.json");
 }
 
 std::string AdapterBase(const std::string& dir) {
@@ -100,11 +105,15 @@ std::string AdapterBase(const std::string& dir) {
   fs::path named = found->get<std::string>();
   if (!named.has_filename()) named = named.parent_path();
   const fs::path beside = fs::weakly_canonical(dir).parent_path() / named.filename();
-  const std::string base = IsCheckpoint(beside.string()) ? beside.string() : named.string();
+  const bool has_name = named.filename() != "." && named.filename() != "..";
+  const std::string base = has_name && IsCheckpoint(beside.string()) && !IsAdapter(beside.string()) ? beside.string() : named.string();
   if (!IsCheckpoint(base)) {
-    throw DataError(fmt::format("{}: the base model '{}' is neither there nor at {}; put it there, or correct base_model_name_or_path", ConfigPath(dir), named.string(), beside.string()));
+    throw DataError(fmt::format("{}: the base model '{}' is neither there nor at {}; put it there, or correct base_model_name_or_path", ConfigPath(dir),
+                                named.string(), beside.string()));
   }
-  if (IsAdapter(base)) throw DataError(fmt::format("{}: the base model {} is an adapter itself; merge it first: cogent model convert {} DIR", ConfigPath(dir), base, base));
+  if (IsAdapter(base)) {
+    throw DataError(fmt::format("{}: the base model {} is an adapter itself; merge it first: cogent model convert {} DIR", ConfigPath(dir), base, base));
+  }
   return base;
 }
 
@@ -125,7 +134,10 @@ AdapterFiles AdapterFiles::Open(const std::string& dir) {
       const std::string module = name.substr(kPrefix.size(), name.size() - kPrefix.size() - kA.size());
       if (!files.file_.Has(LoraB(module))) throw DataError(fmt::format("{}: '{}' has no lora_B beside it", files.file_.path(), name));
       files.modules_.push_back(module);
-    } else if (!name.starts_with(kPrefix) || !name.ends_with(kB) || !files.file_.Has(LoraA(name.substr(kPrefix.size(), name.size() - kPrefix.size() - kB.size())))) {
+      continue;
+    }
+    const bool is_b = name.starts_with(kPrefix) && name.ends_with(kB);
+    if (!is_b || !files.file_.Has(LoraA(name.substr(kPrefix.size(), name.size() - kPrefix.size() - kB.size())))) {
       throw DataError(fmt::format("{}: '{}' is no part of a LoRA adapter of projections", files.file_.path(), name));
     }
   }
@@ -134,7 +146,9 @@ AdapterFiles AdapterFiles::Open(const std::string& dir) {
 
 std::vector<float> AdapterFiles::Read(const std::string& name, const std::vector<std::int64_t>& shape) const {
   const TensorView& view = file_.Get(name);
-  if (view.shape != shape) throw DataError(fmt::format("{}: '{}' is [{}], and must be [{}]", file_.path(), name, fmt::join(view.shape, ", "), fmt::join(shape, ", ")));
+  if (view.shape != shape) {
+    throw DataError(fmt::format("{}: '{}' is [{}], and must be [{}]", file_.path(), name, fmt::join(view.shape, ", "), fmt::join(shape, ", ")));
+  }
   if (!IsFloat(view.dtype)) throw DataError(fmt::format("{}: '{}' has type {}; weights are floats", file_.path(), name, NameOf(view.dtype)));
   std::vector<float> values(view.bytes.size() / SizeOf(view.dtype));
   WidenFloats(view.dtype, view.bytes, values.data());

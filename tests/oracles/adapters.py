@@ -15,7 +15,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-LIMIT = 3e-4
+LIMIT = 3e-5  # of the largest logit
 
 
 def ours(cogent, adapter, ids, folder):
@@ -55,7 +55,7 @@ def check(cogent, adapter):
         back = distance(ours(cogent, folder / "theirs", ids, folder), logits(theirs, ids))
     print("%s (%s): logits differ from PEFT's by %.1e, merged by PEFT %.1e; PEFT's adapter read here %.1e; the adapter moves logits by %.1e"
           % (adapter, base.config.model_type, apart, merged, back, distance(mine, before)))
-    return max(apart, merged, back) < LIMIT
+    return max(apart, merged, back) < LIMIT * before.abs().max().item()
 
 
 def main():

@@ -45,11 +45,12 @@ ParameterSet Merged(const ParameterSet& weights) {
   ModelConfig config = weights.config();
   config.lora.reset();
   ParameterSet merged(config);
+  merged.biases().copy_(weights.biases());
   const auto from = weights.Named(), adapters = weights.NamedTrained(weights.trained());
   for (auto& [name, view] : merged.Named()) {
     view.copy_(from.at(name));
     const auto a = adapters.find(LoraA(name.substr(0, name.rfind('.'))));
-    if (a == adapters.end()) continue;
+    if (a == adapters.end() || !name.ends_with(".weight")) continue;
     const at::Tensor b = adapters.at(LoraB(name.substr(0, name.rfind('.'))));
     view.add_(b.to(at::kDouble).matmul(a->second.to(at::kDouble)).to(at::kFloat), weights.config().lora->Scale());
   }

@@ -45,15 +45,24 @@ TEST_F(AdapterRunTest, SavesTheAdapterAloneAndNamesTheBaseBesideIt) {
   }
   EXPECT_FALSE(fs::exists(latest + "/model.safetensors"));
   EXPECT_EQ(json::parse(Read(latest + "/adapter_config.json"))["base_model_name_or_path"], fs::path(Dir("whole") + "/checkpoints/base").lexically_normal().string());
+}
+
+TEST_F(AdapterRunTest, LeavesTheBaseWhereItSamplesAsItTrainsAndTheRouterAlone) {
   std::istringstream metrics(Read(Dir("whole") + "/metrics.jsonl"));
-  double moved = 0;
-  for (std::string line; std::getline(metrics, line);) {
-    const json step = json::parse(line);
+  std::vector<json> steps;
+  for (std::string line; std::getline(metrics, line);) steps.push_back(json::parse(line));
+  ASSERT_EQ(steps.size(), 8u);
+  for (const json& step : steps) {
     EXPECT_LT(step.at("sampling/sampling_logp_difference/max").get<double>(), 1e-4);
-    EXPECT_EQ(step.at("moe/bias_max"), json::parse(Read(Dir("whole") + "/metrics.jsonl").substr(0, Read(Dir("whole") + "/metrics.jsonl").find('\n'))).at("moe/bias_max"));
-    moved = std::max(moved, step.at("kl").get<double>());
+    EXPECT_EQ(step.at("moe/bias_max"), steps.front().at("moe/bias_max"));
   }
-  EXPECT_GT(moved, 1e-6);
+  EXPECT_GT(steps.back().at("kl").get<double>(), 1e-3) << "from the base, which is the policy without its adapters";
+}
+
+TEST_F(AdapterRunTest, GradientCheckpointingChangesNoBit) {
+  const Outcome again = Go("again", {"--quiet", "train.gradient_checkpointing=true"});
+  ASSERT_EQ(again.code, 0) << again.text;
+  runs::ExpectEqualRuns(Dir("again"), Dir("whole"));
 }
 
 TEST_F(AdapterRunTest, KilledWhereverItEndsLikeTheRunThatWasNot) {
@@ -80,8 +89,6 @@ TEST_F(AdapterRunTest, KilledWhereverItEndsLikeTheRunThatWasNot) {
   const Outcome end = Go("killed", {"--quiet", "--resume"});
   ASSERT_EQ(end.code, 0) << end.text;
   runs::ExpectEqualRuns(dir, Dir("whole"));
-  EXPECT_EQ(Read(saved + "latest/adapter_model.safetensors"), Read(Dir("whole") + "/checkpoints/latest/adapter_model.safetensors"));
-  EXPECT_EQ(Read(saved + "latest/optimizer.safetensors"), Read(Dir("whole") + "/checkpoints/latest/optimizer.safetensors"));
 }
 
 TEST_F(AdapterRunTest, EveryCommandThatTakesACheckpointTakesIt) {

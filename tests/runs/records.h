@@ -57,8 +57,9 @@ inline void ExpectEqualRuns(const std::string& a, const std::string& b) {
     EXPECT_FALSE(Read(a + "/" + file).empty()) << file;
     EXPECT_EQ(LinesWithoutTimes(a + "/" + file), LinesWithoutTimes(b + "/" + file)) << file;
   }
-  for (const char* file : {"samples.jsonl", "checkpoints/base/model.safetensors", "checkpoints/latest/model.safetensors",
-                           "checkpoints/latest/optimizer.safetensors", "checkpoints/best/model.safetensors"}) {
+  const std::string weights = std::filesystem::exists(b + "/checkpoints/latest/adapter_config.json") ? "adapter_model.safetensors" : "model.safetensors";
+  for (const std::string& file : {std::string("samples.jsonl"), std::string("checkpoints/base/model.safetensors"), "checkpoints/latest/" + weights,
+                                  std::string("checkpoints/latest/optimizer.safetensors"), "checkpoints/best/" + weights}) {
     EXPECT_FALSE(Read(a + "/" + file).empty()) << file;
     EXPECT_TRUE(Read(a + "/" + file) == Read(b + "/" + file)) << file;
   }
