@@ -248,11 +248,16 @@ void Settle(Comparison& c) {
   if (threads.size() > 1) c.notes.push_back("The runs had different numbers of threads: their times cannot be compared fairly.");
 }
 
-// A score measures how an arm samples, too, where that differs.
+// A score measures how an arm samples, too, where that differs. A run of a version that had no such setting has its default.
 void NoteSampling(Comparison& c) {
+  Sampling defaults;
   std::string keys;
-  for (const char* key : {"rollout.temperature", "rollout.top_k", "rollout.top_p", "rollout.max_new_tokens", "rollout.stop"}) {
-    if (c.keys.count(key)) keys += (keys.empty() ? "" : ", ") + std::string(key);
+  for (const auto& [name, value] : DumpFields([&](FieldVisitor& v) { defaults.VisitFields(v); }).entries) {
+    const auto found = c.keys.find("rollout." + name);
+    if (found == c.keys.end()) continue;
+    std::set<std::string> values;
+    for (const std::string& of_arm : found->second) values.insert(of_arm.empty() ? OneLineYaml(value) : of_arm);
+    if (values.size() > 1) keys += (keys.empty() ? "" : ", ") + found->first;
   }
   if (!keys.empty()) c.notes.push_back("Arms were evaluated as they sample, and that differs (" + keys + "); `cogent eval` measures all in one way.");
 }

@@ -269,6 +269,16 @@ TEST_F(Comparing, OtherSamplingIsNoted) {
   Make({.name = "a"});
   Make({.name = "b", .more = "rollout.temperature=0.7"});
   EXPECT_THAT(Compare({"a", "b"}).notes, ElementsAre(HasSubstr("(rollout.temperature)")));
+  Make({.name = "c", .more = "rollout.min_p=0.1"});
+  EXPECT_THAT(Compare({"a", "b", "c"}).notes, ElementsAre(HasSubstr("(rollout.temperature, rollout.min_p)")));
+  // A run of a version that knew no such setting had it off.
+  const std::string old = Make({.name = "d"}) + "/config.yaml";
+  std::string text = ReadFile(old);
+  const std::size_t at = text.find("  min_p: ");
+  ASSERT_NE(at, std::string::npos);
+  WriteFileAtomic(old, text.erase(at, text.find('\n', at) + 1 - at));
+  EXPECT_THAT(Compare({"a", "d"}).notes, IsEmpty());
+  EXPECT_THAT(Compare({"c", "d"}).notes, ElementsAre(HasSubstr("(rollout.min_p)")));
 }
 
 TEST_F(Comparing, DifferentThreadsAreNoted) {
