@@ -1,6 +1,7 @@
 #include "agents/judge.h"
 
 #include "core/scalar.h"
+#include "envs/template.h"
 #include "verifiers/extract.h"
 #include "verifiers/format.h"
 
@@ -15,27 +16,13 @@ std::size_t Count(std::string_view text, std::string_view word) {
   return count;
 }
 
-// Each place once, in one pass: what is put in is not read again.
-std::string Fill(const std::string& ask, const Judged& judged) {
-  std::string text;
-  for (std::size_t at = 0; at < ask.size();) {
-    const std::string_view rest = std::string_view(ask).substr(at);
-    const bool prompt = rest.starts_with("{prompt}"), completion = rest.starts_with("{completion}");
-    if (prompt) text += judged.prompt;
-    else if (completion) text += judged.completion;
-    else text += ask[at];
-    at += prompt ? 8 : completion ? 12 : 1;
-  }
-  return text;
-}
-
 void CheckAsk(const std::string& section, const std::string& ask, Problems& problems, const Node& node) {
   if (Count(ask, "{prompt}") != 1 || Count(ask, "{completion}") != 1) problems.Add(node.PlaceOf("ask"), section + ".ask must hold {prompt} and {completion}, once each");
 }
 
 std::vector<Turn> Ask(Agent& agent, const std::string& ask, const std::vector<Judged>& all, const std::vector<Rng>& draws) {
   std::vector<Conversation> conversations;
-  for (const Judged& one : all) conversations.push_back({{{Role::kUser, Fill(ask, one)}}, nullptr});
+  for (const Judged& one : all) conversations.push_back({{{Role::kUser, JudgePrompt(ask, one)}}, nullptr});
   return agent.Act(conversations, draws);
 }
 
@@ -61,7 +48,9 @@ void JudgeSettings::Validate(Problems& problems, const Node& section) const {
   if (at_least < lowest || at_least > highest) problems.Add(section.PlaceOf("at_least"), "judge: 'at_least' (" + std::to_string(at_least) + ") lies outside of the scale");
 }
 
-std::string JudgePrompt(const std::string& ask, const Judged& judged) { return Fill(ask, judged); }
+std::string JudgePrompt(const std::string& ask, const Judged& judged) {
+  return FillPlaces(ask, {{"{prompt}", judged.prompt}, {"{completion}", judged.completion}});
+}
 std::string JudgeVerdict(int score) { return std::string(kOpen) + std::to_string(score) + std::string(kClose); }
 
 Judgement ReadJudgement(const Turn& turn, const JudgeSettings& settings) {

@@ -11,6 +11,7 @@
 #include "core/shared_file.h"
 #include "envs/benchmark_files.h"
 #include "envs/single_turn.h"
+#include "envs/template.h"
 #include "verifiers/extract.h"
 #include "verifiers/math.h"
 #include "verifiers/rational.h"
@@ -27,17 +28,6 @@ constexpr char kMmluPro[] =
     "X is the correct letter choice.\n\nQuestion:\n{question}\nOptions:\n{choices}";
 
 std::string DefaultPrompt(const std::string& layout) { return layout == "gpqa" ? kSimpleEvals : layout == "mmlu_pro" ? kMmluPro : kBoxed; }
-
-// `{name}` for the names given; what is put in is not looked at again.
-std::string Fill(const std::string& text, const std::vector<std::pair<std::string, std::string>>& values) {
-  std::string filled;
-  for (std::size_t at = 0; at < text.size();) {
-    const auto value = std::find_if(values.begin(), values.end(), [&](const auto& one) { return text.compare(at, one.first.size(), one.first) == 0; });
-    filled += value == values.end() ? text.substr(at, 1) : value->second;
-    at += value == values.end() ? 1 : value->first.size();
-  }
-  return filled;
-}
 
 // The value of the last "answer": "..." behind the reasoning; empty without one.
 std::string JsonAnswer(const std::string& completion) {
@@ -118,7 +108,7 @@ class BenchmarkEnv final : public SingleTurnEnv {
       choices += (i > 0 ? "\n" : "") + std::string(1, letter) + (benchmark_->layout == "gpqa" ? ") " : ". ") + problem.choices[order[i]];
       if (static_cast<int>(order[i]) == problem.right) task.answer = letter;
     }
-    task.prompt = Fill(config_.prompt, {{"{question}", problem.question}, {"{choices}", choices}, {"{letters}", letters},
+    task.prompt = FillPlaces(config_.prompt, {{"{question}", problem.question}, {"{choices}", choices}, {"{letters}", letters},
                                         {"{subject}", problem.subject.empty() ? "different subjects" : problem.subject}});
     if (!choices.empty()) task.facts["choices"] = letters;
     return task;

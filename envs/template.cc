@@ -1,5 +1,6 @@
 #include "envs/template.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <string_view>
@@ -80,6 +81,16 @@ std::vector<Exchange> RenderExchanges(const std::string& template_text, const st
   }
   if (!before.empty()) exchanges.push_back({RenderPrompt(template_text, before), {}});
   return exchanges;
+}
+
+std::string FillPlaces(std::string_view text, const std::vector<std::pair<std::string, std::string>>& places) {
+  std::string filled;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto place = std::find_if(places.begin(), places.end(), [&](const auto& one) { return text.substr(at).starts_with(one.first); });
+    filled += place == places.end() ? std::string(1, text[at]) : place->second;
+    at += place == places.end() ? 1 : place->first.size();
+  }
+  return filled;
 }
 
 std::pair<std::string, std::string> TemplateFixedParts(const std::string& template_text) {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,9 @@ struct Exchange {
   std::string prompt, completion;
 };
 std::vector<Exchange> RenderExchanges(const std::string& template_text, const std::vector<Message>& messages);
+
+// A text with every `{name}` of `places` (names with their braces) replaced by its value; what is put in is not looked at again.
+std::string FillPlaces(std::string_view text, const std::vector<std::pair<std::string, std::string>>& places);
 
 // What stands before and behind `{prompt}`: the same in every prompt, so a tokenizer may hold each
 // as one token. REQUIRES a text that TemplateText returned.
