@@ -27,9 +27,11 @@ void TokenizerConfig::Validate(Problems& problems, const Location& where) const 
 }
 
 void PolicyConfig::VisitFields(FieldVisitor& visit) {
-  visit("checkpoint", checkpoint, "a directory in Hugging Face layout, a GGUF file, or an adapter in PEFT's layout (taken with its base) to start from; empty = fresh weights of `model`");
+  visit("checkpoint", checkpoint, "a directory in Hugging Face layout, a GGUF file, or an adapter in PEFT's layout (taken with its base) to start from; "
+        "empty = fresh weights of `model`");
   visit("model", model, "shape of a fresh model, by the keys of its config.json; vocab_size 0 = the tokenizer's");
-  visit("lora", lora, "learn low-rank adapters and leave the weights as they are; null = all weights learn. What is saved then is the adapter, in PEFT's layout");
+  visit("lora", lora, "learn low-rank adapters and leave the weights as they are, null = all weights learn; what is saved then is the adapter, "
+        "in PEFT's layout");
 }
 
 void PolicyConfig::Validate(Problems& problems, const Node& section) const {
