@@ -201,7 +201,7 @@ TEST_F(Commands, EvalAsksEveryProblemOfABenchmarkOnce) {
   const auto measured = nlohmann::json::parse(std::ifstream(Path("eval.json")));
   EXPECT_EQ(measured.at("tasks"), 2);
   for (const char* key : {"cons@4", "cons@4_low", "cons@4_high", "pass@4_low"}) EXPECT_TRUE(measured.at("drawn").contains(key)) << key;
-  const std::string alone = Write("alone.yaml", "env: {name: benchmark, path: " + file + "}\nrollout: {temperature: 0.6, top_p: 0.95, max_new_tokens: 4}\neval: {samples: 64}\n");
+  const std::string alone = Write("alone.yaml", "prompt_template: plain\nenv: {name: benchmark, prompt: '{question}', path: " + file + "}\nrollout: {temperature: 0.6, top_p: 0.95, max_new_tokens: 4}\neval: {samples: 64}\n");
   EXPECT_THAT(RunEngine({"eval", {alone}, {{"checkpoint", run + "/checkpoints/latest"}}}), HasSubstr("temperature 0.6       cons@64"));  // no word of training
   EXPECT_THAT(Refused<ConfigError>({"sample", words, {{"output", Path("kept.jsonl")}}}), HasSubstr("problems are all held out"));
   EXPECT_THAT(Refused<ConfigError>({"train", {run + "/config.yaml", words[1], "pretrain=null", "policy.checkpoint=" + run + "/checkpoints/latest"}, {{"name", "second"}}}),
