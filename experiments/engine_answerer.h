@@ -18,7 +18,7 @@ namespace cogent {
 
 class Answerer {
  public:
-  // A policy's weights are read here, and its own chat template where `prompt_template` is `chat`.
+  // A policy's weights are read here.
   Answerer(const RunConfig& config, const std::string& checkpoint, const std::optional<RemoteSettings>& remote, const Sampling& sampling);
   Agent& agent() { return *agent_; }
   const std::string& name() const { return name_; }  // the checkpoint, or URL and model
@@ -30,7 +30,7 @@ class Answerer {
   std::string name_;
 };
 
-// As FindPolicy, but without a checkpoint where the answers come from a server (`remote` says so of the checked configuration).
-NamedPolicy FindAnswerer(const Parts& parts, const Methods& methods, const Command& command, bool (*remote)(const RunConfig&));
+// As FindPolicy, but without a checkpoint where `section` of the file names a server (`remote`): then nothing need be said of a policy.
+NamedPolicy FindAnswerer(const Parts& parts, const Methods& methods, const Command& command, const std::string& section);
 
 }  // namespace cogent

@@ -135,7 +135,7 @@ std::vector<Judged> Texts(const std::vector<Line>& lines) {
 }  // namespace
 
 int JudgeCommand(const Parts& parts, const Methods& methods, const Command& command) {
-  const NamedPolicy found = FindAnswerer(parts, methods, command, [](const RunConfig& c) { return c.judge.remote.has_value(); });
+  const NamedPolicy found = FindAnswerer(parts, methods, command, "judge");
   const JudgeSettings& settings = found.loaded.config.judge;
   return AskCommand("judge", found, settings.remote, settings.temperature, command, [&](Agent& agent, std::vector<Line>& part, const std::vector<Rng>& draws, Counts& counts) {
     std::vector<Json> kept;
@@ -159,7 +159,7 @@ int JudgeCommand(const Parts& parts, const Methods& methods, const Command& comm
 }
 
 int RewriteCommand(const Parts& parts, const Methods& methods, const Command& command) {
-  const NamedPolicy found = FindAnswerer(parts, methods, command, [](const RunConfig& c) { return c.rewrite.remote.has_value(); });
+  const NamedPolicy found = FindAnswerer(parts, methods, command, "rewrite");
   const RewriteSettings& settings = found.loaded.config.rewrite;
   const std::string& input = command.Get("input");
   return AskCommand("rewrite", found, settings.remote, settings.temperature, command, [&](Agent& agent, std::vector<Line>& part, const std::vector<Rng>& draws, Counts& counts) {

@@ -84,7 +84,7 @@ std::string Report(const std::string& output, const RejectionCounts& c) {
 }  // namespace
 
 int SampleCommand(const Parts& parts, const Methods& methods, const Command& command) {
-  const auto [loaded, checkpoint] = FindAnswerer(parts, methods, command, [](const RunConfig& c) { return c.sample.remote.has_value(); });
+  const auto [loaded, checkpoint] = FindAnswerer(parts, methods, command, "sample");
   const RunConfig& config = loaded.config;
   const std::string path = command.Get("output");
   Problems problems;

@@ -198,6 +198,9 @@ int TrainCommand(const Parts& parts, const Methods& methods, const Command& comm
   if (command.Has("name")) overrides.push_back("name=" + command.Get("name"));
   LoadedConfig loaded = LoadChecked(parts, methods, command.arguments.at(0), overrides);
   CheckEveryTokenIsChosen(methods, loaded.config);
+  if (const RunConfig& c = loaded.config; c.policy.checkpoint.empty() && !c.pretrain && !c.data) {
+    throw ConfigError(command.arguments.at(0) + " names a server to ask and no policy to train: give `pretrain`, or `policy: {checkpoint: DIR}`");
+  }
   const bool values = LearnsValues(methods, loaded.config);
   if (command.Has("dry-run")) return DryRun(parts, loaded, values);
   const std::string dir = loaded.config.Directory();

@@ -171,7 +171,8 @@ void RunConfig::Validate(Problems& problems, const Location& where) const {
     problems.Add(where, "reference: there is no directory or GGUF file '" + reference + "'");
   }
   if (algorithm.name.empty()) problems.Add(where, "no algorithm is named; write `algorithm: {name: grpo}`");
-  if (policy.checkpoint.empty() && !pretrain && !data) {
+  const bool asks_server = sample.remote || judge.remote || rewrite.remote;  // then no policy is needed, except by `train`
+  if (policy.checkpoint.empty() && !pretrain && !data && !asks_server) {
     problems.Add(where, "a fresh model cannot be trained by rewards alone: give `pretrain`, or `policy: {checkpoint: DIR}`");
   }
   if (!policy.checkpoint.empty() && !IsCheckpoint(policy.checkpoint)) {
@@ -183,7 +184,7 @@ void RunConfig::Validate(Problems& problems, const Location& where) const {
     problems.Add(where, fmt::format("train.minibatches ({}) is more than the {} completions of a rollout (prompts * group_size)",
                                     train.minibatches, rollout.prompts * rollout.group_size));
   }
-  if (policy.checkpoint.empty() && rollout.sampling.max_new_tokens >= policy.model.max_position_embeddings) {
+  if (policy.checkpoint.empty() && !asks_server && rollout.sampling.max_new_tokens >= policy.model.max_position_embeddings) {
     problems.Add(where, fmt::format("rollout.max_new_tokens ({}) leaves no room for a prompt in policy.model.max_position_embeddings ({})",
                                     rollout.sampling.max_new_tokens, policy.model.max_position_embeddings));
   }

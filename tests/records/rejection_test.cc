@@ -81,12 +81,13 @@ TEST(Rejection, KeepsNothingTwiceUnlessItMay) {
 }
 
 TEST(Rejection, ALineIsWhatSupervisedTrainingReads) {
-  const auto line = nlohmann::json::parse(KeptLine(Made("\"5\"\n\xff", 1.5)));
+  const auto line = nlohmann::json::parse(KeptLine(Made("\"5\"\n\xff", 1.5), "sampled"));
   EXPECT_EQ(line.at("prompt"), "2+3?");
   EXPECT_EQ(line.at("completion"), "\"5\"\n\xEF\xBF\xBD");
   EXPECT_EQ(line.at("rewards").at("format"), 1.0);
   EXPECT_EQ(line.at("reward"), 1.5);
   EXPECT_EQ(line.at("tokens"), 5);
+  EXPECT_EQ(line.at("maker"), "sampled");
 }
 
 TEST(Rejection, AScoreThatIsNoNumberIsSaidWithItsPlace) {

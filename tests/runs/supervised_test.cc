@@ -341,6 +341,14 @@ TEST_F(SampledExamples, AServerMayAnswerInsteadOfThePolicy) {
   EXPECT_EQ(server.requests().size(), 15u);
   EXPECT_THAT(Read(Root() + "/remote.jsonl"), HasSubstr("<answer>4</answer>"));
   EXPECT_THAT(Read(Root() + "/remote.jsonl.report.json"), HasSubstr("127.0.0.1"));
+  // A file that says nothing of a policy is enough, and no more than that.
+  const std::string file = Root() + "/asks.yaml";
+  runs::Write(file, "env: arithmetic\nrewards: [{name: accuracy}]\nrollout: {max_new_tokens: 5000}\nsample: {tasks: 3, samples: 1, min_reward: 0, remote: " + At(server) + "}\n");
+  const Outcome alone = Program({"sample", file, "-o", Root() + "/alone.jsonl"}, Root() + "/output.txt").Wait();
+  EXPECT_EQ(alone.code, 0) << alone.text;
+  const Outcome trained = Program({"train", file, "algorithm=grpo", "output=" + Root() + "/asks"}, Root() + "/output.txt").Wait();
+  EXPECT_EQ(trained.code, 2) << trained.text;
+  EXPECT_THAT(trained.text, HasSubstr("no policy to train"));
 }
 
 TEST_F(SampledExamples, AServerThatFailsIsNoWrongAnswer) {
