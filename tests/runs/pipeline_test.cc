@@ -32,7 +32,7 @@ class PipelineTest : public testing::Test {
   kept: {sample: {from: "${zero}", sample.tasks: 40, sample.samples: 2, sample.min_reward: -1}}
   made: {refine: {from: "${kept}", max_repeated: 1, summary: "So {answer}."}}
   asked: {sample: {from: "${zero}", sample.tasks: 10, sample.samples: 2, sample.min_reward: -1, sample.prompting: {examples: "${kept}", shots: 1}}}
-  judged: {judge: {from: "${zero}", input: "${kept}", rollout.max_new_tokens: 4}}
+  judged: {judge: {from: "${zero}", input: "${kept}", rollout.max_new_tokens: 4, judge.ask: "{prompt}{completion}"}}
   sft: {scored: true, train: {pretrain: null, policy.checkpoint: "${base}", algorithm: sft, train: {epochs: 1, minibatches: 1}, data: {paths: ["${kept}"], examples: 8, epochs: )" +
            std::to_string(sft_epochs) + "}}}\n";
   }

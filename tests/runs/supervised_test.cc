@@ -380,7 +380,7 @@ TEST_F(SampledExamples, AJudgeKeepsWhatItThinksGoodAndCountsTheRestApart) {
   EXPECT_EQ(report.at("failed"), 0);
   EXPECT_THAT(Read(Root() + "/judged.jsonl"), HasSubstr("\"judge\":{\"score\":5"));
   // The policy itself as a judge: it is no good one, and all of it is counted.
-  const Outcome own = judge("own.jsonl", {"rollout.max_new_tokens=8", "--quiet"});
+  const Outcome own = judge("own.jsonl", {"rollout.max_new_tokens=8", "judge.ask='{prompt} {completion}'", "--quiet"});
   EXPECT_EQ(own.code, 0) << own.text;
   const json own_report = json::parse(Read(Root() + "/own.jsonl.report.json"));
   EXPECT_EQ(own_report.at("lines"), 90);
