@@ -44,7 +44,7 @@ NamedPolicy FindPolicy(const Parts& parts, const Methods& methods, const Command
   // How a policy was trained need not stand in a file that only asks it; the name is not used then.
   if (fs::is_regular_file(path) && ParseYamlFile(path).Find("algorithm") == nullptr) overrides.insert(overrides.begin(), "algorithm=grpo");
   if (checkpoint.empty()) checkpoint = NewestCheckpoint(LoadChecked(parts, methods, path, overrides).config.Directory());
-  if (!fs::is_directory(checkpoint)) throw ConfigError("--checkpoint: there is no directory '" + checkpoint + "'");
+  if (!IsCheckpoint(checkpoint)) throw ConfigError("--checkpoint: there is no directory or GGUF file '" + checkpoint + "'");
   overrides.push_back(QuotedOverride("policy.checkpoint", checkpoint));
   overrides.push_back("pretrain=null");  // it lies behind: another environment may have no corpus for it
   return {LoadChecked(parts, methods, path, overrides), checkpoint};

@@ -25,6 +25,7 @@
 //   runs/r1/stages/NAME.json      what it was made from, and whether it is finished
 //   runs/r1/scores/NAME.json      what `evaluate` measured of its policy
 //   runs/r1/logs/, configs/       what each printed, and what it was given
+//   runs/r1/scores.csv            all stages' numbers, a line each
 //   runs/r1/report.html           all stages: scores, and links to each one's own report
 //
 // A stage is done when it finished and its settings, the seed, the stages it needs and the files it names are as they were

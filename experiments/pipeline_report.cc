@@ -68,6 +68,19 @@ std::string PipelineTable(const Pipeline& pipeline) {
   return text;
 }
 
+std::string PipelineCsv(const Pipeline& pipeline) {
+  std::string text = "stage,kind,seconds,tasks,pass@1,pass@1_low,pass@1_high,greedy,mean_length,kept,of\n";
+  const auto number = [](const Json& object, const char* key) { return object.contains(key) && object[key].is_number() ? fmt::format("{:g}", object[key].get<double>()) : std::string(); };
+  for (const PipelineStage& stage : pipeline.stages) {
+    const Json note = ReadObject(pipeline.directory + "/stages/" + stage.name + ".json"), score = ReadObject(pipeline.directory + "/scores/" + stage.name + ".json");
+    const Json drawn = score.value("drawn", Json::object()), greedy = score.value("greedy", Json::object());
+    const Json report = stage.kind == "train" ? Json::object() : ReadObject(ArtefactsOf(pipeline, stage).at("data") + ".report.json");
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{}\n", stage.name, stage.kind, number(note, "seconds"), number(score, "tasks"), number(drawn, "pass@1"), number(drawn, "pass@1_low"),
+                        number(drawn, "pass@1_high"), number(greedy, "pass@1"), number(drawn, "mean_length"), number(report, "kept"), number(report, stage.kind == "sample" ? "completions" : "lines"));
+  }
+  return text;
+}
+
 std::string PipelineReportHtml(const Pipeline& pipeline) {
   std::string page = PageHead(pipeline.name, "Cogent pipeline");
   page += "<h2>Stages</h2><p>Scores are of each stage's policy on the same held-out tasks.</p>"

@@ -13,6 +13,8 @@
 namespace cogent {
 
 std::string PipelineTable(const Pipeline& pipeline);
+// The same numbers as they are, a line a stage, for tables over several pipelines; what a stage does not have is empty.
+std::string PipelineCsv(const Pipeline& pipeline);
 std::string PipelineReportHtml(const Pipeline& pipeline);
 
 }  // namespace cogent

@@ -54,6 +54,7 @@ class PipelineRun {
       if (code != kExitDone) return code;
     }
     WriteFileAtomic(pipeline_.directory + "/report.html", PipelineReportHtml(pipeline_));
+    WriteFileAtomic(pipeline_.directory + "/scores.csv", PipelineCsv(pipeline_));
     std::cout << PipelineTable(pipeline_) << "report: " << pipeline_.directory << "/report.html\n";
     return kExitDone;
   }

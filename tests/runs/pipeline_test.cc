@@ -62,6 +62,10 @@ TEST_F(PipelineTest, RunsEveryStageOnWhatEarlierOnesMadeAndMeasuresEachPolicy) {
   EXPECT_EQ(score["tasks"], 20);
   EXPECT_TRUE(score["drawn"]["pass@1"].is_number());
 
+  const std::string csv = Read(Out("scores.csv"));
+  EXPECT_THAT(csv, testing::ContainsRegex("\nzero,train,[0-9.]+,20,[0-9.]+,"));
+  EXPECT_THAT(csv, testing::ContainsRegex("\nkept,sample,[0-9.]+,,,,,,,[0-9]+,80\n"));
+
   // Again: nothing is made anew.
   const auto written = fs::last_write_time(Out("stages/sft/summary.json")), log = fs::last_write_time(Out("logs/base.log"));
   EXPECT_EQ(Go(File(Stages())).code, 0);
