@@ -7,8 +7,8 @@
 
 namespace cogent {
 
-PolicyAgent::PolicyAgent(const Generator& generator, std::string prompt_template, Sampling sampling)
-    : generator_(&generator), template_(TemplateText(prompt_template)), sampling_(std::move(sampling)) {}
+PolicyAgent::PolicyAgent(const Generator& generator, std::string prompt_template, Sampling sampling, bool fails)
+    : generator_(&generator), template_(TemplateText(prompt_template)), sampling_(std::move(sampling)), fails_(fails) {}
 
 std::vector<Turn> PolicyAgent::Act(const std::vector<Conversation>& conversations, const std::vector<Rng>& draws) {
   const Tokenizer& tokenizer = generator_->tokenizer();
@@ -46,8 +46,11 @@ std::vector<Turn> PolicyAgent::Act(const std::vector<Conversation>& conversation
   std::vector<Rng> seeds;
   for (std::size_t i = 0; i < turns.size(); ++i) {
     const bool first = conversations[i].turns == nullptr || conversations[i].turns->empty();
-    turns[i].truncated = !first && static_cast<int>(contexts[i].size()) >= generator_->config().max_position_embeddings;
-    if (turns[i].truncated) continue;
+    const int room = generator_->config().max_position_embeddings;
+    const bool full = static_cast<int>(contexts[i].size()) >= room;
+    turns[i].truncated = !first && full;
+    if (first && full && fails_) turns[i].failure = "a prompt leaves no room in the model's context of " + std::to_string(room) + " tokens";
+    if (turns[i].truncated || !turns[i].failure.empty()) continue;
     asked.push_back(i);
     turns[i].context = ContextHash(contexts[i]);
     prompts.push_back(std::move(contexts[i]));

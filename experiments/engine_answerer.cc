@@ -16,7 +16,7 @@ Answerer::Answerer(const RunConfig& config, const std::string& checkpoint, const
   }
   policy_.emplace(LoadPolicy(checkpoint));
   generator_.emplace(policy_->parameters, policy_->tokenizer, Generator::Options{.threads = ThreadsOr(config.threads)});
-  agent_ = std::make_unique<PolicyAgent>(*generator_, config.prompt_template, sampling);
+  agent_ = std::make_unique<PolicyAgent>(*generator_, config.prompt_template, sampling, true);
   name_ = checkpoint;
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "agents/rollout.h"
+#include "core/error.h"
 #include "envs/template.h"
 #include "tests/policies/tiny_model.h"
 
@@ -31,6 +32,32 @@ struct Scene {
 };
 
 const Sampling kSampling{.max_new_tokens = 12};
+
+TEST(PolicyAgent, APromptThatLeavesNoRoomIsAMistakeOrOneFailureAmongOthers) {
+  const Scene s;
+  std::string text;
+  while (s.tokenizer.Encode(text).size() < 256) text += "what is it ";
+  const std::vector<Conversation> asked = {{{{Role::kUser, text}}, nullptr}, {{{Role::kUser, "there"}}, nullptr}};
+  PolicyAgent strict(s.generator, "{prompt}", kSampling);
+  EXPECT_THROW(strict.Act(asked, {Rng(1), Rng(2)}), DataError);
+  PolicyAgent lenient(s.generator, "{prompt}", kSampling, true);
+  const auto turns = lenient.Act(asked, {Rng(1), Rng(2)});
+  EXPECT_EQ(turns[0].failure, "a prompt leaves no room in the model's context of 256 tokens");
+  EXPECT_TRUE(turns[0].completion_ids.empty());
+  EXPECT_EQ(turns[1].failure, "");
+  EXPECT_EQ(turns[1].completion_ids, strict.Act({asked[1]}, {Rng(2)})[0].completion_ids);
+}
+
+TEST(PolicyAgent, ExamplesInFrontAreEachAPromptAndACompletionWithItsEnd) {
+  const Scene s;
+  PolicyAgent agent(s.generator, "Q: {prompt}\nA:", kSampling);
+  const auto turns = agent.Act({{{{Role::kUser, "what"}, {Role::kAssistant, " it"}, {Role::kUser, "there"}}, nullptr}}, {Rng(1)});
+  Ids expected = s.tokenizer.Encode("Q: what\nA:");
+  for (const std::int32_t id : s.tokenizer.Encode(" it")) expected.push_back(id);
+  expected.push_back(s.tokenizer.eos_id());
+  for (const std::int32_t id : s.tokenizer.Encode("Q: there\nA:")) expected.push_back(id);
+  EXPECT_EQ(turns[0].prompt_ids, expected);
+}
 
 TEST(PolicyAgent, RendersTheFirstPromptByItsTemplate) {
   const Scene s;
