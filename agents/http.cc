@@ -157,8 +157,10 @@ std::string HttpReply::Failure() const {
   const auto message = [](const nlohmann::json& object) { return object.is_object() && object.contains("message") && object["message"].is_string() ? object["message"].get<std::string>() : std::string(); };
   std::string said = json.is_object() && json.contains("error") ? message(json["error"]) : message(json);
   if (said.empty() && !json.is_object()) said = body;
-  if (!said.empty()) text += ": " + Quoted(said.substr(0, 400));
-  return text;
+  if (said.empty()) return text;
+  said = Shortened(said, 400);
+  std::replace_if(said.begin(), said.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, ' ');
+  return text + ": '" + said + "'";
 }
 
 HttpClient::HttpClient(HttpOptions options) : options_(std::move(options)) {
@@ -188,7 +190,7 @@ std::vector<HttpReply> HttpClient::PostAll(const std::string& path, const std::v
   std::atomic<std::size_t> next = 0;
   const auto answer = [&](Connection& connection, std::size_t i) {
     Request request{http::verb::post, prefix_ + path, 11};
-    request.set(http::field::host, host_ + ":" + port_);
+    request.set(http::field::host, (host_.find(':') == std::string::npos ? host_ : "[" + host_ + "]") + ":" + port_);
     request.set(http::field::user_agent, "cogent");
     request.set(http::field::content_type, "application/json");
     request.set(http::field::accept, "application/json");

@@ -84,7 +84,7 @@ Turn ReadReply(const HttpReply& reply) {
   const Json json = Json::parse(reply.body, nullptr, false);
   const Json* choices = At(json, "choices");
   if (choices == nullptr || !choices->is_array() || choices->empty() || !choices->front().is_object()) {
-    turn.failure = "the server's answer has no `choices`: " + Quoted(reply.body.substr(0, 200));
+    turn.failure = "the server's answer has no `choices`: " + Quoted(reply.body);
     return turn;
   }
   const Json& choice = choices->front();
@@ -129,7 +129,9 @@ void RemoteSettings::Validate(Problems& problems, const Node& section) const {
 
 RemoteAgent::RemoteAgent(const RemoteSettings& settings, const std::string& prompt_template, Sampling sampling)
     : settings_(settings), template_(settings.api == "completions" ? TemplateText(prompt_template) : std::string()), sampling_(std::move(sampling)),
-      client_({settings.url, KeyFrom(settings.key_variable), settings.timeout, settings.retries, settings.concurrent}) {}
+      client_({settings.url, KeyFrom(settings.key_variable), settings.timeout, settings.retries, settings.concurrent}) {
+  if (sampling_.max_thinking_tokens > 0) throw ConfigError("rollout.max_thinking_tokens is for a policy of one's own: a remote server cannot be made to close its reasoning; set it to 0");
+}
 
 std::string RemoteAgent::Body(const Conversation& conversation, const Rng& draws) const {
   const bool chat = settings_.api == "chat";
@@ -143,6 +145,8 @@ std::string RemoteAgent::Body(const Conversation& conversation, const Rng& draws
   body["temperature"] = sampling_.temperature;
   if (sampling_.top_p < 1.0) body["top_p"] = sampling_.top_p;
   if (sampling_.top_k > 0) body["top_k"] = sampling_.top_k;
+  if (sampling_.min_p > 0) body["min_p"] = sampling_.min_p;
+  if (sampling_.repetition_penalty != 1.0) body["repetition_penalty"] = sampling_.repetition_penalty;
   if (!sampling_.stop.empty()) body["stop"] = sampling_.stop;
   if (sampling_.temperature > 0) body["seed"] = draws.key() & 0x7FFFFFFFu;
   if (settings_.logprobs && chat) body["logprobs"] = true;

@@ -30,7 +30,4 @@ class Answerer {
   std::string name_;
 };
 
-// As FindPolicy, but without a checkpoint where `section` of the file names a server (`remote`): then nothing need be said of a policy.
-NamedPolicy FindAnswerer(const Parts& parts, const Methods& methods, const Command& command, const std::string& section);
-
 }  // namespace cogent

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "agents/judge.h"
 #include "core/error.h"
@@ -89,7 +90,8 @@ int AskCommand(const std::string& verb, const NamedPolicy& found, const std::opt
   const int total = static_cast<int>(lines.size());
   ProgressOptions options;
   options.first = output.done();
-  Progress bar(verb, total, "lines", options);
+  std::optional<Progress> bar;
+  if (!command.Has("quiet")) bar.emplace(verb, total, "lines", options);
   while (output.done() < total) {
     const int first = output.done(), end = std::min(first + kLinesAtOnce, total);
     std::vector<Line> part(std::make_move_iterator(lines.begin() + first), std::make_move_iterator(lines.begin() + end));
@@ -101,19 +103,19 @@ int AskCommand(const std::string& verb, const NamedPolicy& found, const std::opt
       ++counts.kept;
     }
     if (counts.failed > config.rollout.max_unscorable * counts.lines) {
-      bar.Finish();
+      if (bar) bar->Finish();
       throw RemoteError(fmt::format("{:.0f}% of the lines got no answer (rollout.max_unscorable is {:.0f}%); one cause: {}. What is done is saved; go on with --resume",
                                     100 * counts.failed / counts.lines, 100 * config.rollout.max_unscorable, counts.failures.begin()->first));
     }
     output.Commit(end, counts.ToJson().dump());
-    bar.Advance(end - first, fmt::format("kept {}", counts.kept));
+    if (bar) bar->Advance(end - first, fmt::format("kept {}", counts.kept));
     if (StopRequested() && end < total) {
-      bar.Finish();
+      if (bar) bar->Finish();
       std::cerr << fmt::format("\nStopped after {} of {} lines; everything is saved. Go on with the same line and --resume\n", end, total);
       return kExitStopped;
     }
   }
-  bar.Finish();
+  if (bar) bar->Finish();
   Json report = counts.ToJson();
   report["input"] = input;
   report["by"] = answerer.name();
@@ -135,7 +137,7 @@ std::vector<Judged> Texts(const std::vector<Line>& lines) {
 }  // namespace
 
 int JudgeCommand(const Parts& parts, const Methods& methods, const Command& command) {
-  const NamedPolicy found = FindAnswerer(parts, methods, command, "judge");
+  const NamedPolicy found = FindPolicy(parts, methods, command, {command.arguments.begin() + 1, command.arguments.end()}, "judge");
   const JudgeSettings& settings = found.loaded.config.judge;
   return AskCommand("judge", found, settings.remote, settings.temperature, command, [&](Agent& agent, std::vector<Line>& part, const std::vector<Rng>& draws, Counts& counts) {
     std::vector<Json> kept;
@@ -159,7 +161,7 @@ int JudgeCommand(const Parts& parts, const Methods& methods, const Command& comm
 }
 
 int RewriteCommand(const Parts& parts, const Methods& methods, const Command& command) {
-  const NamedPolicy found = FindAnswerer(parts, methods, command, "rewrite");
+  const NamedPolicy found = FindPolicy(parts, methods, command, {command.arguments.begin() + 1, command.arguments.end()}, "rewrite");
   const RewriteSettings& settings = found.loaded.config.rewrite;
   const std::string& input = command.Get("input");
   return AskCommand("rewrite", found, settings.remote, settings.temperature, command, [&](Agent& agent, std::vector<Line>& part, const std::vector<Rng>& draws, Counts& counts) {

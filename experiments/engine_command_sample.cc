@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "agents/prompted_agent.h"
 #include "agents/rollout.h"
@@ -84,7 +85,7 @@ std::string Report(const std::string& output, const RejectionCounts& c) {
 }  // namespace
 
 int SampleCommand(const Parts& parts, const Methods& methods, const Command& command) {
-  const auto [loaded, checkpoint] = FindAnswerer(parts, methods, command, "sample");
+  const auto [loaded, checkpoint] = FindPolicy(parts, methods, command, {command.arguments.begin() + 1, command.arguments.end()}, "sample");
   const RunConfig& config = loaded.config;
   const std::string path = command.Get("output");
   Problems problems;
@@ -101,7 +102,8 @@ int SampleCommand(const Parts& parts, const Methods& methods, const Command& com
   const Rng draws = Rng(config.seed).Fork("sample");
   ProgressOptions options;
   options.first = output.done();
-  Progress bar("sample", config.sample.tasks, "tasks", options);
+  std::optional<Progress> bar;
+  if (!command.Has("quiet")) bar.emplace("sample", config.sample.tasks, "tasks", options);
   while (output.done() < config.sample.tasks) {
     const int first = output.done(), end = std::min(first + kTasksAtOnce, config.sample.tasks);
     std::vector<TaskId> tasks;
@@ -110,14 +112,14 @@ int SampleCommand(const Parts& parts, const Methods& methods, const Command& com
     for (const Trajectory* t : rules.Select(groups)) output.Append(KeptLine(*t, config.sample.prompting.Maker()));
     CheckUnscorable(config, rules.counts(), CauseIn(groups));
     output.Commit(end, CountsJson(rules.counts()).dump());
-    bar.Advance(end - first, fmt::format("kept {}", rules.counts().kept));
+    if (bar) bar->Advance(end - first, fmt::format("kept {}", rules.counts().kept));
     if (StopRequested() && end < config.sample.tasks) {
-      bar.Finish();
+      if (bar) bar->Finish();
       std::cerr << fmt::format("\nStopped after {} of {} tasks; everything is saved. Go on with the same line and --resume\n", end, config.sample.tasks);
       return kExitStopped;
     }
   }
-  bar.Finish();
+  if (bar) bar->Finish();
   Json report = CountsJson(rules.counts());
   report["maker"] = config.sample.prompting.Maker();
   report["checkpoint"] = answerer.name();

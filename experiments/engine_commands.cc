@@ -31,7 +31,7 @@ std::string NewestCheckpoint(const std::string& run_dir) {
 
 }  // namespace
 
-NamedPolicy FindPolicy(const Parts& parts, const Methods& methods, const Command& command, std::vector<std::string> overrides) {
+NamedPolicy FindPolicy(const Parts& parts, const Methods& methods, const Command& command, std::vector<std::string> overrides, const std::string& section) {
   const std::string& given = command.arguments.at(0);
   std::string path = given, checkpoint = command.Get("checkpoint");
   if (fs::is_directory(given)) {
@@ -39,11 +39,17 @@ NamedPolicy FindPolicy(const Parts& parts, const Methods& methods, const Command
     if (!fs::exists(path)) {
       throw ConfigError(given + " is no run directory: there is no config.yaml in it; give runs/NAME, or an experiment's file with --checkpoint DIR");
     }
-    if (checkpoint.empty()) checkpoint = NewestCheckpoint(given);
   }
-  // How a policy was trained need not stand in a file that only asks it; the name is not used then.
-  if (fs::is_regular_file(path) && ParseYamlFile(path).Find("algorithm") == nullptr) overrides.insert(overrides.begin(), "algorithm=grpo");
-  if (checkpoint.empty()) checkpoint = NewestCheckpoint(LoadChecked(parts, methods, path, overrides).config.Directory());
+  if (fs::is_regular_file(path)) {
+    Node root = ParseYamlFile(path);
+    for (const std::string& override : overrides) ApplyOverride(root, override);
+    // How a policy was trained need not stand in a file that only asks it; the name is not used then.
+    if (root.Find("algorithm") == nullptr) overrides.insert(overrides.begin(), "algorithm=grpo");
+    const Node* own = section.empty() ? nullptr : root.Find(section);
+    const Node* remote = own == nullptr ? nullptr : own->Find("remote");
+    if (remote != nullptr && remote->kind == Node::Kind::kMap) return {LoadChecked(parts, methods, path, overrides), ""};
+  }
+  if (checkpoint.empty()) checkpoint = NewestCheckpoint(fs::is_directory(given) ? given : LoadChecked(parts, methods, path, overrides).config.Directory());
   if (!IsCheckpoint(checkpoint)) throw ConfigError("--checkpoint: there is no directory or GGUF file '" + checkpoint + "'");
   overrides.push_back(QuotedOverride("policy.checkpoint", checkpoint));
   overrides.push_back("pretrain=null");  // it lies behind: another environment may have no corpus for it

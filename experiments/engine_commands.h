@@ -36,12 +36,13 @@ int AlgorithmLossCommand(const AlgorithmRegistry& algorithms, const Command& com
 int BenchCommand(const Command& command);
 
 // A run's file and one of its checkpoints. The checkpoint stands for the weights that the file starts from, which may be
-// gone by now. The line's first word is the file or the run's directory; without --checkpoint it is the newest one.
+// gone by now. The line's first word is the file or the run's directory; without --checkpoint it is the newest one. Where
+// `section` of the file names a server (`remote`), there is no checkpoint, and nothing need be said of a policy.
 struct NamedPolicy {
   LoadedConfig loaded;
   std::string checkpoint;
 };
-NamedPolicy FindPolicy(const Parts& parts, const Methods& methods, const Command& command, std::vector<std::string> overrides);
+NamedPolicy FindPolicy(const Parts& parts, const Methods& methods, const Command& command, std::vector<std::string> overrides, const std::string& section = {});
 
 // A policy as it lies in a checkpoint directory.
 struct StoredPolicy {

@@ -34,25 +34,33 @@ std::string Share(const Json& metrics, const std::string& key) {
   return fmt::format("{:.1f}%", 100 * metrics[key].get<double>());
 }
 
+// What lies there of a stage; empty objects for what does not.
+struct Found {
+  Json note, score, drawn, greedy, data;
+};
+Found Find(const Pipeline& pipeline, const PipelineStage& stage) {
+  Found found;
+  found.note = ReadObject(pipeline.directory + "/stages/" + stage.name + ".json");
+  found.score = ReadObject(pipeline.directory + "/scores/" + stage.name + ".json");
+  found.drawn = found.score.value("drawn", Json::object()), found.greedy = found.score.value("greedy", Json::object());
+  found.data = stage.kind == "train" ? Json::object() : ReadObject(ArtefactsOf(pipeline, stage).at("data") + ".report.json");
+  return found;
+}
+const char* AllOf(const PipelineStage& stage) { return stage.kind == "sample" ? "completions" : "lines"; }
+
 std::vector<Row> Rows(const Pipeline& pipeline) {
   std::vector<Row> rows;
   for (const PipelineStage& stage : pipeline.stages) {
     Row row{stage.name, stage.kind, fmt::format("{}", fmt::join(stage.needs, ", ")), "", "", "", "", "", ""};
-    const Json note = ReadObject(pipeline.directory + "/stages/" + stage.name + ".json");
+    const auto [note, score, drawn, greedy, data] = Find(pipeline, stage);
     if (note.contains("seconds")) row.seconds = FormatDuration(note["seconds"].get<double>());
-    const Json score = ReadObject(pipeline.directory + "/scores/" + stage.name + ".json");
-    const Json drawn = score.value("drawn", Json::object()), greedy = score.value("greedy", Json::object());
     row.pass = Share(drawn, "pass@1");
     if (!row.pass.empty()) row.pass += " (" + Share(drawn, "pass@1_low") + " to " + Share(drawn, "pass@1_high") + ")";
     row.greedy = Share(greedy, "pass@1");
     if (drawn.contains("mean_length")) row.length = fmt::format("{:.1f}", drawn["mean_length"].get<double>());
-    if (stage.kind == "train") {
-      row.report = "stages/" + stage.name + "/report.html";
-    } else {
-      const Json report = ReadObject(ArtefactsOf(pipeline, stage).at("data") + ".report.json");
-      const char* all = stage.kind == "sample" ? "completions" : "lines";
-      if (report.contains("kept") && report.contains(all)) row.kept = fmt::format("{} of {}", report["kept"].get<double>(), report[all].get<double>());
-    }
+    if (stage.kind == "train") row.report = "stages/" + stage.name + "/report.html";
+    const char* all = AllOf(stage);
+    if (data.contains("kept") && data.contains(all)) row.kept = fmt::format("{} of {}", data["kept"].get<double>(), data[all].get<double>());
     rows.push_back(std::move(row));
   }
   return rows;
@@ -72,11 +80,9 @@ std::string PipelineCsv(const Pipeline& pipeline) {
   std::string text = "stage,kind,seconds,tasks,pass@1,pass@1_low,pass@1_high,greedy,mean_length,kept,of\n";
   const auto number = [](const Json& object, const char* key) { return object.contains(key) && object[key].is_number() ? fmt::format("{:g}", object[key].get<double>()) : std::string(); };
   for (const PipelineStage& stage : pipeline.stages) {
-    const Json note = ReadObject(pipeline.directory + "/stages/" + stage.name + ".json"), score = ReadObject(pipeline.directory + "/scores/" + stage.name + ".json");
-    const Json drawn = score.value("drawn", Json::object()), greedy = score.value("greedy", Json::object());
-    const Json report = stage.kind == "train" ? Json::object() : ReadObject(ArtefactsOf(pipeline, stage).at("data") + ".report.json");
+    const auto [note, score, drawn, greedy, data] = Find(pipeline, stage);
     text += fmt::format("{},{},{},{},{},{},{},{},{},{},{}\n", stage.name, stage.kind, number(note, "seconds"), number(score, "tasks"), number(drawn, "pass@1"), number(drawn, "pass@1_low"),
-                        number(drawn, "pass@1_high"), number(greedy, "pass@1"), number(drawn, "mean_length"), number(report, "kept"), number(report, stage.kind == "sample" ? "completions" : "lines"));
+                        number(drawn, "pass@1_high"), number(greedy, "pass@1"), number(drawn, "mean_length"), number(data, "kept"), number(data, AllOf(stage)));
   }
   return text;
 }

@@ -49,7 +49,7 @@ TEST(RemoteAgent, SendsTheConversationAsMessagesAndReadsTheAnswer) {
   EXPECT_EQ(sent["max_tokens"], 40);
   EXPECT_EQ(sent["temperature"], 0.6);
   EXPECT_EQ(sent["top_p"], 0.95);
-  EXPECT_FALSE(sent.contains("top_k"));
+  for (const char* unset : {"top_k", "min_p", "repetition_penalty"}) EXPECT_FALSE(sent.contains(unset)) << unset;
   EXPECT_TRUE(sent["seed"].is_number_unsigned());
   std::vector<std::string> roles;
   for (const Json& message : sent["messages"]) roles.push_back(message["role"]);
@@ -80,6 +80,18 @@ TEST(RemoteAgent, TheSameDrawsAskForTheSameSeedAndOthersForOthers) {
   const auto seed = [&](std::size_t i) { return Json::parse(server.requests()[i].body)["seed"].get<int>(); };
   EXPECT_EQ(seed(0), seed(1));
   EXPECT_NE(seed(0), seed(2));
+}
+
+TEST(RemoteAgent, SendsWhatIsSetOfDrawingTokensAndRefusesWhatNoServerDoes) {
+  HttpServer server([](const auto&) { return HttpServer::Reply{200, Says("x")}; });
+  RemoteAgent(At(server), "plain", {.top_k = 5, .min_p = 0.1, .repetition_penalty = 1.2}).Act({Asks("a")}, {Rng(1)});
+  const Json sent = Json::parse(server.requests()[0].body);
+  EXPECT_EQ(sent["top_k"], 5);
+  EXPECT_EQ(sent["min_p"], 0.1);
+  EXPECT_EQ(sent["repetition_penalty"], 1.2);
+  Sampling limited;
+  limited.max_thinking_tokens = 10;
+  EXPECT_THROW(RemoteAgent(At(server), "plain", limited), ConfigError);
 }
 
 TEST(RemoteAgent, PutsReasoningThatTheServerCutOutBackInFront) {

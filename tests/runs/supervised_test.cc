@@ -382,6 +382,7 @@ TEST_F(SampledExamples, AJudgeKeepsWhatItThinksGoodAndCountsTheRestApart) {
   // The policy itself as a judge: it is no good one, and all of it is counted.
   const Outcome own = judge("own.jsonl", {"rollout.max_new_tokens=8", "judge.ask='{prompt} {completion}'", "--quiet"});
   EXPECT_EQ(own.code, 0) << own.text;
+  EXPECT_THAT(own.text, testing::Not(HasSubstr("judge ["))) << "quiet";
   const json own_report = json::parse(Read(Root() + "/own.jsonl.report.json"));
   EXPECT_EQ(own_report.at("lines"), 90);
   EXPECT_EQ(judge("judged.jsonl", {}).code, 2) << "it is there already";
