@@ -308,6 +308,7 @@ const MathNode* MathParser::InBase() {
   const bool letters = Now().token == Token::kLetters;
   if (letters && (digits.size() < 2 || std::any_of(digits.begin(), digits.end(), [](char c) { return c >= 'a' && c <= 'z'; }))) return nullptr;
   const bool brace = Now(sign + 1).token == Token::kOpen;
+  if (brace && Now(sign + 3).token != Token::kClose) return nullptr;  // 11_{4: it does not end
   const Lexeme& base = Now(sign + (brace ? 2 : 1));
   std::optional<int> value;
   if (base.token == Token::kNumber && base.text.size() <= 2) {

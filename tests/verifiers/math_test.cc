@@ -45,6 +45,13 @@ TEST(MathOptions, WholeExtractionReadsTheTextAsItIs) {
   EXPECT_FALSE(Right("5", "The answer is 5.", With("whole")));
 }
 
+TEST(MathParser, ABaseInABraceThatDoesNotEndIsNoBase) {
+  MathOptions whole;
+  whole.extraction = "whole";
+  EXPECT_TRUE(VerifyMath("5", "11_{4}", whole).correct);
+  for (const char* open : {"11_{4", "11_{4 ", "11_{4,", "11_{4+1}"}) EXPECT_FALSE(VerifyMath("5", open, whole).correct) << open;
+}
+
 TEST(MathOptions, DecimalDigitsSayFromWhereADecimalStandsForAnExactValue) {
   MathOptions options;
   EXPECT_FALSE(Right("1/3", "0.333", options));
