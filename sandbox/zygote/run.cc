@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -28,6 +29,28 @@ namespace cogent::zygote {
 namespace {
 
 constexpr std::uint64_t kInodes = 4096;
+
+// A system call that leaves errno alone, which init shares with the zygote. Gives -errno when it fails.
+long Raw(long number, long a = 0, long b = 0, long c = 0, long d = 0) {
+#if defined(__x86_64__)
+  long result;
+  register long fourth asm("r10") = d;
+  asm volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth) : "rcx", "r11", "memory");
+  return result;
+#elif defined(__aarch64__)
+  register long x8 asm("x8") = number;
+  register long x0 asm("x0") = a;
+  register long x1 asm("x1") = b;
+  register long x2 asm("x2") = c;
+  register long x3 asm("x3") = d;
+  register long x4 asm("x4") = 0;
+  asm volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
+  return x0;
+#else
+#error "sandbox/zygote/run.cc: write Raw() for this processor"
+#endif
+}
+long Address(const void* pointer) { return reinterpret_cast<long>(pointer); }
 
 [[noreturn]] void Fault(int report, const char* what) {
   InitReport text{};
@@ -175,8 +198,8 @@ void JoinGroup(int report) {
 
 void CloseAllBut(int kept, unsigned first) {
   const auto keep = static_cast<unsigned>(kept);
-  if (keep > first) syscall(SYS_close_range, first, keep - 1, 0);
-  syscall(SYS_close_range, keep + 1, ~0u, 0);
+  if (keep > first) Raw(SYS_close_range, first, keep - 1, 0);
+  Raw(SYS_close_range, keep + 1, ~0u, 0);
 }
 
 void PlaceDescriptors(const Descriptors& fds, int report) {
@@ -203,21 +226,30 @@ void ResetSignals() {
   sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-// The words of command `index` from the request, in memory of this process.
-char** WordsOf(const Program& program, std::uint32_t index) {
+// The words of command `index` from the request, in memory of its own: a command's process is forked while the zygote
+// goes on, so that what malloc knows need not be whole.
+char** WordsOf(const Program& program, std::uint32_t index, int report) {
   const char* at = program.commands;
+  // A pointer for at most each fourth byte, and an end behind each word.
+  const auto bytes = 4 * static_cast<std::size_t>(program.input - program.commands) + 64;
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) Fault(report, "memory for a command");
   for (std::uint32_t i = 0;; ++i) {
     std::uint32_t words;
     memcpy(&words, at, sizeof words);
     at += sizeof words;
-    auto** argv = static_cast<char**>(calloc(words + 1, sizeof(char*)));
+    auto** argv = static_cast<char**>(memory);
+    char* text = static_cast<char*>(memory) + (words + 1) * sizeof(char*);
     for (std::uint32_t w = 0; w < words; ++w) {
-      std::uint32_t bytes;
-      memcpy(&bytes, at, sizeof bytes);
-      at += sizeof bytes;
-      argv[w] = static_cast<char*>(calloc(bytes + 1, 1));
-      memcpy(argv[w], at, bytes);
-      at += bytes;
+      std::uint32_t length;
+      memcpy(&length, at, sizeof length);
+      at += sizeof length;
+      if (i == index) {
+        argv[w] = text;
+        memcpy(text, at, length);
+        text += length + 1;
+      }
+      at += length;
     }
     if (i == index) return argv;
   }
@@ -256,9 +288,10 @@ struct Used {
   std::uint64_t largest_bytes = 0;
 };
 
-pid_t Reap(int* status, int options, Used& used) {
+// -ECHILD when there is nobody to wait for.
+long Reap(int* status, int options, Used& used) {
   rusage usage{};
-  const pid_t pid = wait4(-1, status, options, &usage);
+  const long pid = Raw(SYS_wait4, -1, Address(status), options, Address(&usage));
   if (pid <= 0) return pid;
   used.cpu_seconds += Seconds(usage.ru_utime) + Seconds(usage.ru_stime);
   const std::uint64_t bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
@@ -271,23 +304,21 @@ pid_t Reap(int* status, int options, Used& used) {
 void EndAll(pid_t main, Used& used) {
   const bool alone = GetSettings().config.namespaces == 0;
   for (int round = 0; round < 1000; ++round) {
-    if (!alone) kill(-1, SIGKILL);
-    if (alone && main > 0) kill(main, SIGKILL);
+    if (!alone) Raw(SYS_kill, -1, SIGKILL);
+    if (alone && main > 0) Raw(SYS_kill, main, SIGKILL);
     bool any = false;
-    while (Reap(nullptr, 0, used) > 0) any = true;
-    if (!any && errno == ECHILD) return;
+    long got;
+    while ((got = Reap(nullptr, 0, used)) > 0) any = true;
+    if (!any && got == -ECHILD) return;
   }
 }
 
 // Waits for `main`; true when it ended by itself, false when the zygote said to end the run.
 bool WaitFor(pid_t main, int* status, Used& used) {
-  sigset_t watched;
-  sigemptyset(&watched);
-  sigaddset(&watched, SIGCHLD);
-  sigaddset(&watched, SIGUSR1);
+  const std::uint64_t watched = 1ull << (SIGCHLD - 1) | 1ull << (SIGUSR1 - 1);
   while (true) {
     int ended;
-    for (pid_t pid; (pid = Reap(&ended, WNOHANG, used)) > 0;) {
+    for (long pid; (pid = Reap(&ended, WNOHANG, used)) > 0;) {
       if (pid == main) {
         *status = ended;
         return true;
@@ -295,15 +326,30 @@ bool WaitFor(pid_t main, int* status, Used& used) {
     }
     siginfo_t info;
     // The zygote (0 where it is outside of the namespace). A program may send the signal, too.
-    if (sigwaitinfo(&watched, &info) == SIGUSR1 && info.si_pid == getppid()) return false;
+    if (Raw(SYS_rt_sigtimedwait, Address(&watched), Address(&info), 0, sizeof watched) == SIGUSR1 && info.si_pid == Raw(SYS_getppid)) return false;
   }
 }
 
 bool SingleProcess() { return GetSettings().config.group_version == 0 || !Has(wire::kGroup); }
 
-// Returns in the process of the last command only.
-void RunCommands(const Program& program, const Descriptors& fds) {
-  const std::uint32_t commands = program.head.mode == wire::kCommand ? program.head.commands : 1;
+// From here on the request is gone: the judge's tests must not be in the candidate's memory.
+[[noreturn]] void GoOn(Launch& launch) {
+  close(launch.fds.report);
+  munmap(const_cast<void*>(launch.request), launch.request_bytes);
+  longjmp(launch.back, 1 + static_cast<int>(launch.program.head.mode));
+}
+
+// Lets the zygote go on, whose memory has been copied.
+void TellForked(Launch& launch) {
+  __atomic_store_n(&launch.state, kForked, __ATOMIC_RELEASE);
+  Raw(SYS_futex, Address(&launch.state), FUTEX_WAKE, 1);
+}
+
+[[noreturn]] void RunCommands(Launch& launch) {
+  const Program& program = launch.program;
+  const Descriptors& fds = launch.fds;
+  const bool in_interpreter = program.head.mode != wire::kCommand;
+  const std::uint32_t commands = in_interpreter ? 1 : program.head.commands;
   InitReport report{};
   Used used;
   pid_t child = -1;
@@ -314,16 +360,20 @@ void RunCommands(const Program& program, const Descriptors& fds) {
     if (last && commands > 1) {
       used = {};
       report.command = kBuilt;
-      (void)!write(fds.report, &report, sizeof report);
+      Raw(SYS_write, fds.report, Address(&report), sizeof report);
     }
-    child = fork();
-    if (child < 0) Fault(fds.report, "forking the program");
+    // The library's fork puts its own books in order for a process that goes on with it.
+    child = in_interpreter ? fork() : static_cast<pid_t>(Raw(SYS_clone, SIGCHLD));
+    if (child < 0) {
+      if (!in_interpreter) errno = -child;
+      Fault(fds.report, "forking the program");
+    }
     if (child == 0) {
       EnterProgram(program, fds, single, last);
-      if (program.head.mode == wire::kCommand) Execute(WordsOf(program, i), fds.report);
-      close(fds.report);
-      return;
+      if (in_interpreter) GoOn(launch);
+      Execute(WordsOf(program, i, fds.report), fds.report);
     }
+    if (i == 0) TellForked(launch);
     // An end of a pipe or of the channel held here would hide its closing from the other side.
     if (last) CloseAllBut(fds.report, 3);
     report.command = i;
@@ -336,37 +386,27 @@ void RunCommands(const Program& program, const Descriptors& fds) {
   RemoveFiles();
   report.cpu_seconds = used.cpu_seconds;
   report.largest_process_bytes = used.largest_bytes;
-  (void)!write(fds.report, &report, sizeof report);
+  Raw(SYS_write, fds.report, Address(&report), sizeof report);
   _exit(0);
 }
 
 }  // namespace
 
-int RunInit(const Program& given, const Descriptors& fds, const void* request, std::size_t request_bytes) {
+int RunInit(void* argument) {
+  Launch& launch = *static_cast<Launch*>(argument);
+  const int report = launch.fds.report;
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, nullptr);
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  if (GetSettings().config.namespaces != 0 && Has(wire::kMounts)) MountBox(given.head.limits, fds.report);
+  if (GetSettings().config.namespaces != 0 && Has(wire::kMounts)) MountBox(launch.program.head.limits, report);
   umask(022);
   if (chdir(GetSettings().config.folder) != 0 || (mkdir("run", 0755) != 0 && errno != EEXIST) || chdir("run") != 0) {
-    Fault(fds.report, "the run's folder");
+    Fault(report, "the run's folder");
   }
-  WriteFiles(given, fds.report);
-  // From here on the request is gone: the judge's tests must not be in the candidate's memory. Only the
-  // commands are needed again.
-  Program program = given;
-  if (given.head.mode == wire::kCommand) {
-    const auto bytes = static_cast<std::size_t>(given.input - given.commands);
-    auto* copy = static_cast<char*>(malloc(bytes + 1));
-    if (copy == nullptr) Fault(fds.report, "memory for the commands");
-    memcpy(copy, given.commands, bytes);
-    program.commands = copy;
-  }
-  munmap(const_cast<void*>(request), request_bytes);
-  DropPrivileges(fds.report);
-  RunCommands(program, fds);
-  return static_cast<int>(program.head.mode);
+  WriteFiles(launch.program, report);
+  DropPrivileges(report);
+  RunCommands(launch);
 }
 
 }  // namespace cogent::zygote

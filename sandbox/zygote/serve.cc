@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/futex.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
@@ -33,6 +34,8 @@ void PyOS_AfterFork_Child() __attribute__((weak));
 namespace cogent::zygote {
 namespace {
 
+constexpr std::size_t kInitStack = 64 << 10;
+constexpr double kSetUpSeconds = 10;    // for init to mount, write files and fork; then it is killed
 constexpr double kGraceSeconds = 0.04;  // for init to end the run and count; then it is killed itself
 
 Settings settings;
@@ -165,6 +168,7 @@ struct Stream {
 
 struct Run {
   Program program;
+  Launch launch;
   pid_t init = -1;
   int pidfd = -1, report = -1, input = -1;
   std::uint64_t input_done = 0;
@@ -263,31 +267,51 @@ void Finish(Run& run) {
   run.outcome.peak_bytes = run.init_report.largest_process_bytes;
 }
 
+long Futex(std::uint32_t& word, int operation, std::uint32_t value, const timespec* timeout) {
+  return syscall(SYS_futex, &word, operation, value, timeout, nullptr, 0);
+}
+
+// Until init has forked: a copy of this memory is being made, so it has to stand still.
+void AwaitFork(Run& run) {
+  const timespec moment{0, 100'000'000};
+  while (__atomic_load_n(&run.launch.state, __ATOMIC_ACQUIRE) == kStarting) {
+    if (Futex(run.launch.state, FUTEX_WAIT, kStarting, &moment) == 0 || errno != ETIMEDOUT) continue;
+    if (Now() < run.started + kSetUpSeconds) continue;
+    kill(run.init, SIGKILL);
+    run.init_report.fault_bytes = static_cast<std::uint32_t>(
+        snprintf(run.init_report.fault, sizeof run.init_report.fault, "the run was not set up within %.0f s", kSetUpSeconds));
+  }
+}
+
 // Clones init of a run. Returns the mode in the program's process, -1 in the zygote.
-int Start(Run& run, int channel, const Region& request) {
+int Start(Run& run, int channel, const Region& request, const Region& stack) {
   int in[2], out[2], err[2], report[2];
   if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0 || pipe2(report, O_CLOEXEC) != 0) {
     GiveUp("pipes of a run");
   }
-  std::uint64_t flags = CLONE_PIDFD;
+  int flags = CLONE_PIDFD | CLONE_CHILD_CLEARTID | SIGCHLD;
   if (settings.config.namespaces != 0) {
+    flags |= CLONE_VM;
     if (Has(wire::kMounts)) flags |= CLONE_NEWNS;
     if (Has(wire::kPids)) flags |= CLONE_NEWPID;
     if (Has(wire::kIpc)) flags |= CLONE_NEWIPC | CLONE_NEWUTS;
   }
   run.started = Now();
+  run.launch.program = run.program;
+  run.launch.fds = {in[0], out[1], err[1], channel, report[1]};
+  run.launch.request = request.data, run.launch.request_bytes = request.capacity;
+  run.launch.state = kStarting;
   if (PyOS_BeforeFork != nullptr) PyOS_BeforeFork();
-  int pidfd = -1;
-  const long pid = syscall(SYS_clone, flags | SIGCHLD, nullptr, &pidfd, nullptr, 0);
-  if (pid < 0) GiveUp("cloning a run");
-  if (pid == 0) {
-    const int mode = RunInit(run.program, {in[0], out[1], err[1], channel, report[1]}, request.data, request.capacity);
+  if (const int jumped = setjmp(run.launch.back); jumped != 0) {
     if (PyOS_AfterFork_Child != nullptr) PyOS_AfterFork_Child();
-    return mode;
+    return jumped - 1;
   }
+  int pidfd = -1;
+  run.init = clone(RunInit, stack.data + stack.capacity, flags, &run.launch, &pidfd, nullptr, &run.launch.state);
+  if (run.init < 0) GiveUp("cloning a run");
+  if ((flags & CLONE_VM) != 0) AwaitFork(run);
   if (PyOS_AfterFork_Parent != nullptr) PyOS_AfterFork_Parent();
   close(in[0]), close(out[1]), close(err[1]), close(report[1]);
-  run.init = static_cast<pid_t>(pid);
   run.pidfd = pidfd;
   run.input = in[1], run.out.fd = out[0], run.err.fd = err[0], run.report = report[0];
   for (const int fd : {run.input, run.out.fd, run.err.fd, run.report}) fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -430,7 +454,7 @@ void Reply(std::uint64_t id, Run* runs, std::uint32_t count, const GroupCounts& 
 }
 
 // One request. Returns the mode in the process of a program, -1 in the zygote.
-int ServeOne(Region& request, Region& output) {
+int ServeOne(Region& request, Region& output, Region* stacks) {
   wire::RequestHead head;
   ReadExactly(&head, sizeof head);
   errno = EPROTO;
@@ -461,15 +485,15 @@ int ServeOne(Region& request, Region& output) {
   int channel[2] = {-1, -1};
   if (head.programs == 2 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) != 0) GiveUp("the channel of a judge");
   for (std::uint32_t i = 0; i < head.programs; ++i) {
-    const int mode = Start(runs[i], channel[i], request);
+    Reserve(stacks[i], kInitStack, true);
+    const int mode = Start(runs[i], channel[i], request, stacks[i]);
     if (mode >= 0) return mode;
   }
   for (int& fd : channel) CloseIt(fd);
   for (std::uint32_t i = 0; i < head.programs; ++i) Feed(runs[i]);
   Watch(runs, head.programs);
   Reply(head.id, runs, head.programs, before);
-  Forget(request);
-  Forget(output);
+  for (Region* used : {&request, &output, &stacks[0], &stacks[1]}) Forget(*used);
   return -1;
 }
 
@@ -506,9 +530,9 @@ extern "C" __attribute__((visibility("default"))) int cogent_serve() {
   }
   const wire::ReplyHead ready{wire::kWireVersion, wire::ReplyKind::kReady, 0, settings.config.group_version, 0, 0};
   WriteExactly(&ready, sizeof ready);
-  Region request, output;
+  Region request, output, stacks[wire::kMaxPrograms];
   while (true) {
-    const int mode = ServeOne(request, output);
+    const int mode = ServeOne(request, output, stacks);
     if (mode >= 0) return mode;
   }
 }

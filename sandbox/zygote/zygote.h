@@ -8,12 +8,19 @@
 //   the zygote    outside of the run; holds the clock, the pipes, the control group's files
 //   init          first process of the run's namespaces; mounts, gives up all privileges, reaps, reports
 //                 the main process's status, ends everybody else; runs nothing of the program
-//   the program   rlimits, filter, then back to the interpreter or execve
+//   the program   a copy of the zygote: rlimits, filter, then back to the interpreter or execve
+//
+// With namespaces, init works in the zygote's own memory, on a stack of its own, so that the interpreter is copied
+// once a run and not twice. The zygote stands still until init has forked the program; from then on init touches nothing
+// but its stack: no allocation, no errno (run.cc, Raw). Nobody in the run can reach that memory: it may not be
+// dumped or traced, and what a program could ask init for is a signal that init blocks.
 //
 // No C++ runtime here (only libc), and nothing of a request outlives it in memory: what a run could find
 // in its copy of the zygote is its own program.
 // Thread rule: one thread.
 #pragma once
+
+#include <setjmp.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -56,8 +63,19 @@ struct Settings {
 };
 const Settings& GetSettings();
 
-// In init, which was just cloned. Returns in the program's process only, with the mode to go on with.
-int RunInit(const Program& program, const Descriptors& fds, const void* request, std::size_t request_bytes);
+// What init is given. It lies in the zygote's memory until init is gone.
+struct Launch {
+  Program program;
+  Descriptors fds;
+  const void* request;
+  std::size_t request_bytes;
+  jmp_buf back;         // the frame of the zygote in which the program's process goes on; it jumps with 1 + its mode
+  std::uint32_t state;  // a futex: kStarting until init has forked its first process (kForked) or the kernel has buried it (0)
+};
+inline constexpr std::uint32_t kStarting = 1, kForked = 2;
+
+// Init's whole life, for clone(); `launch` is a Launch. Returns nowhere: init exits, the program's process jumps.
+int RunInit(void* launch);
 
 inline bool Has(std::uint32_t layer) { return (GetSettings().config.without & layer) == 0; }
 
