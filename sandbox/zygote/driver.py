@@ -1,6 +1,12 @@
 # The interpreter's side of a worker: imports what programs use, forks in cogent_serve(), and in the
 # fork becomes the program. Nothing here is secret or trusted: it runs in the program's own process.
-import atexit, builtins, ctypes, gc, io, os, random, struct, sys, threading, types
+import atexit, builtins, ctypes, gc, io, os, struct, sys, threading, types
+
+# A run begins with a seed of 0, so that its fork needs no other: the interpreter's own reseeding is put off.
+register, os.register_at_fork = os.register_at_fork, lambda **hooks: None
+import random
+os.register_at_fork = register
+del register
 
 FOLDER = os.environ["HOME"] + "/run"
 
@@ -71,9 +77,10 @@ def main():
     sys.path[:] = [p for p in sys.path if p]
     gc.collect()
     gc.freeze()
+    random.seed(0)
     mode = zygote.cogent_serve()
     # From here on this is a run.
-    random.seed(0)
+    os.register_at_fork(after_in_child=random._inst.seed)
     if mode == 0:
         finish(load("__main__")[1])
     elif mode == 1:

@@ -57,6 +57,17 @@ TEST(Sandbox, RandomAndHashOrderAreTheSameInEveryRun) {
   EXPECT_EQ(RunPython(source).out, RunPython(source).out);
 }
 
+TEST(Sandbox, RandomNumbersBeginAtASeedOfZeroAndDifferInForkedChildren) {
+  EXPECT_EQ(RunPython("import random\nfirst = random.random()\nrandom.seed(0)\nprint(first == random.random())").out, "True\n");
+  const RunResult forked = RunPython(
+      "import os, random\n"
+      "ends = os.pipe()\n"
+      "if os.fork() == 0:\n  os.write(ends[1], repr(random.random()).encode())\n  os._exit(0)\n"
+      "os.wait()\n"
+      "print(os.read(ends[0], 99).decode() != repr(random.random()))");
+  EXPECT_EQ(forked.out, "True\n") << forked.ToJson();
+}
+
 TEST(Sandbox, CompilesAndRunsCpp) {
   const RunResult result = Shared().Run({.source = "#include <iostream>\nint main() { int a, b; std::cin >> a >> b; std::cout << a + b << '\\n'; }",
                                          .input = "3 4\n", .language = "c++"}, {.wall_seconds = 10});

@@ -1,4 +1,4 @@
-# Init is a copy of the interpreter that forks for everybody.
+# Init works in the memory of the interpreter that forks for everybody.
 import os
 for name in ('mem', 'environ', 'maps', 'fd', 'cwd/x', 'root/etc', 'task/1/mem'):
     try:
@@ -7,3 +7,8 @@ for name in ('mem', 'environ', 'maps', 'fd', 'cwd/x', 'root/etc', 'task/1/mem'):
         print('BREACH', path)
     except OSError as e:
         print('refused', name, e.errno)
+try:
+    os.close(os.open('/proc/1/mem', os.O_RDWR))
+    print('BREACH', 'writing')
+except OSError as e:
+    print('refused', 'writing', e.errno)
