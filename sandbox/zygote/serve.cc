@@ -278,6 +278,7 @@ void AwaitFork(Run& run) {
     if (Futex(run.launch.state, FUTEX_WAIT, kStarting, &moment) == 0 || errno != ETIMEDOUT) continue;
     if (Now() < run.started + kSetUpSeconds) continue;
     kill(run.init, SIGKILL);
+    run.reported = true;
     run.init_report.fault_bytes = static_cast<std::uint32_t>(
         snprintf(run.init_report.fault, sizeof run.init_report.fault, "the run was not set up within %.0f s", kSetUpSeconds));
   }
