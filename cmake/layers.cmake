@@ -99,7 +99,7 @@ function(cogent_check_includes root folder files depends torch)
       elseif(line MATCHES "<(ATen|torch|c10)/" AND NOT may_use_torch)
         message(FATAL_ERROR "${folder}/${file}: ${line}\n  this file must not use LibTorch; list it "
                             "under TORCH of layer '${folder}' in CMakeLists.txt if it has to")
-      elseif(file MATCHES "\\.h$" AND line MATCHES "<((${libraries})/|gmp|flint|arb|acb)")
+      elseif(file MATCHES "\\.h$" AND line MATCHES "<((${libraries})/|gmp|flint|arb|acb|sentencepiece)")
         message(FATAL_ERROR "${folder}/${file}: ${line}\n  a header must not show a third-party "
                             "library: include it in the .cc file and hide it behind our own types")
       endif()

@@ -11,6 +11,7 @@
 #include "policies/tokenizer_bpe.h"
 #include "policies/tokenizer_bytes.h"
 #include "policies/tokenizer_parts.h"
+#include "policies/tokenizer_pieces.h"
 #include "policies/tokenizer_split.h"
 #include "policies/weight_adapter.h"
 #include "policies/weight_files.h"
@@ -91,11 +92,18 @@ Tokenizer Tokenizer::Train(const std::vector<std::string>& corpus, const TrainOp
 
 Tokenizer Tokenizer::Load(const std::string& given) {
   if (IsGguf(given)) return Tokenizer(std::make_shared<const Impl>(ReadGgufTokenizer(given)));
-  const std::string path = std::filesystem::is_directory(given) ? given + "/tokenizer.json" : given;
+  std::string path = std::filesystem::is_directory(given) ? given + "/tokenizer.json" : given;
   if (IsAdapter(given) && !std::filesystem::exists(path)) return Load(AdapterBase(given));
-  TokenizerParts parts = ParseTokenizerJson(ReadWholeFile(path), path);
+  const std::string model = given + "/tokenizer.model";
+  if (path != given && !std::filesystem::exists(path) && std::filesystem::exists(model)) path = model;
+  const bool pieces = path.ends_with(".model");
+  TokenizerParts parts = pieces ? ReadSentencePiece(path) : ParseTokenizerJson(ReadWholeFile(path), path);
   const std::string config = ConfigPath(path);
-  if (std::filesystem::exists(config)) ReadTokenizerConfig(ReadWholeFile(config), config, parts);
+  if (std::filesystem::exists(config)) {
+    const std::string text = ReadWholeFile(config);
+    ReadTokenizerConfig(text, config, parts);
+    if (pieces && !AddsBos(text, config)) parts.before.clear();
+  }
   return Tokenizer(std::make_shared<const Impl>(std::move(parts)));
 }
 

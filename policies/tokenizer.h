@@ -43,8 +43,9 @@ class Tokenizer {
 
   // Throws ConfigError when the options contradict each other.
   static Tokenizer Train(const std::vector<std::string>& corpus, const TrainOptions& options);
-  // Reads tokenizer.json, or the one of a directory, and which tokens begin, end and pad from a tokenizer_config.json
-  // beside it; or the tokenizer of a GGUF file. DataError names the file and what in it cannot be used.
+  // Reads tokenizer.json or SentencePiece's tokenizer.model (byte pairs without a normaliser), or the one of a directory, and
+  // which tokens begin, end and pad from a tokenizer_config.json beside it; or the tokenizer of a GGUF file. DataError names the file
+  // and what in it cannot be used.
   static Tokenizer Load(const std::string& path);
   static Tokenizer Parse(std::string_view json, const std::string& name);
   // Written beside, synced, renamed. The end and padding tokens go to the tokenizer_config.json in

@@ -137,6 +137,7 @@ MetaspaceStage ReadMetaspace(const Part& part) {
   MetaspaceStage stage;
   stage.replacement = part.At("replacement").Text();
   stage.split = part.At("split").Bool(true);
+  stage.prefix_before_space = part.At("prefix_before_space").Bool(false);
   const Part scheme = part.At("prepend_scheme");
   // Older files have add_prefix_space in its place.
   stage.prepend_scheme = !scheme.IsNull() ? scheme.Text() : part.At("add_prefix_space").Bool(true) ? "always" : "never";
@@ -409,6 +410,12 @@ void ReadTokenizerConfig(std::string_view text, const std::string& name, Tokeniz
   for (std::size_t i = 0; i < chat.ListSize(); ++i) {
     if (chat.At(i).At("name").Text() == "default") parts.chat_template = chat.At(i).At("template").Text();
   }
+}
+
+bool AddsBos(std::string_view text, const std::string& name) {
+  const Json json = ParseText(text, name);
+  const Part add = Part(&json, name, "").At("add_bos_token");
+  return add.IsNull() || add.Bool();
 }
 
 std::string TokenizerConfigJson(std::string_view earlier, const std::string& name,

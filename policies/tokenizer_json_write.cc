@@ -38,7 +38,9 @@ OrderedJson StageJson(const PreTokenizerStage& stage) {
     return {{"type", "Split"}, {"pattern", PatternJson(split->pattern, split->literal)}, {"behavior", split->removed ? "Removed" : "Isolated"}, {"invert", split->invert}};
   }
   if (const auto* spaces = std::get_if<MetaspaceStage>(&stage)) {
-    return {{"type", "Metaspace"}, {"replacement", spaces->replacement}, {"prepend_scheme", spaces->prepend_scheme}, {"split", spaces->split}};
+    OrderedJson json = {{"type", "Metaspace"}, {"replacement", spaces->replacement}, {"prepend_scheme", spaces->prepend_scheme}, {"split", spaces->split}};
+    if (spaces->prefix_before_space) json["prefix_before_space"] = true;  // `tokenizers` passes over it
+    return json;
   }
   const auto& bytes = std::get<ByteLevelStage>(stage);
   return {{"type", "ByteLevel"},

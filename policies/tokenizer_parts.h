@@ -47,6 +47,8 @@ TokenizerParts ParseTokenizerJson(std::string_view json, const std::string& name
 std::string TokenizerJson(const TokenizerParts& parts);
 // Takes eos_token and pad_token from the text of a tokenizer_config.json.
 void ReadTokenizerConfig(std::string_view json, const std::string& name, TokenizerParts& parts);
+// Whether one says that a text begins with the beginning of sequence, which a tokenizer.json says itself; true where it does not.
+bool AddsBos(std::string_view json, const std::string& name);
 // The text of a tokenizer_config.json with these tokens; other keys of `earlier` (may be empty)
 // stay.
 std::string TokenizerConfigJson(std::string_view earlier, const std::string& name,

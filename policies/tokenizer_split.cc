@@ -25,7 +25,7 @@ void SplitMetaspace(std::string_view piece, const MetaspaceStage& stage, bool at
   std::string text;
   for (const char c : piece) c == ' ' ? void(text += mark) : text.push_back(c);
   const bool prepend = stage.prepend_scheme == "always" || (stage.prepend_scheme == "first" && at_start);
-  if (prepend && !text.empty() && !text.starts_with(mark)) text.insert(0, mark);
+  if (prepend && !text.empty() && (stage.prefix_before_space || !text.starts_with(mark))) text.insert(0, mark);
   if (!stage.split) return text.empty() ? void() : sink(text);
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find(mark, at + 1), text.size());

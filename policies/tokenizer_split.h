@@ -46,6 +46,7 @@ struct SplitStage {
 struct MetaspaceStage {
   std::string replacement = "\u2581", prepend_scheme = "always";
   bool split = true;
+  bool prefix_before_space = false;  // in front of a piece that starts with a space, too: SentencePiece's own way, and a key of ours
 };
 using PreTokenizerStage = std::variant<DigitsStage, ByteLevelStage, SplitStage, MetaspaceStage>;
 using WordSink = std::function<void(std::string_view)>;

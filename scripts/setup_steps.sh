@@ -4,7 +4,7 @@
 # Where two names stand with a bar between, the first is Debian 12's and the second that of newer
 # distributions (Ubuntu 24.04), which have a newer Boost, and Arb as a part of FLINT.
 packages=(g++ cmake ninja-build pkg-config git ca-certificates python3 python3-venv
-  libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libre2-dev libicu-dev
+  libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libre2-dev libicu-dev libsentencepiece-dev
   'libboost1.81-dev|libboost-dev' 'libboost-filesystem1.81-dev|libboost-filesystem-dev' libseccomp-dev libssl-dev
   libgmp-dev libflint-dev 'libflint-arb-dev|libflint-dev' libgtest-dev libgmock-dev librapidcheck-dev)
 test_packages=(clang 'libclang-rt-14-dev|libclang-rt-18-dev')  # the fuzzers
