@@ -13,7 +13,7 @@ namespace cogent {
 void Prompting::VisitFields(FieldVisitor& visit) {
   visit("ask", ask, "the question as it is put, with {prompt} in its place");
   visit("examples", examples, "JSON lines {prompt, completion} that stand before a question, each with its answer");
-  visit("shots", shots, "as many of them, drawn by the question", {0, 64});
+  visit("shots", shots, "as many of them, drawn by the seed and the question", {0, 64});
 }
 
 void Prompting::Validate(Problems& problems, const Node& section) const {
@@ -24,7 +24,7 @@ void Prompting::Validate(Problems& problems, const Node& section) const {
 
 std::string Prompting::Maker() const { return shots > 0 ? "few_shot" : ask != "{prompt}" ? "direct" : "sampled"; }
 
-PromptedAgent::PromptedAgent(Agent& inner, const Prompting& prompting) : inner_(&inner), prompting_(prompting) {
+PromptedAgent::PromptedAgent(Agent& inner, const Prompting& prompting, const Rng& draws) : inner_(&inner), prompting_(prompting), draws_(draws) {
   if (prompting.shots == 0) return;
   ForEachLine(ReadFile(prompting.examples), [&](int number, std::string_view line) {
     const auto json = nlohmann::json::parse(line, nullptr, false);
@@ -47,7 +47,7 @@ std::vector<Turn> PromptedAgent::Act(const std::vector<Conversation>& conversati
     question->text = RenderPrompt(prompting_.ask, {{Role::kUser, prompt}});
     std::vector<std::size_t> order(examples_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    Rng rng = Rng(0).Fork(prompt);
+    Rng rng = draws_.Fork(prompt);
     std::vector<Message> before;
     for (std::size_t at = 0; at < order.size() && static_cast<int>(before.size()) < 2 * prompting_.shots; ++at) {
       std::swap(order[at], order[at + static_cast<std::size_t>(rng.Range(0, static_cast<std::int64_t>(order.size() - at) - 1))]);

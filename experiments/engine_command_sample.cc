@@ -94,7 +94,7 @@ int SampleCommand(const Parts& parts, const Methods& methods, const Command& com
   CheckScores(config, rubric);
   RefuseBenchmark(config, parts);
   Answerer answerer(config, checkpoint, config.sample.remote, config.rollout.sampling);
-  PromptedAgent agent(answerer.agent(), config.sample.prompting);
+  PromptedAgent agent(answerer.agent(), config.sample.prompting, Rng(config.seed).Fork("prompting"));
   Rejection rules(config.sample);
   PartedOutput output(path, loaded.resolved, command.Has("resume"));
   TakeUp(output, path, rules);

@@ -257,7 +257,7 @@ struct Listening final : Agent {
 
 TEST(PromptedAgent, PutsTheQuestionInItsOwnWords) {
   Listening inner;
-  PromptedAgent agent(inner, {.ask = "Think. {prompt}"});
+  PromptedAgent agent(inner, {.ask = "Think. {prompt}"}, Rng(1));
   agent.Act({Asks("2+2?")}, {Rng(1)});
   EXPECT_THAT(inner.asked, ElementsAre("U(Think. 2+2?)"));
 }
@@ -266,7 +266,7 @@ TEST(PromptedAgent, ExamplesStandInFrontEachOnceAndNeverTheQuestionItself) {
   const std::string path = testing::TempDir() + "/cogent_shots.jsonl";
   WriteFileAtomic(path, "{\"prompt\": \"a\", \"completion\": \"1\"}\n\n{\"prompt\": \"b\", \"completion\": \"2\"}\n{\"prompt\": \"c\", \"completion\": \"3\"}\n");
   Listening inner;
-  PromptedAgent agent(inner, {.examples = path, .shots = 2});
+  PromptedAgent agent(inner, {.examples = path, .shots = 2}, Rng(1));
   for (int i = 0; i < 20; ++i) agent.Act({Asks("a"), Asks("x" + std::to_string(i))}, {Rng(i), Rng(i)});
   std::map<std::string, int> seen;
   for (std::size_t i = 0; i < inner.asked.size(); ++i) {
@@ -278,14 +278,27 @@ TEST(PromptedAgent, ExamplesStandInFrontEachOnceAndNeverTheQuestionItself) {
   EXPECT_GT(seen.size(), 2u) << "examples change with the question";
 }
 
+TEST(PromptedAgent, ExamplesAreThoseOfTheSeedWhateverTheDraws) {
+  const std::string path = testing::TempDir() + "/cogent_shots_seed.jsonl";
+  WriteFileAtomic(path, "{\"prompt\": \"a\", \"completion\": \"1\"}\n{\"prompt\": \"b\", \"completion\": \"2\"}\n{\"prompt\": \"c\", \"completion\": \"3\"}\n");
+  const auto asked = [&](std::uint64_t seed, std::uint64_t draws) {
+    Listening inner;
+    PromptedAgent agent(inner, {.examples = path, .shots = 1}, Rng(seed));
+    for (int i = 0; i < 10; ++i) agent.Act({Asks("x" + std::to_string(i))}, {Rng(draws)});
+    return inner.asked;
+  };
+  EXPECT_EQ(asked(1, 7), asked(1, 8));
+  EXPECT_NE(asked(1, 7), asked(2, 7));
+}
+
 TEST(PromptedAgent, TooFewOrMalformedExamplesAreToldWithTheirLine) {
   const std::string path = testing::TempDir() + "/cogent_shots_bad.jsonl";
   Listening inner;
   WriteFileAtomic(path, "{\"prompt\": \"a\", \"completion\": \"1\"}\n");
-  EXPECT_THROW(PromptedAgent(inner, {.examples = path, .shots = 1}), DataError);
+  EXPECT_THROW(PromptedAgent(inner, {.examples = path, .shots = 1}, Rng(1)), DataError);
   WriteFileAtomic(path, "{\"prompt\": \"a\", \"completion\": \"1\"}\n{\"prompt\": 3}\n");
   try {
-    PromptedAgent(inner, {.examples = path, .shots = 1});
+    PromptedAgent(inner, {.examples = path, .shots = 1}, Rng(1));
     FAIL();
   } catch (const DataError& error) {
     EXPECT_THAT(error.what(), HasSubstr(":2: "));
