@@ -122,7 +122,7 @@ int SampleCommand(const Parts& parts, const Methods& methods, const Command& com
   if (bar) bar->Finish();
   Json report = CountsJson(rules.counts());
   report["maker"] = config.sample.prompting.Maker();
-  report["checkpoint"] = answerer.name();
+  report["by"] = answerer.name();
   output.Finish(report.dump(2));
   if (!command.Has("quiet")) std::cout << Report(path, rules.counts());
   return kExitDone;
