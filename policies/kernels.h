@@ -81,9 +81,10 @@ inline Vec Exp(Vec x) {
 }
 inline Vec Sigmoid(Vec x) { return 1.0f / (1.0f + Exp(-x)); }
 
-// What is multiplied. kBfloat16 rounds both factors to bfloat16 and sums in float32: about twice as fast
-// on processors that have the instruction (AVX512_BF16); on others it is kFloat32.
+// What is multiplied. kBfloat16 rounds both factors to bfloat16 and sums in float32: half the memory, and about twice as
+// fast on processors that have the instruction (AVX512_BF16).
 enum class Products { kFloat32, kBfloat16 };
+// What gains time where memory is not what counts: kFloat32 for kBfloat16 on processors without the instruction.
 Products Supported(Products wanted);
 
 // A weight matrix, rearranged so that a product streams through it. Columns of the product come in
@@ -101,12 +102,15 @@ class PackedMatrix {
   }
   int out() const { return out_; }
   int in() const { return in_; }
+  std::size_t bytes() const { return panels_.size() * sizeof(float); }
 
+  static constexpr int kPanel = 2 * kLanes;  // columns
   enum class Into { kReplace, kAccumulate };
   // y[rows, out] = x[rows, in] * packed, plus bias if given, plus what y held if kAccumulate.
-  // `columns` < out computes the first columns only (rounded up to a panel).
+  // `columns` < out computes the first columns only (rounded up to a panel), and `first`, a multiple of kPanel, leaves out
+  // those in front of it: threads may share a product, and every element is the same bits as in a whole one.
   void Multiply(const float* x, std::ptrdiff_t x_stride, int rows, float* y, std::ptrdiff_t y_stride,
-                Into into = Into::kReplace, const float* bias = nullptr, int columns = -1) const;
+                Into into = Into::kReplace, const float* bias = nullptr, int columns = -1, int first = 0) const;
 
  private:
   void PackAny(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o_stride, int in, int out, Products products);
