@@ -53,16 +53,18 @@ T* Room(std::vector<T>& buffer, std::size_t size) {
   return buffer.data();
 }
 
-// Scores of H heads against B blocks of a cache from block b on: lanes are positions; blocks lie `stride` apart.
+// Scores of H heads against B blocks of keys from block b on: lanes are positions.
 template <int H, int B>
-void ScoreBlocks(const float* cache, std::ptrdiff_t stride, const float* query, int width, int b, int blocks, float* scores) {
+void ScoreBlocks(const float* keys, const float* query, int width, int b, int blocks, float* scores) {
+  const std::ptrdiff_t block = static_cast<std::ptrdiff_t>(width) * kLanes;
   Vec sum[B][H] = {};
-  for (int d = 0; d < width; ++d) {
-    Vec keys[B];
-    for (int i = 0; i < B; ++i) keys[i] = Load(cache + (b + i) * stride + static_cast<std::ptrdiff_t>(d) * kLanes);
+  const float* from = keys + b * block;
+  for (int d = 0; d < width; ++d, from += kLanes) {
+    Vec k[B];
+    for (int i = 0; i < B; ++i) k[i] = Load(from + i * block), __builtin_prefetch(from + (B + i) * block);
     for (int j = 0; j < H; ++j) {
       const Vec q = Fill(query[j * width + d]);
-      for (int i = 0; i < B; ++i) sum[i][j] += q * keys[i];
+      for (int i = 0; i < B; ++i) sum[i][j] += q * k[i];
     }
   }
   for (int j = 0; j < H; ++j) {
@@ -72,37 +74,41 @@ void ScoreBlocks(const float* cache, std::ptrdiff_t stride, const float* query, 
 
 // Against all blocks; several at a time, so that enough sums run side by side.
 template <int H>
-void Scores(const float* cache, std::ptrdiff_t stride, const float* query, int width, int blocks, float* scores) {
+void Scores(const float* keys, const float* query, int width, int blocks, float* scores) {
   constexpr int kTogether = H <= 2 ? 4 : 2;
   int b = 0;
-  for (; b + kTogether <= blocks; b += kTogether) ScoreBlocks<H, kTogether>(cache, stride, query, width, b, blocks, scores);
-  for (; b < blocks; ++b) ScoreBlocks<H, 1>(cache, stride, query, width, b, blocks, scores);
+  for (; b + kTogether <= blocks; b += kTogether) ScoreBlocks<H, kTogether>(keys, query, width, b, blocks, scores);
+  for (; b < blocks; ++b) ScoreBlocks<H, 1>(keys, query, width, b, blocks, scores);
 }
 
-// The mean of r columns of the cache under H heads' probabilities, [H, r], where lanes are positions.
+// The mean of the keys' first r numbers under H heads' probabilities, [H, r].
 template <int H>
-void MixedLanes(const float* cache, std::ptrdiff_t stride, const float* scores, int blocks, int r, float* mixed) {
+void MixedKeys(const float* keys, int width, const float* scores, int blocks, int r, float* mixed) {
+  const std::ptrdiff_t block = static_cast<std::ptrdiff_t>(width) * kLanes;
   for (int d = 0; d < r; ++d) {
-    const float* column = cache + static_cast<std::ptrdiff_t>(d) * kLanes;
+    const float* column = keys + static_cast<std::ptrdiff_t>(d) * kLanes;
     Vec sum[H] = {};
     for (int b = 0; b < blocks; ++b) {
-      const Vec values = Load(column + b * stride);
+      const Vec values = Load(column + b * block);
       for (int j = 0; j < H; ++j) sum[j] += Load(scores + (static_cast<std::ptrdiff_t>(j) * blocks + b) * kLanes) * values;
     }
     for (int j = 0; j < H; ++j) mixed[j * r + d] = Sum(sum[j]);
   }
 }
 
-// The same where each position's values stand in a row, `row` floats apart: V vectors of them, the last with n lanes.
+// The mean of rows of values, V vectors of them, the last with n lanes.
 template <int H, int V>
-void MixRows(const float* cache, std::ptrdiff_t stride, int row, const float* scores, int blocks, int positions, int n, int r, float* mixed) {
+void MixColumns(const float* values, int r, const float* scores, std::ptrdiff_t scores_stride, int positions, int n, float* mixed) {
+  constexpr int kAhead = 8;  // rows
   Vec sum[H][V] = {};
-  for (int p = 0; p < positions; ++p) {
-    const float* values = cache + (p / kLanes) * stride + static_cast<std::ptrdiff_t>(p % kLanes) * row;
+  for (int p = 0; p < positions; ++p, values += r) {
     Vec v[V];
-    for (int i = 0; i < V; ++i) v[i] = i + 1 < V || n == kLanes ? Load(values + i * kLanes) : LoadPart(values + i * kLanes, n);
+    for (int i = 0; i < V; ++i) {
+      v[i] = i + 1 < V || n == kLanes ? Load(values + i * kLanes) : LoadPart(values + i * kLanes, n);
+      __builtin_prefetch(values + kAhead * r + i * kLanes);
+    }
     for (int j = 0; j < H; ++j) {
-      const Vec probability = Fill(scores[static_cast<std::ptrdiff_t>(j) * blocks * kLanes + p]);
+      const Vec probability = Fill(scores[j * scores_stride + p]);
       for (int i = 0; i < V; ++i) sum[j][i] += probability * v[i];
     }
   }
@@ -115,10 +121,10 @@ void MixRows(const float* cache, std::ptrdiff_t stride, int row, const float* sc
 }
 
 template <int H>
-void MixedRows(const float* cache, std::ptrdiff_t stride, int row, const float* scores, int blocks, int positions, int r, float* mixed) {
+void MixedValues(const float* values, const float* scores, std::ptrdiff_t scores_stride, int positions, int r, float* mixed) {
   int d = 0;
-  for (; d + 4 * kLanes <= r; d += 4 * kLanes) MixRows<H, 4>(cache + d, stride, row, scores, blocks, positions, kLanes, r, mixed + d);
-  for (; d < r; d += kLanes) MixRows<H, 1>(cache + d, stride, row, scores, blocks, positions, std::min(kLanes, r - d), r, mixed + d);
+  for (; d + 4 * kLanes <= r; d += 4 * kLanes) MixColumns<H, 4>(values + d, r, scores, scores_stride, positions, kLanes, mixed + d);
+  for (; d < r; d += kLanes) MixColumns<H, 1>(values + d, r, scores, scores_stride, positions, std::min(kLanes, r - d), mixed + d);
 }
 
 // Calls work.operator()<H>(j) for heads j, j + 1, .. j + H - 1: four at a time, and the rest.
@@ -220,8 +226,9 @@ void DecoderWeights::UpdateLatent(Layer& l, const Lookup& named, const std::stri
 
 Decoder::Decoder(const DecoderWeights& weights, int slots, int longest, Team* team) : weights_(&weights), team_(team), slots_(slots), longest_(longest) {
   const ModelConfig& c = weights.config_;
-  slot_floats_ = static_cast<std::size_t>((longest + kLanes - 1) / kLanes) * kLanes * c.CacheWidth();
-  cache_.assign(static_cast<std::size_t>(c.num_hidden_layers) * slots * slot_floats_, 0.0f);
+  groups_ = c.IsLatent() ? 1 : c.KeyValueHeads();
+  group_floats_ = static_cast<std::size_t>((longest + kLanes - 1) / kLanes) * kLanes * c.CacheWidth() / groups_;
+  cache_.assign(static_cast<std::size_t>(c.num_hidden_layers) * slots * groups_ * group_floats_, 0.0f);
   chosen_.resize(static_cast<std::size_t>(c.num_hidden_layers));
   const int pairs = c.RopeDim() / 2;
   const float amplitude = static_cast<float>(c.rope.Amplitude());
@@ -248,15 +255,32 @@ void Decoder::AppendExperts(int row, std::vector<std::int32_t>& to) const {
 }
 
 void Decoder::CopySlot(int from, int to, int tokens) {
-  const std::size_t count = static_cast<std::size_t>((tokens + kLanes - 1) / kLanes) * kLanes * weights_->config_.CacheWidth();
-  for (int layer = 0; layer < weights_->config_.num_hidden_layers; ++layer) std::copy_n(Cache(layer, from), count, Cache(layer, to));
+  const ModelConfig& c = weights_->config_;
+  const bool latent = c.IsLatent();
+  const std::size_t width = static_cast<std::size_t>(c.CacheWidth() / groups_ / (latent ? 1 : 2));
+  const std::size_t keys = static_cast<std::size_t>((tokens + kLanes - 1) / kLanes) * kLanes * width, values = static_cast<std::size_t>(tokens) * width;
+  for (int layer = 0; layer < c.num_hidden_layers; ++layer) {
+    for (int g = 0; g < groups_; ++g) {
+      std::copy_n(Keys(layer, from, g), keys, Keys(layer, to, g));
+      if (!latent) std::copy_n(Values(layer, from, g), values, Values(layer, to, g));
+    }
+  }
 }
 
-void Decoder::Multiply(const PackedMatrix& by, const float* x, int rows, float* y, PackedMatrix::Into into, const float* bias) const {
-  constexpr int kPanel = PackedMatrix::kPanel, kWorthMeeting = 1 << 14;  // multiplications
-  const long long panel = static_cast<long long>(rows) * by.in() * kPanel;
+void Decoder::Multiply(const PackedMatrix& by, const float* x, int rows, float* y, PackedMatrix::Into into, const float* bias) {
+  constexpr int kPanel = PackedMatrix::kPanel, kWorthMeeting = 1 << 16;  // multiplications
+  const float* left = x;
+  const int units = by.units();
+  if (by.products() == Products::kBfloat16) {
+    float* pairs = Room(pairs_, static_cast<std::size_t>(rows) * units);
+    Share(rows, 16, [&](int first, int last) {
+      by.Narrow(x + static_cast<std::ptrdiff_t>(first) * by.in(), by.in(), last - first, pairs + static_cast<std::ptrdiff_t>(first) * units);
+    });
+    left = pairs;
+  }
+  const long long panel = static_cast<long long>(rows) * units * kPanel;
   Share((by.out() + kPanel - 1) / kPanel, static_cast<int>(kWorthMeeting / std::max(1ll, panel)) + 1, [&](int first, int last) {
-    by.Multiply(x, by.in(), rows, y, by.out(), into, bias, last * kPanel, first * kPanel);
+    by.MultiplyUnits(left, units, rows, y, by.out(), into, bias, last * kPanel, first * kPanel);
   });
 }
 
@@ -320,7 +344,7 @@ void Decoder::AttendLatent(const DecoderWeights::Layer& l, int index, const std:
       RmsNormRows(own, down_width, l.kv_norm.data(), static_cast<float>(kLatentEps), 1, r, own, down_width);
       RotatePairs(own + r, cosines, sines, dr / 2);
       for (int j = 0; j < h; ++j) RotatePairs(query + i * q_stride + j * dk + dn, cosines, sines, dr / 2);
-      float* cache = Cache(index, rows[i].slot) + static_cast<std::ptrdiff_t>(rows[i].position / kLanes) * kLanes * cache_width + rows[i].position % kLanes;
+      float* cache = Keys(index, rows[i].slot) + static_cast<std::ptrdiff_t>(rows[i].position / kLanes) * kLanes * cache_width + rows[i].position % kLanes;
       for (int d = 0; d < cache_width; ++d) cache[static_cast<std::ptrdiff_t>(d) * kLanes] = own[d];
     }
   });
@@ -339,8 +363,8 @@ void Decoder::AttendLatent(const DecoderWeights::Layer& l, int index, const std:
         std::copy_n(query + i * q_stride + j * dk + dn, dr, own + j * cache_width + r);
         for (int d = 0; d < cache_width; ++d) own[j * cache_width + d] *= scale;
       }
-      AttendRow(Cache(index, rows[i].slot), {.keys = 0, .key_size = cache_width, .values = 0, .value_size = r, .value_row = 0, .heads = end - begin},
-                own + begin * cache_width, rows[i].position, mixed + i * mixed_stride + static_cast<std::ptrdiff_t>(begin) * r);
+      AttendRow({.keys = Keys(index, rows[i].slot), .key_size = cache_width, .value_size = r, .heads = end - begin}, own + begin * cache_width,
+                rows[i].position, mixed + i * mixed_stride + static_cast<std::ptrdiff_t>(begin) * r);
     }
     for (int j = begin; j < end; ++j) {
       l.value_up[j].Multiply(mixed + static_cast<std::ptrdiff_t>(j) * r, mixed_stride, n, heads + j * dv, static_cast<std::ptrdiff_t>(h) * dv);
@@ -368,10 +392,12 @@ void Decoder::AttendGrouped(const DecoderWeights::Layer& l, int index, const std
       const float* sines = sines_.data() + static_cast<std::ptrdiff_t>(rows[i].position) * size / 2;
       for (int j = 0; j < heads + groups; ++j) RotateHalves(q + j * size, cosines, sines, size / 2);
       for (int d = 0; d < q_width; ++d) q[d] *= scale;
-      float* block = Cache(index, rows[i].slot) + static_cast<std::ptrdiff_t>(rows[i].position / kLanes) * kLanes * 2 * kv_width;
-      const int lane = rows[i].position % kLanes;
-      for (int d = 0; d < kv_width; ++d) block[static_cast<std::ptrdiff_t>(d) * kLanes + lane] = k[d];
-      std::copy_n(v, kv_width, block + static_cast<std::ptrdiff_t>(kv_width) * (kLanes + lane));
+      const int block = rows[i].position / kLanes, lane = rows[i].position % kLanes;
+      for (int g = 0; g < groups; ++g, k += size, v += size) {
+        float* keys = Keys(index, rows[i].slot, g) + static_cast<std::ptrdiff_t>(block) * kLanes * size + lane;
+        for (int d = 0; d < size; ++d) keys[static_cast<std::ptrdiff_t>(d) * kLanes] = k[d];
+        std::copy_n(v, size, Values(index, rows[i].slot, g) + static_cast<std::ptrdiff_t>(rows[i].position) * size);
+      }
     }
   });
   Share(n * groups, 1, [&](int begin, int end) {
@@ -379,8 +405,7 @@ void Decoder::AttendGrouped(const DecoderWeights::Layer& l, int index, const std
       // Rows from the front and from behind by turns: in a prompt the last ones see most, and each member gets its share of them.
       const int turn = at / groups, g = at % groups, i = turn % 2 == 0 ? turn / 2 : n - 1 - turn / 2;
       const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(g) * each * size;
-      AttendRow(Cache(index, rows[i].slot),
-                {.keys = g * size * kLanes, .key_size = size, .values = kv_width * kLanes + g * size, .value_size = size, .value_row = kv_width, .heads = each},
+      AttendRow({.keys = Keys(index, rows[i].slot, g), .values = Values(index, rows[i].slot, g), .key_size = size, .value_size = size, .heads = each},
                 qkv + static_cast<std::ptrdiff_t>(i) * width + first, rows[i].position, mixed + static_cast<std::ptrdiff_t>(i) * q_width + first);
     }
   });
@@ -388,14 +413,12 @@ void Decoder::AttendGrouped(const DecoderWeights::Layer& l, int index, const std
 }
 
 // One token against its cache: softmax(query K^T) V over positions 0..position, for every head that reads this part.
-void Decoder::AttendRow(const float* cache, const CachePart& part, const float* query, int position, float* mixed) const {
+void Decoder::AttendRow(const CachePart& part, const float* query, int position, float* mixed) {
   const int h = part.heads, r = part.value_size, width = part.key_size, blocks = position / kLanes + 1;
-  const std::ptrdiff_t stride = static_cast<std::ptrdiff_t>(kLanes) * weights_->config_.CacheWidth();
-  const float *keys = cache + part.keys, *values = cache + part.values;
   thread_local std::vector<float> room;
   float* scores = Room(room, static_cast<std::size_t>(h) * blocks * kLanes);
   const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(blocks) * kLanes;
-  EachFour(h, [&]<int H>(int j) { Scores<H>(keys, stride, query + static_cast<std::ptrdiff_t>(j) * width, width, blocks, scores + j * row); });
+  EachFour(h, [&]<int H>(int j) { Scores<H>(part.keys, query + static_cast<std::ptrdiff_t>(j) * width, width, blocks, scores + j * row); });
   for (int j = 0; j < h; ++j) {
     float* s = scores + j * row;
     for (int p = position + 1; p < blocks * kLanes; ++p) s[p] = -std::numeric_limits<float>::max();
@@ -413,9 +436,9 @@ void Decoder::AttendRow(const float* cache, const CachePart& part, const float* 
   }
   EachFour(h, [&]<int H>(int j) {
     float* to = mixed + static_cast<std::ptrdiff_t>(j) * r;
-    if (part.value_row > 0) return MixedRows<H>(values, stride, part.value_row, scores + j * row, blocks, position + 1, r, to);
+    if (part.values != nullptr) return MixedValues<H>(part.values, scores + j * row, row, position + 1, r, to);
     // Lanes past `position` hold zero probability; what the cache holds there is finite (zeros or old tokens).
-    MixedLanes<H>(values, stride, scores + j * row, blocks, r, to);
+    MixedKeys<H>(part.keys, width, scores + j * row, blocks, r, to);
   });
 }
 

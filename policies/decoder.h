@@ -95,14 +95,14 @@ class Decoder {
   static std::size_t CacheBytes(const ModelConfig& config, int slots, int longest);
 
  private:
-  // Where in a block of the cache keys and values lie, how far the rows of values are apart (0: lanes are positions there,
-  // too), and how many queries read them.
+  // Keys and values that some heads read. `values` null: they are the first value_size numbers of the keys.
   struct CachePart {
-    int keys = 0, key_size = 0, values = 0, value_size = 0, value_row = 0, heads = 0;
+    const float *keys = nullptr, *values = nullptr;
+    int key_size = 0, value_size = 0, heads = 0;
   };
   void AttendLatent(const DecoderWeights::Layer& layer, int index, const std::vector<DecodeRow>& rows);
   void AttendGrouped(const DecoderWeights::Layer& layer, int index, const std::vector<DecodeRow>& rows);
-  void AttendRow(const float* cache, const CachePart& part, const float* query, int position, float* mixed) const;
+  static void AttendRow(const CachePart& part, const float* query, int position, float* mixed);
   // work(first, last) for all of 0..count, by the team where there is one (Team::Share).
   template <typename Work>
   void Share(int count, int least, const Work& work) const {
@@ -110,25 +110,26 @@ class Decoder {
   }
   // The whole product, its panels shared.
   void Multiply(const PackedMatrix& by, const float* x, int rows, float* y, PackedMatrix::Into into = PackedMatrix::Into::kReplace,
-                const float* bias = nullptr) const;
+                const float* bias = nullptr);
   void Normalize(const float* x, std::ptrdiff_t x_stride, const std::vector<float>& weight, double eps, int rows, float* y) const;
   void Mlp(const DecoderWeights::Layer& layer, int rows);
   void Mixture(const DecoderWeights::Layer& layer, int index, int rows);
-  float* Cache(int layer, int slot) {
-    return cache_.data() + (static_cast<std::size_t>(layer) * slots_ + slot) * slot_floats_;
-  }
+  // Of a slot and, where attention is grouped, of one group: keys, [block of 16 positions][key size][16], lanes are positions, so
+  // that scores are sums of vectors; behind them values, [position][value size], so that means of them are. Latent
+  // attention has keys alone.
+  float* Keys(int layer, int slot, int group = 0) { return cache_.data() + ((static_cast<std::size_t>(layer) * slots_ + slot) * groups_ + group) * group_floats_; }
+  float* Values(int layer, int slot, int group) { return Keys(layer, slot, group) + group_floats_ / 2; }
 
   const DecoderWeights* weights_;
   Team* team_;
   int slots_, longest_;
-  std::size_t slot_floats_;
-  // [layer][slot][block of 16 positions][width][16]: positions are lanes, so that scores are sums of vectors. Of grouped
-  // attention, the values behind the keys of a block are rows instead, [16][width]: means of them are sums of vectors.
-  std::vector<float> cache_;
+  int groups_;  // of keys and values
+  std::size_t group_floats_;
+  std::vector<float> cache_;            // [layer][slot][group]
   std::vector<float> cosines_, sines_;  // [longest][dr / 2]
   // Work space, [rows, ...].
   std::vector<float> x_, normed_, down_, latent_, query_, absorbed_, mixed_, heads_, wide_, act_, router_, route_weights_, last_, logits_,
-      outputs_;
+      outputs_, pairs_;
   std::vector<std::vector<std::int32_t>> chosen_;
 };
 

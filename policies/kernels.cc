@@ -248,23 +248,30 @@ Products Supported(Products wanted) {
 
 void PackedMatrix::PackAny(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o_stride, int in, int out, Products products) {
   out_ = out, in_ = in, products_ = products;
-  panels_.resize(PanelFloats(Units(in, products_), out));
+  panels_.resize(PanelFloats(units(), out));
   products_ == Products::kBfloat16 ? PackPairPanels(base, k_stride, o_stride, in, out, panels_.data())
                                    : PackPanels(base, k_stride, o_stride, in, out, panels_.data());
 }
 
-void PackedMatrix::Multiply(const float* x, std::ptrdiff_t x_stride, int rows, float* y, std::ptrdiff_t y_stride, Into into,
-                            const float* bias, int columns, int first) const {
+void PackedMatrix::Narrow(const float* x, std::ptrdiff_t x_stride, int rows, float* units) const { PairRows(x, x_stride, rows, in_, units); }
+
+void PackedMatrix::MultiplyUnits(const float* left, std::ptrdiff_t left_stride, int rows, float* y, std::ptrdiff_t y_stride, Into into, const float* bias,
+                                 int columns, int first) const {
   int out = out_;
   if (columns >= 0) out = std::min(out_, (columns + kPanel - 1) / kPanel * kPanel);
   const Target to{y, y_stride, first, out, into == Into::kAccumulate, bias};
-  const int units = Units(in_, products_);
-  const float* panels = panels_.data() + static_cast<std::size_t>(first) * units;
-  if (products_ == Products::kFloat32) return AllRows<Products::kFloat32>(x, x_stride, 1, rows, panels, in_, to);
+  const float* panels = panels_.data() + static_cast<std::size_t>(first) * units();
+  products_ == Products::kBfloat16 ? AllRows<Products::kBfloat16>(left, left_stride, 1, rows, panels, units(), to)
+                                   : AllRows<Products::kFloat32>(left, left_stride, 1, rows, panels, units(), to);
+}
+
+void PackedMatrix::Multiply(const float* x, std::ptrdiff_t x_stride, int rows, float* y, std::ptrdiff_t y_stride, Into into, const float* bias,
+                            int columns, int first) const {
+  if (products_ == Products::kFloat32) return MultiplyUnits(x, x_stride, rows, y, y_stride, into, bias, columns, first);
   thread_local std::vector<float> pairs;
-  float* left = Room(pairs, static_cast<std::size_t>(rows) * units);
-  PairRows(x, x_stride, rows, in_, left);
-  AllRows<Products::kBfloat16>(left, units, 1, rows, panels, units, to);
+  float* left = Room(pairs, static_cast<std::size_t>(rows) * units());
+  Narrow(x, x_stride, rows, left);
+  MultiplyUnits(left, units(), rows, y, y_stride, into, bias, columns, first);
 }
 
 void AccumulateOuter(const float* a, std::ptrdiff_t a_stride, int m, const float* b, std::ptrdiff_t b_stride, int n, int rows, float* c,

@@ -112,6 +112,14 @@ class PackedMatrix {
   void Multiply(const float* x, std::ptrdiff_t x_stride, int rows, float* y, std::ptrdiff_t y_stride,
                 Into into = Into::kReplace, const float* bias = nullptr, int columns = -1, int first = 0) const;
 
+  // The same in two steps, where several threads make parts of one product: each row is rounded once, to `units()` floats (of
+  // two bfloat16 each; for float32 Narrow has nothing to do and MultiplyUnits takes x).
+  int units() const { return products_ == Products::kBfloat16 ? (in_ + 1) / 2 : in_; }
+  Products products() const { return products_; }
+  void Narrow(const float* x, std::ptrdiff_t x_stride, int rows, float* units) const;
+  void MultiplyUnits(const float* units, std::ptrdiff_t units_stride, int rows, float* y, std::ptrdiff_t y_stride, Into into, const float* bias,
+                     int columns, int first) const;
+
  private:
   void PackAny(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o_stride, int in, int out, Products products);
 

@@ -5,7 +5,7 @@
 namespace cogent {
 namespace {
 
-// Longer than the pieces of work that a caller does alone between two meetings; a sleeper takes longer than that to wake.
+// About fifty microseconds: longer than what a caller does alone between two meetings, and about as long as waking takes.
 constexpr int kPatience = 4000;
 
 inline void Pause() {
@@ -28,47 +28,50 @@ T AwaitChange(const std::atomic<T>& value, T old) {
 
 }  // namespace
 
-Team::Team(int members) : failures_(static_cast<std::size_t>(std::max(1, members))) {
-  for (int member = 1; member < members; ++member) threads_.emplace_back([this, member] { Follow(member); });
+Team::Team(int members) {
+  for (int member = 1; member < members; ++member) threads_.emplace_back([this] { Follow(); });
 }
 
 Team::~Team() {
-  call_ = nullptr;
-  round_.fetch_add(1, std::memory_order_release);
-  round_.notify_all();
+  over_ = true;
+  meeting_.fetch_add(1, std::memory_order_release);
+  meeting_.notify_all();
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Team::Follow(int member) {
-  for (unsigned seen = 0;;) {
-    seen = AwaitChange(round_, seen);
-    if (call_ == nullptr) return;
-    try {
-      call_(work_, member);
-    } catch (...) {
-      failures_[static_cast<std::size_t>(member)] = std::current_exception();
-    }
-    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
+void Team::Follow() {
+  for (std::uint32_t seen = 0;;) {
+    seen = AwaitChange(meeting_, seen);
+    if (over_) return;
+    TakeParts();
   }
 }
 
-void Team::Meet(Call call, const void* work) {
-  call_ = call, work_ = work;
-  busy_.store(size() - 1, std::memory_order_relaxed);
-  round_.fetch_add(1, std::memory_order_release);
-  round_.notify_all();
-  try {
-    call(work, 0);
-  } catch (...) {
-    failures_[0] = std::current_exception();
-  }
-  for (int left; (left = busy_.load(std::memory_order_acquire)) != 0;) AwaitChange(busy_, left);
-  for (std::exception_ptr& failure : failures_) {
-    if (const std::exception_ptr first = std::exchange(failure, nullptr)) {
-      for (std::exception_ptr& other : failures_) other = nullptr;
-      std::rethrow_exception(first);
+void Team::TakeParts() {
+  std::uint64_t open = open_.load(std::memory_order_acquire);
+  while ((open & 0xFFFFFFFFu) != 0) {
+    if (!open_.compare_exchange_weak(open, open - 1, std::memory_order_acquire)) continue;
+    try {
+      call_(work_, static_cast<int>((open & 0xFFFFFFFFu) - 1));
+    } catch (...) {
+      const std::lock_guard lock(guard_);
+      if (!failure_) failure_ = std::current_exception();
     }
+    if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) left_.notify_one();
+    open = open_.load(std::memory_order_acquire);
   }
+}
+
+void Team::Meet(int parts, Call call, const void* work) {
+  call_ = call, work_ = work;
+  left_.store(parts, std::memory_order_relaxed);
+  const std::uint32_t number = meeting_.load(std::memory_order_relaxed) + 1;
+  open_.store(std::uint64_t{number} << 32 | static_cast<std::uint32_t>(parts), std::memory_order_release);
+  meeting_.store(number, std::memory_order_release);
+  meeting_.notify_all();
+  TakeParts();
+  for (int left; (left = left_.load(std::memory_order_acquire)) != 0;) AwaitChange(left_, left);
+  if (const std::exception_ptr failure = std::exchange(failure_, nullptr)) std::rethrow_exception(failure);
 }
 
 }  // namespace cogent

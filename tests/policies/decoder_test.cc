@@ -79,22 +79,26 @@ TEST_P(DecoderParity, ARowHasTheSameBitsAloneAndInABatchForEveryTeamInBothPrecis
   }
 }
 
-// Rounding has 8 bits: each factor is off by up to 0.4%, and errors of a sum grow with its root.
+// Rounding has 8 bits: each factor is off by up to 0.4%, by chance up or down. A router near a tie may choose other experts, and
+// then a row is another one: the median row says what rounding does.
 TEST_P(DecoderParity, Bfloat16WeightsGiveNearlyTheLogitsOfFloat32) {
   const Fixture f(GetParam());
   const DecoderWeights full(f.weights), half(f.weights, Products::kBfloat16);
   EXPECT_LT(half.MatrixBytes(), 0.6 * static_cast<double>(full.MatrixBytes()));
   Rng rng(22);
-  const Ids ids = tiny::Ids(rng, 40, f.config.vocab_size);
-  Decoder wide(full, 1, 40), narrow(half, 1, 40);
-  double squares = 0, errors = 0;
-  for (int p = 0; p < 40; ++p) {
+  const Ids ids = tiny::Ids(rng, 41, f.config.vocab_size);
+  Decoder wide(full, 1, 41), narrow(half, 1, 41);
+  std::vector<double> relative;
+  for (int p = 0; p < 41; ++p) {
     const Logits want = Feed(wide, f.config, 0, ids, p, p + 1), got = Feed(narrow, f.config, 0, ids, p, p + 1);
+    double squares = 0, errors = 0;
     for (std::size_t i = 0; i < want.size(); ++i) squares += want[i] * want[i], errors += (got[i] - want[i]) * (got[i] - want[i]);
+    relative.push_back(std::sqrt(errors / squares));
   }
-  RecordProperty("relative_error", std::to_string(std::sqrt(errors / squares)));
-  EXPECT_GT(errors, 0) << "nothing was rounded";
-  EXPECT_LT(std::sqrt(errors / squares), 0.02);
+  std::sort(relative.begin(), relative.end());
+  EXPECT_GT(relative[20], 1e-4) << "nothing was rounded";
+  EXPECT_LT(relative[20], 0.02);
+  if (!f.config.HasExperts()) EXPECT_LT(relative[40], 0.02);
 }
 
 TEST(Decoder, LogitsEqualTheTrainingForwardPass) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <numeric>
 #include <stdexcept>
@@ -60,11 +62,26 @@ TEST(Team, WakesMembersThatFellAsleep) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     std::atomic<int> pieces{0};
     team.Share(2, 1, [&](int first, int last) {
-      if (first > 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the caller falls asleep, too
+      std::this_thread::sleep_for(std::chrono::milliseconds(first > 0 ? 20 : 1));  // whoever waits falls asleep, too
       pieces += last - first;
     });
     EXPECT_EQ(pieces, 2);
   }
+}
+
+TEST(Team, LeavesAllOtherPartsToWhoIsFree) {
+  Team team(2);
+  // One member is held by one part while the other does all that is left.
+  std::atomic<bool> held{false}, go{false};
+  std::atomic<int> done{0};
+  team.Share(4, 1, [&](int, int) {
+    if (!held.exchange(true)) {
+      while (!go) std::this_thread::yield();
+    } else if (++done == 3) {
+      go = true;
+    }
+  });
+  EXPECT_EQ(done, 3);
 }
 
 TEST(Team, ThrowsOnWhatAMemberThrewAndGoesOn) {
