@@ -2,7 +2,9 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "algorithms/trainer.h"
@@ -20,6 +22,7 @@ struct Trainer::Piece {
 struct Trainer::Lesson {
   std::vector<const Trajectory*> trajectories;
   Batch batch;
+  std::optional<std::pair<double, double>> gap;  // of trainer and sampler, mean and largest, where old_logprobs are the trainer's own
 
   std::vector<const Trajectory*> From(const Piece& piece) const { return {trajectories.begin() + static_cast<std::ptrdiff_t>(piece.first), trajectories.end()}; }
 };

@@ -10,6 +10,7 @@
 //   decode/TYPE/batch:B/threads:T   tokens a second from the moment when all B sequences are under way; prompts of 32 tokens
 //   prompt/TYPE/tokens:N/threads:T  tokens a second of reading one prompt, its first token drawn
 //   refill/TYPE/slots:S/threads:T   many completions of very unequal length; `slots_busy` is the share of places in use
+//   refresh/TYPE                    the generator takes over changed weights, as after every step of a run
 //
 // `of_floor` is the floor's time over the time measured. A floor is the larger of two: the bytes of all matrices over the
 // rate of reading, once a step; their multiplications and additions over the rate of products. Attention, sampling, the cache
@@ -125,7 +126,7 @@ struct Subject {
   ParameterSet parameters;
   Tokenizer tokenizer;
 
-  const Generator& With(Products products, int threads, int slots) {
+  Generator& With(Products products, int threads, int slots) {
     if (!generator || products != products_ || threads != threads_ || slots != slots_) {
       generator.reset();
       generator = std::make_unique<Generator>(parameters, tokenizer,
@@ -236,6 +237,11 @@ void Refill(benchmark::State& state, Products products) {
   state.counters["tokens_per_second"] = benchmark::Counter(tokens, benchmark::Counter::kIsIterationInvariantRate);
 }
 
+void Refresh(benchmark::State& state, Products products) {
+  Generator& generator = g_subject->With(products, 1, 1);
+  for (auto _ : state) generator.Refresh(g_subject->parameters);
+}
+
 void Register() {
   const auto add = [](const std::string& name, void (*run)(benchmark::State&, Products), Products products, const char* what, const std::vector<int>& sizes) {
     auto* all = benchmark::RegisterBenchmark(fmt::format("{}/{}", name, products == Products::kFloat32 ? "float32" : "bfloat16").c_str(), run, products);
@@ -248,6 +254,7 @@ void Register() {
     add("decode", Decode, products, "batch", {1, 8, 32});
     add("prompt", Prompt, products, "tokens", {128, 512});
     add("refill", Refill, products, "slots", {32});
+    benchmark::RegisterBenchmark(products == Products::kFloat32 ? "refresh/float32" : "refresh/bfloat16", Refresh, products)->UseRealTime()->Unit(benchmark::kMillisecond);
   }
 }
 

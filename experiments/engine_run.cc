@@ -51,6 +51,7 @@ TrainerConfig MakeTrainerConfig(const RunConfig& config, const MixtureSettings& 
   t.lanes = Threads(config);
   t.micro_batch_tokens = config.train.micro_batch_tokens;
   t.products = Supported(ProductsOf(config.train.products));
+  t.sampler_rounds = config.rollout.weights == "bfloat16";
   t.gradient_checkpointing = config.train.gradient_checkpointing;
   t.replay_experts = config.train.replay_experts;
   t.epochs = config.train.epochs;

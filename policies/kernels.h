@@ -24,7 +24,7 @@ typedef std::int32_t IntVec __attribute__((vector_size(64), aligned(64)));
 
 inline Vec Load(const float* p) { return *reinterpret_cast<const LooseVec*>(p); }
 inline void Store(float* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
-inline Vec Fill(float x) { return Vec{} + x; }
+inline Vec Fill(float x) { return Vec{x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }  // a broadcast; Vec{} + x is an addition, too
 // The first n (< 16) floats, zeros behind.
 inline Vec LoadPart(const float* p, int n) {
   alignas(64) float buffer[kLanes] = {};
