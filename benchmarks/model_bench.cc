@@ -7,7 +7,8 @@
 // First the machine's own rates are measured, on one thread and on two: reading 1 GB, the best of several ways to read it;
 // products of [1024, 1024] matrices, the best of LibTorch's and of ours. Then
 //
-//   decode/TYPE/batch:B/threads:T   tokens a second from the moment when all B sequences are under way; prompts of 32 tokens
+//   decode/TYPE/batch:B/threads:T   tokens a second from the moment when all B sequences are under way; `with_prompts` of the whole
+//                                   call, prompts of 32 tokens; `tokens_per_cpu_second` the same by the processor time of all threads
 //   prompt/TYPE/tokens:N/threads:T  tokens a second of reading one prompt, its first token drawn
 //   refill/TYPE/slots:S/threads:T   many completions of very unequal length; `slots_busy` is the share of places in use
 //   refresh/TYPE                    the generator takes over changed weights, as after every step of a run
@@ -23,6 +24,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <functional>
 #include <limits>
 #include <map>
@@ -42,6 +44,13 @@ constexpr int kPromptTokens = 32, kNewTokens = 128;
 
 using Clock = std::chrono::steady_clock;
 double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// Of all threads.
+double CpuSeconds() {
+  timespec t{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
 
 double Fastest(int repeats, const std::function<void()>& work) {
   double best = std::numeric_limits<double>::max();
@@ -175,14 +184,16 @@ void Decode(benchmark::State& state, Products products) {
   const auto prompts = g_subject->Prompts(batch, kPromptTokens);
   const auto seeds = Subject::Seeds(batch);
   const double floor = g_subject->Floor(products, threads, kNewTokens - 1, batch, batch);
-  double decoding = 0, whole = 0;
+  double decoding = 0, whole = 0, cpu = 0;
   for (auto _ : state) {
     Clock::time_point under_way;
     g_subject->on_token = [&, begun = 0](std::size_t i) mutable {
       if (static_cast<int>(i) == begun && ++begun == batch) under_way = Clock::now();
     };
     const auto start = Clock::now();
+    cpu -= CpuSeconds();
     const auto out = generator.Generate(prompts, seeds, {.temperature = 1.0, .max_new_tokens = kNewTokens, .ignore_eos = true});
+    cpu += CpuSeconds();
     Check(out.back().ids.size() == kNewTokens, "every completion is whole");
     whole += Since(start);
     state.SetIterationTime(Since(under_way));
@@ -192,6 +203,7 @@ void Decode(benchmark::State& state, Products products) {
   const double runs = static_cast<double>(state.iterations());
   state.counters["tokens_per_second"] = runs * batch * (kNewTokens - 1) / decoding;
   state.counters["with_prompts"] = runs * batch * kNewTokens / whole;
+  state.counters["tokens_per_cpu_second"] = runs * batch * kNewTokens / cpu;
   state.counters["of_floor"] = runs * floor / decoding;
 }
 

@@ -28,15 +28,17 @@ def main():
     def show(value, form):
         return format(value, form) if value is not None else ""
 
-    print("| what | tokens/s | of the floor | with prompts, tokens/s | transformers | with prompts | ratio, decoding | ratio, with prompts |")
-    print("| :-- | --: | --: | --: | --: | --: | --: | --: |")
+    print("| what | tokens/s | of the floor | with prompts, tokens/s | transformers | with prompts | ratio, decoding | ratio, with prompts | ratio, CPU time |")
+    print("| :-- | --: | --: | --: | --: | --: | --: | --: | --: |")
     for name, runs in ours.items():
         rate, whole = median(runs, "tokens_per_second"), median(runs, "with_prompts")
         if name.startswith(("refill", "refresh")):
             continue
         peer, peer_whole = median(peers[name], "tokens_per_second"), median(peers[name], "with_prompts")
+        cpu, peer_cpu = median(runs, "tokens_per_cpu_second"), median(peers[name], "tokens_per_cpu_second")
         print(f"| {name} | {rate:,.1f} | {show(median(runs, 'of_floor'), '.0%')} | {show(whole, ',.1f')} | {show(peer, ',.1f')} | {show(peer_whole, ',.1f')} "
-              f"| {show(peer and rate / peer, '.2f')} | {show(peer_whole and whole / peer_whole, '.2f')} |")
+              f"| {show(peer and rate / peer, '.2f')} | {show(peer_whole and whole / peer_whole, '.2f')} "
+              f"| {show(peer_cpu and cpu / peer_cpu, '.2f')} |")
     for name, runs in ours.items():
         if name.startswith("refill"):
             print(f"\n{name}: {median(runs, 'slots_busy'):.1%} of the places busy, completions of {median(runs, 'shortest'):.0f} to {median(runs, 'longest'):.0f} tokens, "

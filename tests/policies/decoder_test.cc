@@ -98,7 +98,7 @@ TEST_P(DecoderParity, Bfloat16WeightsGiveNearlyTheLogitsOfFloat32) {
   std::sort(relative.begin(), relative.end());
   EXPECT_GT(relative[20], 1e-4) << "nothing was rounded";
   EXPECT_LT(relative[20], 0.02);
-  if (!f.config.HasExperts()) EXPECT_LT(relative[40], 0.02);
+  if (!f.config.HasExperts()) EXPECT_LT(relative[40], 0.05);
 }
 
 TEST(Decoder, LogitsEqualTheTrainingForwardPass) {

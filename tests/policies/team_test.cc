@@ -46,14 +46,15 @@ TEST(Team, GivesFewPiecesToFewMembers) {
 
 TEST(Team, SeesInOnePieceOfWorkWhatTheOneBeforeWrote) {
   Team team(3);
-  std::vector<long> values(300, 1);
-  for (int round = 0; round < 2000; ++round) {
-    const long sum = std::accumulate(values.begin(), values.begin() + 10, 0L);
+  std::vector<long> values(300), next(300);
+  std::iota(values.begin(), values.end(), 0L);
+  for (int round = 0; round < 2000; ++round) {  // each place takes what another member may have written
     team.Share(300, 1, [&](int first, int last) {
-      for (int i = first; i < last; ++i) values[static_cast<std::size_t>(i)] = values[static_cast<std::size_t>(299 - i)] >= 0 ? sum % 1000 : -1;
+      for (int i = first; i < last; ++i) next[static_cast<std::size_t>(i)] = values[static_cast<std::size_t>((i + 101) % 300)] + 1;
     });
+    values.swap(next);
   }
-  EXPECT_EQ(std::count(values.begin(), values.end(), values[0]), 300);
+  for (int i = 0; i < 300; ++i) EXPECT_EQ(values[static_cast<std::size_t>(i)], (i + 2000 * 101) % 300 + 2000);
 }
 
 TEST(Team, WakesMembersThatFellAsleep) {
