@@ -246,7 +246,7 @@ Trainer::Result Trainer::LearnPolicy(const Lesson& lesson, const Algorithm& algo
   total.backward();
   for (const auto& [name, sum] : loss.token_sums) result.sums[name] = sum.item<double>();
   result.sums["entropy"] = stats.entropy.sum().item<double>();
-  result.sums["sampling/sampling_logp_difference/mean"] = difference.abs().sum().item<double>();
+  result.differences = difference.abs().sum().item<double>();
   if (difference.numel() > 0) {
     result.difference = difference.abs().max().item<double>();
     result.low = own_old ? 1.0 : std::exp(difference.min().item<double>());
@@ -259,7 +259,7 @@ Trainer::Result Trainer::LearnPolicy(const Lesson& lesson, const Algorithm& algo
 void Trainer::UpdatePolicy(const Lesson& lesson, const Algorithm& algorithm, double learning_rate, StepReport& report) {
   const auto start = Clock::now();
   std::map<std::string, double> sums;
-  double largest_difference = 0.0, lowest_ratio = 1e30, highest_ratio = 0.0, least_clipped = 1.0, most_clipped = 0.0;
+  double largest_difference = 0.0, differences = 0.0, untouched = 0.0, lowest_ratio = 1e30, highest_ratio = 0.0, least_clipped = 1.0, most_clipped = 0.0;
   at::Tensor all_load = at::zeros_like(parameters_->biases()).to(at::kLong);
   EachMinibatch(lesson, algorithm, true, [&](const Minibatch& step) {
     std::vector<Result> results(step.pieces.size());
@@ -270,12 +270,13 @@ void Trainer::UpdatePolicy(const Lesson& lesson, const Algorithm& algorithm, dou
       AddInto(own, result.sums);
       load += result.load;
       // The very first pass still has the weights that sampled: engine against trainer.
-      if (step.untouched) largest_difference = std::max(largest_difference, result.difference);
+      if (step.untouched) largest_difference = std::max(largest_difference, result.difference), differences += result.differences;
       lowest_ratio = std::min(lowest_ratio, result.low);
       highest_ratio = std::max(highest_ratio, result.high);
     }
     AddInto(sums, own);
     const double tokens = static_cast<double>(std::max<std::int64_t>(1, step.batch.sequence.size(0)));
+    if (step.untouched) untouched = tokens;
     least_clipped = std::min(least_clipped, own["clip_ratio/low_mean"] / tokens);
     most_clipped = std::max(most_clipped, own["clip_ratio/high_mean"] / tokens);
     Apply(learning_rate, load, report);
@@ -283,6 +284,7 @@ void Trainer::UpdatePolicy(const Lesson& lesson, const Algorithm& algorithm, dou
   });
   DescribeExperts(parameters_->biases(), all_load, report);
   Average(sums, lesson, "", report);
+  report.metrics["sampling/sampling_logp_difference/mean"] = differences / std::max(1.0, untouched);
   report.metrics["sampling/sampling_logp_difference/max"] = largest_difference;
   if (lesson.gap) {  // the first pass was held to the trainer's own
     report.metrics["sampling/sampling_logp_difference/mean"] = lesson.gap->first;

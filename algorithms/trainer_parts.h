@@ -40,7 +40,8 @@ struct Trainer::Minibatch {
 // Of one micro-batch.
 struct Trainer::Result {
   std::map<std::string, double> sums;
-  double difference = 0.0, low = 1e30, high = 0.0;
+  double difference = 0.0, differences = 0.0;  // of log-probabilities from those of before: the largest, the sum over tokens
+  double low = 1e30, high = 0.0;
   at::Tensor load;
 };
 

@@ -117,9 +117,10 @@ TEST_P(TurnsTest, WhereTheSamplersWeightsAreRoundedTheRatioIsTheTrainersOwnAndTh
     const auto apart = StepOnce(groups, rounded, "{kl_coef: 0}");
     EXPECT_NEAR(apart.metrics.at(max), 0.5, 1e-3);
     EXPECT_NEAR(apart.metrics.at(mean), 0.5 * moved / tokens, 1e-3);
+    if (minibatches > 1) continue;  // the second step starts from weights that differ in their last digits, and steps here are large
     EXPECT_LT((apart.update - exact.update).abs().max().item<double>(), 1e-3 * exact.update.abs().max().item<double>());
     EXPECT_NEAR(apart.metrics.at("ratio/max"), exact.metrics.at("ratio/max"), 1e-3);
-    if (minibatches == 1) EXPECT_GT((StepOnce(groups, config, "{kl_coef: 0}").update - exact.update).abs().max().item<double>(), 1e-2 * exact.update.abs().max().item<double>());
+    EXPECT_GT((StepOnce(groups, config, "{kl_coef: 0}").update - exact.update).abs().max().item<double>(), 1e-2 * exact.update.abs().max().item<double>());
   }
 }
 
