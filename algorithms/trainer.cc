@@ -162,12 +162,15 @@ Trainer::Lesson Trainer::Prepare(const std::vector<Group>& groups, const Algorit
     report.metrics[std::string("timing_s/") + phase] = Seconds(start);
     return result;
   };
-  // The sampler's log-probabilities are float32 at temperature 1. Where the trainer's are not, the ratio needs
-  // the trainer's own; of a single update they are those of the pass itself.
-  const bool rounded = Supported(config_.products) != Products::kFloat32, once = config_.epochs * config_.minibatches == 1;
+  // The sampler's log-probabilities are float32 at temperature 1. Where the trainer's are not, or the sampler's weights are
+  // rounded, the ratio needs the trainer's own; of a single update they are those of the pass itself.
+  const bool once = config_.epochs * config_.minibatches == 1;
   const bool other_engine = algorithm.Importance(batch).defined();
-  if (config_.temperature != 1.0 || (rounded && !once) || other_engine) {
+  if (config_.temperature != 1.0 || (Apart() && !once) || other_engine) {
+    const at::Tensor sampled = config_.temperature == 1.0 ? batch.old_logprobs : batch.sampler_logprobs;
     batch.old_logprobs = timed("old_log_prob", [&] { return LogprobsOf(*parameters_, lesson.trajectories); });
+    const at::Tensor gap = (batch.old_logprobs - sampled).abs();
+    if (gap.numel() > 0) lesson.gap = {gap.mean().item<double>(), gap.max().item<double>()};
   }
   if (algorithm.NeedsReference()) {
     Check(reference_ != nullptr, "an algorithm that compares with a reference needs one");
@@ -222,7 +225,7 @@ void Trainer::EachMinibatch(const Lesson& lesson, const Algorithm& algorithm, bo
 
 // Forward, loss and backward of one micro-batch.
 Trainer::Result Trainer::LearnPolicy(const Lesson& lesson, const Algorithm& algorithm, const Minibatch& step, const Piece& piece, std::size_t lane) const {
-  const bool own_old = Supported(config_.products) != Products::kFloat32 && config_.epochs * config_.minibatches == 1;
+  const bool own_old = Apart() && config_.epochs * config_.minibatches == 1;
   Batch slice = step.Slice(piece);
   const Transformer model(parameters_->config(), parameters_->Leaves(gradients_[lane]), parameters_->biases());
   const ForwardResult out = model.Forward(piece.tokens, {.balance_alpha = config_.balance_alpha, .products = config_.products, .gradient_checkpointing = config_.gradient_checkpointing});
@@ -243,11 +246,11 @@ Trainer::Result Trainer::LearnPolicy(const Lesson& lesson, const Algorithm& algo
   total.backward();
   for (const auto& [name, sum] : loss.token_sums) result.sums[name] = sum.item<double>();
   result.sums["entropy"] = stats.entropy.sum().item<double>();
-  result.sums["sampling/sampling_logp_difference/mean"] = difference.abs().sum().item<double>();
+  result.differences = difference.abs().sum().item<double>();
   if (difference.numel() > 0) {
     result.difference = difference.abs().max().item<double>();
-    result.low = std::exp(difference.min().item<double>());
-    result.high = std::exp(difference.max().item<double>());
+    result.low = own_old ? 1.0 : std::exp(difference.min().item<double>());
+    result.high = own_old ? 1.0 : std::exp(difference.max().item<double>());
   }
   result.load = out.load;
   return result;
@@ -256,7 +259,7 @@ Trainer::Result Trainer::LearnPolicy(const Lesson& lesson, const Algorithm& algo
 void Trainer::UpdatePolicy(const Lesson& lesson, const Algorithm& algorithm, double learning_rate, StepReport& report) {
   const auto start = Clock::now();
   std::map<std::string, double> sums;
-  double largest_difference = 0.0, lowest_ratio = 1e30, highest_ratio = 0.0, least_clipped = 1.0, most_clipped = 0.0;
+  double largest_difference = 0.0, differences = 0.0, untouched = 0.0, lowest_ratio = 1e30, highest_ratio = 0.0, least_clipped = 1.0, most_clipped = 0.0;
   at::Tensor all_load = at::zeros_like(parameters_->biases()).to(at::kLong);
   EachMinibatch(lesson, algorithm, true, [&](const Minibatch& step) {
     std::vector<Result> results(step.pieces.size());
@@ -267,12 +270,13 @@ void Trainer::UpdatePolicy(const Lesson& lesson, const Algorithm& algorithm, dou
       AddInto(own, result.sums);
       load += result.load;
       // The very first pass still has the weights that sampled: engine against trainer.
-      if (step.untouched) largest_difference = std::max(largest_difference, result.difference);
+      if (step.untouched) largest_difference = std::max(largest_difference, result.difference), differences += result.differences;
       lowest_ratio = std::min(lowest_ratio, result.low);
       highest_ratio = std::max(highest_ratio, result.high);
     }
     AddInto(sums, own);
     const double tokens = static_cast<double>(std::max<std::int64_t>(1, step.batch.sequence.size(0)));
+    if (step.untouched) untouched = tokens;
     least_clipped = std::min(least_clipped, own["clip_ratio/low_mean"] / tokens);
     most_clipped = std::max(most_clipped, own["clip_ratio/high_mean"] / tokens);
     Apply(learning_rate, load, report);
@@ -280,7 +284,12 @@ void Trainer::UpdatePolicy(const Lesson& lesson, const Algorithm& algorithm, dou
   });
   DescribeExperts(parameters_->biases(), all_load, report);
   Average(sums, lesson, "", report);
+  report.metrics["sampling/sampling_logp_difference/mean"] = differences / std::max(1.0, untouched);
   report.metrics["sampling/sampling_logp_difference/max"] = largest_difference;
+  if (lesson.gap) {  // the first pass was held to the trainer's own
+    report.metrics["sampling/sampling_logp_difference/mean"] = lesson.gap->first;
+    report.metrics["sampling/sampling_logp_difference/max"] = lesson.gap->second;
+  }
   if (sums.count("clip_ratio/low_mean") > 0) {
     report.metrics["clip_ratio/low_min"] = least_clipped;
     report.metrics["clip_ratio/high_max"] = most_clipped;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "algorithms/trainer.h"
@@ -20,6 +22,7 @@ struct Trainer::Piece {
 struct Trainer::Lesson {
   std::vector<const Trajectory*> trajectories;
   Batch batch;
+  std::optional<std::pair<double, double>> gap;  // of trainer and sampler, mean and largest, where old_logprobs are the trainer's own
 
   std::vector<const Trajectory*> From(const Piece& piece) const { return {trajectories.begin() + static_cast<std::ptrdiff_t>(piece.first), trajectories.end()}; }
 };
@@ -37,7 +40,8 @@ struct Trainer::Minibatch {
 // Of one micro-batch.
 struct Trainer::Result {
   std::map<std::string, double> sums;
-  double difference = 0.0, low = 1e30, high = 0.0;
+  double difference = 0.0, differences = 0.0;  // of log-probabilities from those of before: the largest, the sum over tokens
+  double low = 1e30, high = 0.0;
   at::Tensor load;
 };
 

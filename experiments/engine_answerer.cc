@@ -2,6 +2,7 @@
 
 #include "agents/policy_agent.h"
 #include "agents/remote_agent.h"
+#include "experiments/engine_run.h"
 
 namespace cogent {
 
@@ -12,7 +13,7 @@ Answerer::Answerer(const RunConfig& config, const std::string& checkpoint, const
     return;
   }
   policy_.emplace(LoadPolicy(checkpoint));
-  generator_.emplace(policy_->parameters, policy_->tokenizer, Generator::Options{.threads = ThreadsOr(config.threads)});
+  generator_.emplace(policy_->parameters, policy_->tokenizer, Generator::Options{.threads = ThreadsOr(config.threads), .weights = ProductsOf(config.rollout.weights)});
   agent_ = std::make_unique<PolicyAgent>(*generator_, config.prompt_template, sampling, true);
   name_ = checkpoint;
 }

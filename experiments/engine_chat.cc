@@ -45,12 +45,14 @@ std::string ChatPromptTemplate(const Tokenizer& tokenizer, const std::string& so
 int ChatCommand(const Command& command) {
   const std::string& source = command.Get("model");
   const Sampling sampling = ReadSampling(command, {.max_new_tokens = 512});
+  const Products weights = ReadProducts("--weights", command.Get("weights", "float32"));
   const Rng rng = Rng(static_cast<std::uint64_t>(WholeNumber("--seed", command.Get("seed", "0"), 0, 1 << 30))).Fork("chat");
   const StoredPolicy policy = LoadPolicy(source);
   const Tokenizer& tokenizer = policy.tokenizer;
   const ChatTemplate chat = Open(tokenizer, source);
   Screen screen(policy);
-  const Generator generator(policy.parameters, tokenizer, {.on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }});
+  const Generator generator(policy.parameters, tokenizer,
+                            {.threads = ThreadsOr(0), .on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }, .weights = weights});
   const bool terminal = isatty(STDIN_FILENO) != 0;
   Json messages = Json::array();
   if (command.Has("system")) messages.push_back({{"role", "system"}, {"content", command.Get("system")}});

@@ -1,4 +1,4 @@
-// cogent bench [json] [model=PATH] [threads=N]
+// cogent bench [json] [model=PATH] [threads=N] [weights=TYPE]
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
@@ -27,6 +27,7 @@ struct Settings {
   ModelConfig model;
   std::string name = "built in";
   int threads = 1;
+  std::string weights = "float32";  // of generation
   bool json = false;
 };
 
@@ -41,8 +42,11 @@ Settings ReadWords(const Command& command) {
       s.model = LoadPolicyConfig(s.name);
     } else if (word.starts_with("threads=")) {
       s.threads = WholeNumber("threads", word.substr(8), 1, 1024);
+    } else if (word.starts_with("weights=")) {
+      s.weights = word.substr(8);
+      ReadProducts("weights", s.weights);
     } else {
-      throw ConfigError("bench: unknown word '" + word + "'; known are json, model=PATH (a config.json or a directory) and threads=N");
+      throw ConfigError("bench: unknown word '" + word + "'; known are json, model=PATH (a config.json or a directory), threads=N and weights=float32|bfloat16");
     }
   }
   if (s.model.max_position_embeddings < kPrompt + kNew) {
@@ -206,7 +210,7 @@ std::string Shares(const Phases& phases) {
 }
 
 void PrintTable(const Settings& s, double parameters, const std::vector<Measurement>& measurements) {
-  std::cout << fmt::format("model {}: {} parameters, float32, {} thread{}\n", s.name, ShortNumber(parameters), s.threads, s.threads == 1 ? "" : "s")
+  std::cout << fmt::format("model {}: {} parameters, float32{}, {} thread{}\n", s.name, ShortNumber(parameters), s.weights == "float32" ? "" : ", bfloat16 in generation", s.threads, s.threads == 1 ? "" : "s")
             << fmt::format("generation: prompts of {}, {} new tokens, ends ignored; training: {} documents of {} tokens, forward, backward, step\n", kPrompt,
                            kNew, kDocuments, kPrompt + kNew)
             << fmt::format("\n{:<22}{:>12}{:>12}{:>9}   {}\n", "", "tokens/s", "ms", "repeats", "where the time goes (one thread)");
@@ -217,7 +221,7 @@ void PrintTable(const Settings& s, double parameters, const std::vector<Measurem
 }
 
 void PrintJson(const Settings& s, double parameters, const std::vector<Measurement>& measurements) {
-  nlohmann::ordered_json root{{"model", s.name}, {"parameters", parameters}, {"threads", s.threads}, {"dtype", "float32"},
+  nlohmann::ordered_json root{{"model", s.name}, {"parameters", parameters}, {"threads", s.threads}, {"dtype", "float32"}, {"generation_weights", s.weights},
                               {"prompt_tokens", kPrompt}, {"new_tokens", kNew}, {"train_documents", kDocuments},
                               {"train_document_tokens", kPrompt + kNew}, {"measurements", nlohmann::ordered_json::array()}};
   for (const Measurement& m : measurements) {
@@ -237,8 +241,9 @@ int BenchCommand(const Command& command) {
   ParameterSet parameters(settings.model);
   parameters.Initialize(Rng(0).Fork("init"));
   const Tokenizer tokenizer = TokenizerOf(settings.model.vocab_size);
-  const Generator generator(parameters, tokenizer, {.threads = settings.threads});
-  const DecoderWeights weights(parameters);
+  const Products products = ReadProducts("weights", settings.weights);
+  const Generator generator(parameters, tokenizer, {.threads = settings.threads, .weights = products});
+  const DecoderWeights weights(parameters, products);
   std::vector<Measurement> measurements;
   for (const int batch : {1, 16, 128}) {
     measurements.push_back(Generation(settings, generator, batch));

@@ -38,12 +38,13 @@ RunConfig ConfigOf(const Parts& parts, const Methods& methods, const std::string
 
 int CompletePrompt(const Command& command) {
   const Sampling sampling = ReadSampling(command, {});
+  const Products weights = ReadProducts("--weights", command.Get("weights", "float32"));
   const int samples = Samples(command);
   const Rng rng = Rng(Seed(command)).Fork("generate");
   const StoredPolicy policy = LoadPolicy(command.Get("model"));
   Screen screen(policy);
   const Generator generator(policy.parameters, policy.tokenizer,
-                            {.on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }});
+                            {.threads = ThreadsOr(0), .on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }, .weights = weights});
   const auto prompt = policy.tokenizer.EncodePrompt(command.Get("prompt"));
   for (int i = 0; i < samples; ++i) {
     if (samples > 1) std::cout << fmt::format("--- {} of {}\n", i + 1, samples);
@@ -69,12 +70,13 @@ int CompleteTasks(const Parts& parts, const Methods& methods, const Command& com
   const Rubric rubric = Rubric::Make(config.rewards, parts.rewards, problems);
   problems.ThrowIfAny();
   const Sampling sampling = ReadSampling(command, config.rollout.sampling);
+  const Products weights = ReadProducts("--weights", command.Get("weights", config.rollout.weights));
   const int samples = Samples(command);
   const std::uint64_t seed = Seed(command);
   const StoredPolicy policy = LoadPolicy(command.Get("model"));
   Screen screen(policy);
   const Generator generator(policy.parameters, policy.tokenizer,
-                            {.on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }});
+                            {.threads = ThreadsOr(0), .on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }, .weights = weights});
   PolicyAgent agent(generator, config.prompt_template, sampling);
   const MakeEnv make_env = [&] { return parts.envs.Make(config.env, problems); };
   for (std::uint64_t task = 0; task < kTasks; ++task) {

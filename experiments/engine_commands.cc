@@ -95,6 +95,12 @@ Sampling ReadSampling(const Command& command, const Sampling& base) {
   return sampling;
 }
 
+Products ReadProducts(const std::string& name, const std::string& text) {
+  if (text == "float32") return Products::kFloat32;
+  if (text == "bfloat16") return Products::kBfloat16;
+  throw ConfigError(name + ": '" + text + "' is neither float32 nor bfloat16, the two that weights can be held in");
+}
+
 Screen::Screen(const StoredPolicy& policy)
     : tokenizer_(&policy.tokenizer), ends_(EndIds(policy.parameters.config(), policy.tokenizer)), stream_(policy.tokenizer) {}
 

@@ -12,6 +12,7 @@
 #include "experiments/engine.h"
 #include "experiments/engine_methods.h"
 #include "experiments/run_config.h"
+#include "policies/kernels.h"
 #include "policies/parameters.h"
 #include "policies/sampling.h"
 #include "policies/tokenizer.h"
@@ -56,6 +57,9 @@ ParameterSet LoadWeights(const std::string& dir);
 
 // The options of the line for drawing tokens (temperature, top-k ...) over `base`, checked as a file's values are.
 Sampling ReadSampling(const Command& command, const Sampling& base);
+
+// Products by name: ConfigError unless `text` is float32 or bfloat16.
+Products ReadProducts(const std::string& name, const std::string& text);
 
 // Shows completions on standard output as their tokens come, without the token that ends one.
 class Screen {

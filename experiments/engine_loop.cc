@@ -99,7 +99,11 @@ void TrainingLoop::Start(std::int64_t from) {
     run_.parameters.Load(run_.checkpoints.BasePath(), Rng(0));
   }
   if (run_.config.critic) critic_ = from >= 0 ? StoredCritic(run_, from) : FirstCritic(run_);
-  if (writes()) generator_.emplace(run_.parameters, run_.tokenizer, Generator::Options{.threads = Threads(run_.config), .record_experts = run_.config.train.replay_experts && !run_.config.data});
+  if (writes()) {
+    generator_.emplace(run_.parameters, run_.tokenizer,
+                       Generator::Options{.threads = Threads(run_.config), .record_experts = run_.config.train.replay_experts && !run_.config.data,
+                                          .weights = ProductsOf(run_.config.rollout.weights)});
+  }
   trainer_.emplace(run_.parameters, reference_.get(), optimizer_, MakeTrainerConfig(run_.config, run_.config.train.mixture), critic_.get());
   trainer_->set_state(state_.algorithm);
   if (from >= 0) return;

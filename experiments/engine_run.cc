@@ -39,6 +39,8 @@ int Threads(const RunConfig& config) {
   return config.threads > 0 ? config.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+Products ProductsOf(const std::string& name) { return name == "bfloat16" ? Products::kBfloat16 : Products::kFloat32; }
+
 RunEnvironment Environment(const RunConfig& config) {
   return {.version = Version(), .commit = SourceCommit(), .libtorch = TORCH_VERSION, .command = "cogent train", .seed = config.seed,
           .threads = Threads(config)};
@@ -48,7 +50,8 @@ TrainerConfig MakeTrainerConfig(const RunConfig& config, const MixtureSettings& 
   TrainerConfig t;
   t.lanes = Threads(config);
   t.micro_batch_tokens = config.train.micro_batch_tokens;
-  t.products = config.train.products == "bfloat16" ? Products::kBfloat16 : Products::kFloat32;
+  t.products = Supported(ProductsOf(config.train.products));
+  t.sampler_rounds = config.rollout.weights == "bfloat16";
   t.gradient_checkpointing = config.train.gradient_checkpointing;
   t.replay_experts = config.train.replay_experts;
   t.epochs = config.train.epochs;

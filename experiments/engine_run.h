@@ -32,6 +32,7 @@ void CatchStopSignals();
 bool StopRequested();
 
 int Threads(const RunConfig& config);
+Products ProductsOf(const std::string& name);  // float32 or bfloat16, as a configuration says it
 RunEnvironment Environment(const RunConfig& config);
 TrainerConfig MakeTrainerConfig(const RunConfig& config, const MixtureSettings& mixture);
 

@@ -128,7 +128,7 @@ const std::vector<MetricInfo>& MetricTable() {
 
       // Does the generator agree with the trainer?
       {"sampling/sampling_logp_difference/mean", "nats",
-       "mean |difference| of a token's log-probability, trainer against generator"},
+       "mean |difference| of a token's log-probability, trainer against generator; at another temperature than 1, of the distribution that was drawn from"},
       {"sampling/sampling_logp_difference/max", "nats", "the largest such difference of the step"},
       {"sampling/importance_sampling_ratio/min", "1",
        "smallest trainer / generator probability of a token (or sequence), truncated or masked as `importance` says"},

@@ -64,6 +64,9 @@ void RolloutSettings::VisitFields(FieldVisitor& visit) {
   visit("prompts", prompts, "prompts a step", {1, 1 << 20});
   visit("group_size", group_size, "G: completions a prompt", {1, 1 << 16});
   sampling.VisitFields(visit);
+  visit("weights", weights, "what the sampler holds its matrices in, but the routers': float32, or bfloat16, half the memory and the traffic, with products of "
+        "bfloat16 factors as in train.products. The sampler is then not quite what trains: sampling/sampling_logp_difference/* says by how much",
+        OneOf{"float32", "bfloat16"});
   visit("max_turns", max_turns, "turns after which an episode is cut", {1, 1000});
   visit("max_unscorable", max_unscorable, "share of trajectories that may fail to be scored before the run stops", {0.0, 1.0});
   visit("max_batches", max_batches, "rollouts a step at most, where the algorithm refuses groups (dapo: dynamic sampling)", {1, 10000});
@@ -77,7 +80,7 @@ void TrainSettings::VisitFields(FieldVisitor& visit) {
   visit("minibatches", minibatches, "optimizer steps a pass", {1, 1 << 20});
   visit("micro_batch_tokens", micro_batch_tokens, "rows that a thread works on at once; changes speed and memory alone", {16, 1 << 24});
   visit("products", products, "of large matrices in training, pre-training included: float32, or bfloat16 factors with float32 sums, "
-        "about twice as fast on processors with AVX512_BF16 and float32 on others; sampling is always float32", OneOf{"float32", "bfloat16"});
+        "about twice as fast on processors with AVX512_BF16 and float32 on others; what samples is rollout.weights", OneOf{"float32", "bfloat16"});
   visit("replay_experts", replay_experts, "train with the experts that the rollout chose: without it, a router near a tie may choose "
         "others in training than in sampling, for the two add up in another order");
   visit("gradient_checkpointing", gradient_checkpointing, "keep the input of each layer alone and compute the rest of it again in the backward pass: "

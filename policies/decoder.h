@@ -4,11 +4,16 @@
 // normalised latent and the rotated shared key, kv_lora_rank + qk_rope_head_dim numbers a token and layer, whatever the
 // number of heads. Grouped attention holds the rotated keys of all groups and then their values.
 //
-// Rows of a call are independent: a token's logits are the same bits whatever stands beside it (see
-// kernels.h). Cost grows with the rows and the experts chosen, not with the experts held.
+// Rows of a call are independent: a token's logits are the same bits whatever stands beside it and however many
+// threads share a step (see kernels.h). Cost grows with the rows and the experts chosen, not with the experts held.
 //
-//   DecoderWeights weights(parameters);            // packed once for each rollout; shared by threads
-//   Decoder decoder(weights, slots, longest);      // one a thread
+// Weights are float32, or bfloat16: then the matrices, but the routers', hold half the bytes, and their products are those
+// that training makes with `Products::kBfloat16` (both factors rounded, sums in float32), for one row as for many. The rest
+// (norms, rotation, attention over the cache, softmax) is float32 either way.
+//
+//   DecoderWeights weights(parameters);            // packed once for each rollout; shared by decoders
+//   Team team(threads);
+//   Decoder decoder(weights, slots, longest, &team);  // or without a team: on the caller's thread alone
 //   decoder.Run({{slot, position, token}, ...}, {row indices whose logits are wanted});
 //   const float* logits = decoder.Logits(0);       // [V] of the first wanted row
 //   decoder.CopySlot(from, to, tokens);            // a prompt's cache for every member of its group
@@ -21,6 +26,7 @@
 
 #include "policies/kernels.h"
 #include "policies/model_config.h"
+#include "policies/team.h"
 
 namespace at {
 class Tensor;
@@ -33,10 +39,12 @@ class ParameterSet;
 class DecoderWeights {
  public:
   using Lookup = std::function<at::Tensor(const std::string& name)>;  // a weight; undefined where there is none
-  explicit DecoderWeights(const ParameterSet& parameters);
+  explicit DecoderWeights(const ParameterSet& parameters, Products products = Products::kFloat32);
   // Takes over changed weights. REQUIRES the same shapes.
   void Update(const ParameterSet& parameters);
   const ModelConfig& config() const { return config_; }
+  // Of all matrices: what a step reads, where every expert is chosen.
+  std::size_t MatrixBytes() const;
 
  private:
   friend class Decoder;
@@ -54,6 +62,7 @@ class DecoderWeights {
   void UpdateGrouped(Layer& layer, const Lookup& named, const std::string& prefix);
 
   ModelConfig config_;
+  Products products_;
   std::vector<float> embedding_, norm_;
   std::vector<double> speeds_;
   PackedMatrix head_;
@@ -69,8 +78,8 @@ struct DecodeRow {
 
 class Decoder {
  public:
-  // `slots` sequences of at most `longest` tokens each.
-  Decoder(const DecoderWeights& weights, int slots, int longest);
+  // `slots` sequences of at most `longest` tokens each. Weights and team must outlive the decoder.
+  Decoder(const DecoderWeights& weights, int slots, int longest, Team* team = nullptr);
 
   // Runs the rows through all layers and caches them. Rows of one slot may stand in one call (a prompt)
   // in rising position, each sees the positions up to its own. Logits are computed for `wanted` rows.
@@ -86,29 +95,41 @@ class Decoder {
   static std::size_t CacheBytes(const ModelConfig& config, int slots, int longest);
 
  private:
-  // Where in a token's cached numbers keys and values lie, and how many queries read them.
+  // Keys and values that some heads read. `values` null: they are the first value_size numbers of the keys.
   struct CachePart {
-    int keys = 0, key_size = 0, values = 0, value_size = 0, heads = 0;
+    const float *keys = nullptr, *values = nullptr;
+    int key_size = 0, value_size = 0, heads = 0;
   };
   void AttendLatent(const DecoderWeights::Layer& layer, int index, const std::vector<DecodeRow>& rows);
   void AttendGrouped(const DecoderWeights::Layer& layer, int index, const std::vector<DecodeRow>& rows);
-  void AttendRow(const float* cache, const CachePart& part, const float* query, int position, float* mixed);
+  static void AttendRow(const CachePart& part, const float* query, int position, float* mixed);
+  // work(first, last) for all of 0..count, by the team where there is one (Team::Share).
+  template <typename Work>
+  void Share(int count, int least, const Work& work) const {
+    team_ ? team_->Share(count, least, work) : work(0, count);
+  }
+  // The whole product, its panels shared.
+  void Multiply(const PackedMatrix& by, const float* x, int rows, float* y, PackedMatrix::Into into = PackedMatrix::Into::kReplace,
+                const float* bias = nullptr);
+  void Normalize(const float* x, std::ptrdiff_t x_stride, const std::vector<float>& weight, double eps, int rows, float* y) const;
   void Mlp(const DecoderWeights::Layer& layer, int rows);
   void Mixture(const DecoderWeights::Layer& layer, int index, int rows);
-  float* Cache(int layer, int slot) {
-    return cache_.data() + (static_cast<std::size_t>(layer) * slots_ + slot) * slot_floats_;
-  }
+  // Of a slot and, where attention is grouped, of one group: keys, [block of 16 positions][key size][16], lanes are positions, so
+  // that scores are sums of vectors; behind them values, [position][value size], so that means of them are. Latent
+  // attention has keys alone.
+  float* Keys(int layer, int slot, int group = 0) { return cache_.data() + ((static_cast<std::size_t>(layer) * slots_ + slot) * groups_ + group) * group_floats_; }
+  float* Values(int layer, int slot, int group) { return Keys(layer, slot, group) + group_floats_ / 2; }
 
   const DecoderWeights* weights_;
+  Team* team_;
   int slots_, longest_;
-  std::size_t slot_floats_;
-  // [layer][slot][block of 16 positions][width][16]: positions are lanes, so that scores are sums of vectors.
-  std::vector<float> cache_;
+  int groups_;  // of keys and values
+  std::size_t group_floats_;
+  std::vector<float> cache_;            // [layer][slot][group]
   std::vector<float> cosines_, sines_;  // [longest][dr / 2]
   // Work space, [rows, ...].
-  std::vector<float> x_, normed_, down_, latent_, query_, absorbed_, mixed_, heads_, wide_, act_, router_, route_weights_, scores_,
-      gathered_, logits_, sums_;
-  std::vector<std::int32_t> routes_;
+  std::vector<float> x_, normed_, down_, latent_, query_, absorbed_, mixed_, heads_, wide_, act_, router_, route_weights_, last_, logits_,
+      outputs_, pairs_;
   std::vector<std::vector<std::int32_t>> chosen_;
 };
 

@@ -102,7 +102,7 @@ std::vector<std::int32_t> EndIds(const ModelConfig& config, const Tokenizer& tok
 }
 
 Generator::Generator(const ParameterSet& parameters, const Tokenizer& tokenizer, const Options& options)
-    : weights_(parameters), tokenizer_(&tokenizer), options_(options), ends_(EndIds(weights_.config(), tokenizer)) {}
+    : weights_(parameters, options.weights), tokenizer_(&tokenizer), options_(options), ends_(EndIds(weights_.config(), tokenizer)) {}
 
 bool Generator::Ends(std::int32_t id) const { return std::binary_search(ends_.begin(), ends_.end(), id); }
 
@@ -119,13 +119,14 @@ struct Generator::Job {
   std::vector<Generated> results;
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
+  Usage usage;
   std::exception_ptr error;
 };
 
 std::vector<Generated> Generator::Generate(const std::vector<std::vector<std::int32_t>>& prompts, const std::vector<Rng>& draws,
-                                           const Sampling& sampling) const {
+                                           const Sampling& sampling, Usage* usage) const {
   Check(prompts.size() == draws.size(), "each prompt needs its draws");
-  Job job{prompts, draws, sampling, ClosingIds(sampling, *tokenizer_), {}, 0, 1, {}, {}, {}, {}};
+  Job job{prompts, draws, sampling, ClosingIds(sampling, *tokenizer_), {}, 0, 1, {}, {}, {}, {}, {}};
   const int context = config().max_position_embeddings;
   constexpr std::size_t kUnit = 16;  // longer groups are shared by threads
   for (std::size_t i = 0; i < prompts.size(); ++i) {
@@ -140,19 +141,27 @@ std::vector<Generated> Generator::Generate(const std::vector<std::vector<std::in
     else job.units.push_back({i, i + 1});
   }
   job.results.resize(prompts.size());
-  const int threads = std::max(1, std::min(options_.threads, static_cast<int>(job.units.size())));
-  job.slots = std::clamp(static_cast<int>((prompts.size() + threads - 1) / threads), 1, options_.slots);
-  std::vector<std::thread> workers;
-  for (int t = 1; t < threads; ++t) workers.emplace_back([&] { Work(job); });
-  Work(job);
-  for (std::thread& worker : workers) worker.join();
+  const bool share = options_.threads > 1 && weights_.MatrixBytes() >= options_.share_from;
+  const int members = share ? options_.threads : 1;
+  const int threads = share ? 1 : std::max(1, std::min(options_.threads, static_cast<int>(job.units.size())));
+  job.slots = std::clamp(static_cast<int>((prompts.size() + threads - 1) / threads), 1, options_.slots * members);
+  if (share) {
+    Team team(members);
+    Work(job, &team);
+  } else {
+    std::vector<std::thread> workers;
+    for (int t = 1; t < threads; ++t) workers.emplace_back([&] { Work(job, nullptr); });
+    Work(job, nullptr);
+    for (std::thread& worker : workers) worker.join();
+  }
   if (job.error) std::rethrow_exception(job.error);
+  if (usage != nullptr) *usage = job.usage;
   return std::move(job.results);
 }
 
-void Generator::Work(Job& job) const try {
+void Generator::Work(Job& job, Team* team) const try {
   // The last slot holds the prompt of the unit at hand; its members are copies.
-  Decoder decoder(weights_, job.slots + 1, job.longest);
+  Decoder decoder(weights_, job.slots + 1, job.longest, team);
   const int vocabulary = std::min(config().vocab_size, tokenizer_->vocab_size());
   const bool penalized = job.sampling.repetition_penalty != 1.0, limited = job.sampling.max_thinking_tokens > 0;
   std::vector<int> free;
@@ -161,13 +170,15 @@ void Generator::Work(Job& job) const try {
   std::vector<int> active;
   std::vector<DecodeRow> rows;
   std::vector<int> wanted;
+  std::vector<SampledToken> tokens;
+  Usage usage;
   std::vector<float> prompt_logits;
   std::vector<std::int32_t> prompt_experts;
   bool prompt_reasons = false;
   std::size_t at = 0, end = 0;
 
-  // Draws the next token of a slot; false when that ended the completion.
-  const auto advance = [&](int slot, const float* logits) {
+  // The next token of a slot. Slots may draw side by side.
+  const auto draw = [&](int slot, const float* logits) {
     Running& r = running[slot];
     Generated& out = job.results[r.index];
     const auto forced = r.reasoning.Forced();
@@ -176,6 +187,12 @@ void Generator::Work(Job& job) const try {
     else token = SampleToken(logits, vocabulary, job.sampling, job.draws[r.index].UniformAt(out.ids.size()), r.context);
     // Ids that are never sampled still have their share of the softmax that the trainer sees.
     if (forced || vocabulary < config().vocab_size) token.logprob = logits[token.id] - LogSumExp(logits, config().vocab_size);
+    return token;
+  };
+  // Takes it; false when that ended the completion.
+  const auto accept = [&](int slot, const SampledToken& token) {
+    Running& r = running[slot];
+    Generated& out = job.results[r.index];
     out.ids.push_back(token.id);
     out.logprobs.push_back(token.logprob);
     out.sampled_logprobs.push_back(token.sampled_logprob);
@@ -213,12 +230,12 @@ void Generator::Work(Job& job) const try {
       if (penalized) running[slot].context = job.prompts[at];
       if (limited) running[slot].reasoning = Reasoning(job.sampling, job.closing, prompt_reasons);
       ++at;
-      if (!advance(slot, prompt_logits.data())) continue;
+      if (!accept(slot, draw(slot, prompt_logits.data()))) continue;
       free.pop_back();
       decoder.CopySlot(job.slots, slot, size);
       active.push_back(slot);
     }
-    if (active.empty()) return;
+    if (active.empty()) break;
     rows.clear();
     wanted.clear();
     for (std::size_t i = 0; i < active.size(); ++i) {
@@ -227,14 +244,22 @@ void Generator::Work(Job& job) const try {
       wanted.push_back(static_cast<int>(i));
     }
     decoder.Run(rows, wanted);
+    ++usage.steps, usage.rows += static_cast<std::int64_t>(active.size()), usage.slots += job.slots;
+    tokens.resize(active.size());
+    const auto draw_some = [&](int first, int last) {
+      for (int i = first; i < last; ++i) tokens[i] = draw(active[i], decoder.Logits(i));
+    };
+    team ? team->Share(static_cast<int>(active.size()), 1, draw_some) : draw_some(0, static_cast<int>(active.size()));
     std::size_t kept = 0;
     for (std::size_t i = 0; i < active.size(); ++i) {
       if (options_.record_experts) decoder.AppendExperts(static_cast<int>(i), job.results[running[active[i]].index].experts);
-      if (advance(active[i], decoder.Logits(static_cast<int>(i)))) active[kept++] = active[i];
+      if (accept(active[i], tokens[i])) active[kept++] = active[i];
       else free.push_back(active[i]);
     }
     active.resize(kept);
   }
+  const std::lock_guard lock(job.mutex);
+  job.usage = {job.usage.steps + usage.steps, job.usage.rows + usage.rows, job.usage.slots + usage.slots};
 } catch (...) {
   const std::lock_guard lock(job.mutex);
   job.error = std::current_exception();

@@ -1,9 +1,10 @@
 // Generation: many prompts at once, each token's log-probability with it.
 //
-// Prompts are dealt to threads; each thread keeps a fixed number of sequences going and starts the next
-// one in the place of one that ended. Equal prompts that stand together (a group) are read once. A
-// completion depends on its prompt, its draws and the weights alone: not on its place, the number of
-// threads or what stands beside it (kernels.h says why), so a run can be repeated token by token.
+// A fixed number of sequences is kept going, and the next one starts in the place of one that ended. Of a small model, prompts
+// are dealt to threads, each with sequences of its own; of a model that is larger than a core's cache all threads
+// share every step, so that the weights come from memory once for all sequences, and one sequence has all threads. Equal
+// prompts that stand together (a group) are read once. A completion depends on its prompt, its draws and the weights alone:
+// not on its place, the number of threads or what stands beside it (kernels.h says why), so a run can be repeated token by token.
 //
 //   Generator generator(parameters, tokenizer, {.threads = 2});
 //   auto out = generator.Generate(prompts, draws, {.temperature = 1.0, .max_new_tokens = 128});
@@ -44,10 +45,18 @@ class Generator {
  public:
   struct Options {
     int threads = 1;
-    int slots = 64;  // sequences a thread keeps going
+    int slots = 64;  // sequences kept going for each thread
     bool record_experts = false;
-    // Called with the completion's number and each token when it is drawn, by the thread that drew it.
+    // Called with the completion's number and each token when it is drawn; from several threads where prompts are dealt.
     std::function<void(std::size_t, std::int32_t)> on_token = {};
+    // kBfloat16: the matrices are held in bfloat16 (decoder.h).
+    Products weights = Products::kFloat32;
+    // Matrices of so many bytes and more are too large for a core's cache: threads share steps.
+    std::size_t share_from = std::size_t{8} << 20;
+  };
+  // How well the places for sequences were used, over all steps: `rows` of `slots` had a token to run.
+  struct Usage {
+    std::int64_t steps = 0, rows = 0, slots = 0;
   };
   // The tokenizer must outlive the generator; ids it does not know are never sampled.
   Generator(const ParameterSet& parameters, const Tokenizer& tokenizer, const Options& options);
@@ -56,7 +65,7 @@ class Generator {
   // draws[i] seeds the i-th completion: its n-th token uses draws[i].UniformAt(n). DataError when a prompt
   // is empty or leaves no room in the model's context, or when reasoning is limited and the tokenizer cannot write its end.
   std::vector<Generated> Generate(const std::vector<std::vector<std::int32_t>>& prompts, const std::vector<Rng>& draws,
-                                  const Sampling& sampling) const;
+                                  const Sampling& sampling, Usage* usage = nullptr) const;
   // Greedy continuation with the logits each token was taken from, [count][V]; ends are ignored.
   struct Greedy {
     std::vector<std::int32_t> ids;
@@ -69,7 +78,7 @@ class Generator {
 
  private:
   struct Job;
-  void Work(Job& job) const;
+  void Work(Job& job, Team* team) const;
 
   DecoderWeights weights_;
   const Tokenizer* tokenizer_;

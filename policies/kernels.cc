@@ -12,52 +12,72 @@
 namespace cogent {
 namespace {
 
-constexpr int kPanel = 2 * kLanes;
+constexpr int kPanel = PackedMatrix::kPanel;
 #ifdef __AVX512F__
 constexpr int kRows = 8;
 #else
 constexpr int kRows = 4;
 #endif
 
+typedef std::uint32_t UnsignedVec __attribute__((vector_size(64), aligned(64)));
+
 // Both kinds of product have one layout: units of 4 bytes on the left, vectors of 64 bytes on the right.
 // A unit is a float, or a pair of bfloat16 whose two products join one float32 sum.
 template <Products kProducts>
 inline Vec MultiplyAdd(Vec sum, Vec x, Vec w) {
+  if constexpr (kProducts == Products::kFloat32) return sum + x * w;
 #ifdef __AVX512BF16__
-  if constexpr (kProducts == Products::kBfloat16) {
-    return reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(x), reinterpret_cast<__m512bh>(w)));
-  }
+  return reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(x), reinterpret_cast<__m512bh>(w)));
+#else
+  // A bfloat16 is the upper half of a float: both of a unit are widened where they stand.
+  const auto upper = [](Vec v) { return reinterpret_cast<Vec>(reinterpret_cast<UnsignedVec>(v) & 0xFFFF0000u); };
+  const auto lower = [](Vec v) { return reinterpret_cast<Vec>(reinterpret_cast<UnsignedVec>(v) << 16); };
+  return sum + upper(x) * upper(w) + lower(x) * lower(w);
 #endif
-  return sum + x * w;
 }
 
-#ifdef __AVX512BF16__
-// Rounds pairs (low[i], high[i]) to bfloat16 and lays each pair into one unit.
+// Rounds pairs (low[i], high[i]) to bfloat16, to nearest even, and lays each pair into one unit.
 inline Vec Pairs(Vec low, Vec high) {
+#ifdef __AVX512BF16__
   const auto narrow = [](Vec v) { return _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(v)))); };
   return reinterpret_cast<Vec>(_mm512_or_si512(narrow(low), _mm512_slli_epi32(narrow(high), 16)));
-}
+#else
+  const auto narrow = [](Vec v) {
+    const auto bits = reinterpret_cast<UnsignedVec>(v);
+    return (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
+  };
+  return reinterpret_cast<Vec>(narrow(low) | (narrow(high) << 16));
 #endif
+}
 
-// Where a block of the product goes.
+// Where a block of the product goes: columns first..out of y.
 struct Target {
   float* y;
   std::ptrdiff_t stride;
-  int out;
+  int first, out;
   bool accumulate;
   const float* bias;
 };
 
+// How far ahead of its use a panel is fetched, in units. Weights larger than the caches pass once a product, and the
+// processor alone does not run far enough ahead of many rows' arithmetic.
+constexpr int kAhead = 4096;
+
 // R rows times V vectors of columns, P panels of them side by side; all sums stay in registers, and
 // each is one chain over k, in order. `a_row` and `a_k` are the strides of the left matrix.
-template <Products kProducts, int R, int V, int P>
+// `kFetch`: the panels come from memory, and are asked for early.
+template <Products kProducts, int R, int V, int P, bool kFetch>
 void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int in, const Target& to, int column) {
   const std::size_t panel_size = static_cast<std::size_t>(in) * V * kLanes;
   Vec sum[R][P * V];
   const auto step = [&](int k, auto first) {
     Vec w[P * V];
     for (int p = 0; p < P; ++p) {
-      for (int v = 0; v < V; ++v) w[p * V + v] = Load(panel + p * panel_size + (static_cast<std::size_t>(k) * V + v) * kLanes);
+      for (int v = 0; v < V; ++v) {
+        const float* from = panel + p * panel_size + (static_cast<std::size_t>(k) * V + v) * kLanes;
+        if (kFetch) __builtin_prefetch(from + kAhead);
+        w[p * V + v] = Load(from);
+      }
     }
     for (int r = 0; r < R; ++r) {
       const Vec x = Fill(a[r * a_row + k * a_k]);
@@ -79,20 +99,20 @@ void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float
   }
 }
 
-// R rows against all panels; few rows take several panels at once, so that enough sums run side by side.
+// R rows against the panels; few rows take several panels at once, so that enough sums run side by side.
 template <Products kProducts, int R>
-void RowBlock(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panels, int in, const Target& to) {
-  constexpr int kWide = R <= 2 ? 4 : R <= 4 ? 2 : 1;
+void RowBlock(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int in, const Target& to) {
+  constexpr int kWide = R <= 2 ? 4 : R < 4 ? 2 : 1;
+  constexpr bool kFetch = kWide == 1;  // several panels are several streams, which the processor follows by itself
   const std::size_t panel_size = static_cast<std::size_t>(in) * kPanel;
-  int column = 0;
-  const float* panel = panels;
+  int column = to.first;
   if constexpr (kWide > 1) {
     for (; column + (kWide - 1) * kPanel + kLanes < to.out; column += kWide * kPanel, panel += kWide * panel_size) {
-      Block<kProducts, R, 2, kWide>(a, a_row, a_k, panel, in, to, column);
+      Block<kProducts, R, 2, kWide, kFetch>(a, a_row, a_k, panel, in, to, column);
     }
   }
-  for (; column + kLanes < to.out; column += kPanel, panel += panel_size) Block<kProducts, R, 2, 1>(a, a_row, a_k, panel, in, to, column);
-  if (column < to.out) Block<kProducts, R, 1, 1>(a, a_row, a_k, panel, in, to, column);
+  for (; column + kLanes < to.out; column += kPanel, panel += panel_size) Block<kProducts, R, 2, 1, true>(a, a_row, a_k, panel, in, to, column);
+  if (column < to.out) Block<kProducts, R, 1, 1, true>(a, a_row, a_k, panel, in, to, column);
 }
 
 template <Products kProducts, int R>
@@ -101,7 +121,8 @@ void FewRows(int rows, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k,
   if constexpr (R > 1) FewRows<kProducts, R - 1>(rows, a, a_row, a_k, panels, in, to);
 }
 
-// Any number of rows. A strip of rows stays in the first cache level while the panels pass.
+// Any number of rows; `panels` begins at column to.first. A strip of rows stays in the first cache levels while the panels
+// pass, and a panel while the rows of the strip do.
 template <Products kProducts>
 void AllRows(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, int rows, const float* panels, int in, Target to) {
   constexpr int kStrip = 4 * kRows;
@@ -109,11 +130,14 @@ void AllRows(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, int rows,
   while (rows >= kRows) {
     const int strip = std::min(kStrip, rows / kRows * kRows);
     const float* panel = panels;
-    for (int column = 0; column < to.out; column += kPanel, panel += panel_size) {
+    for (int column = to.first; column < to.out; column += kPanel, panel += panel_size) {
+      const bool whole = column + kLanes < to.out;
       for (int r = 0; r < strip; r += kRows) {
-        const Target part{to.y + r * to.stride, to.stride, to.out, to.accumulate, to.bias};
-        if (column + kLanes < to.out) Block<kProducts, kRows, 2, 1>(a + r * a_row, a_row, a_k, panel, in, part, column);
-        else Block<kProducts, kRows, 1, 1>(a + r * a_row, a_row, a_k, panel, in, part, column);
+        const Target part{to.y + r * to.stride, to.stride, to.first, to.out, to.accumulate, to.bias};
+        const float* from = a + r * a_row;
+        if (!whole) Block<kProducts, kRows, 1, 1, false>(from, a_row, a_k, panel, in, part, column);
+        else if (r == 0) Block<kProducts, kRows, 2, 1, true>(from, a_row, a_k, panel, in, part, column);
+        else Block<kProducts, kRows, 2, 1, false>(from, a_row, a_k, panel, in, part, column);
       }
     }
     a += strip * a_row, to.y += strip * to.stride, rows -= strip;
@@ -136,7 +160,6 @@ void PackPanels(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o_str
 
 // The same as pairs of bfloat16: unit (k, o) holds the elements 2k and 2k + 1; a missing last one is zero.
 void PackPairPanels(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o_stride, int in, int out, float* to) {
-#ifdef __AVX512BF16__
   alignas(64) float low[kPanel], high[kPanel];
   for (int column = 0; column < out; column += kPanel) {
     const int width = out - column > kLanes ? kPanel : kLanes;
@@ -158,28 +181,27 @@ void PackPairPanels(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o
       for (int v = 0; v < width; v += kLanes) Store(to + v, Pairs(Load(low + v), Load(high + v)));
     }
   }
-#else
-  static_cast<void>(base), static_cast<void>(k_stride), static_cast<void>(o_stride), static_cast<void>(in), static_cast<void>(out), static_cast<void>(to);
-#endif
 }
 
 // Rows of x as pairs of neighbouring elements, [rows][(in + 1) / 2] units.
 void PairRows(const float* x, std::ptrdiff_t stride, int rows, int in, float* to) {
-#ifdef __AVX512BF16__
   const int units = (in + 1) / 2;
   for (int r = 0; r < rows; ++r, to += units) {
     const float* row = x + r * stride;
     int k = 0;
     for (; k + 2 * kLanes <= in; k += 2 * kLanes) {
+#ifdef __AVX512BF16__
       // Sixteen and sixteen neighbours, narrowed, are already pairs in order.
       const __m512bh both = _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(Load(row + k + kLanes)), reinterpret_cast<__m512>(Load(row + k)));
       Store(to + k / 2, reinterpret_cast<Vec>(both));
+#else
+      alignas(64) float even[kLanes], odd[kLanes];
+      for (int i = 0; i < kLanes; ++i) even[i] = row[k + 2 * i], odd[i] = row[k + 2 * i + 1];
+      Store(to + k / 2, Pairs(Load(even), Load(odd)));
+#endif
     }
     for (; k < in; k += 2) StorePart(to + k / 2, Pairs(Fill(row[k]), Fill(k + 1 < in ? row[k + 1] : 0.0f)), 1);
   }
-#else
-  static_cast<void>(x), static_cast<void>(stride), static_cast<void>(rows), static_cast<void>(in), static_cast<void>(to);
-#endif
 }
 
 // Columns of a strip of a, [rows][kRows] units, or pairs of rows.
@@ -191,18 +213,18 @@ void PackStrip(const float* a, std::ptrdiff_t stride, int rows, int used, float*
 }
 
 void PackStripPairs(const float* a, std::ptrdiff_t stride, int rows, int used, float* to) {
-#ifdef __AVX512BF16__
-  static_assert(kRows == 8);
-  const __mmask8 mask = static_cast<__mmask8>((1u << used) - 1);
   for (int k = 0; k < rows; k += 2, a += 2 * stride, to += kRows) {
+#ifdef __AVX512BF16__
+    static_assert(kRows == 8);
+    const __mmask8 mask = static_cast<__mmask8>((1u << used) - 1);
     const __m128i low = reinterpret_cast<__m128i>(_mm256_cvtneps_pbh(_mm256_maskz_loadu_ps(mask, a)));
     const __m128i high = k + 1 < rows ? reinterpret_cast<__m128i>(_mm256_cvtneps_pbh(_mm256_maskz_loadu_ps(mask, a + stride))) : _mm_setzero_si128();
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_unpacklo_epi16(low, high));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 4), _mm_unpackhi_epi16(low, high));
-  }
 #else
-  static_cast<void>(a), static_cast<void>(stride), static_cast<void>(rows), static_cast<void>(used), static_cast<void>(to);
+    StorePart(to, Pairs(LoadPart(a, used), k + 1 < rows ? LoadPart(a + stride, used) : Vec{}), kRows);
 #endif
+  }
 }
 
 int Units(int in, Products products) { return products == Products::kBfloat16 ? (in + 1) / 2 : in; }
@@ -225,30 +247,37 @@ Products Supported(Products wanted) {
 }
 
 void PackedMatrix::PackAny(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o_stride, int in, int out, Products products) {
-  out_ = out, in_ = in, products_ = Supported(products);
-  panels_.resize(PanelFloats(Units(in, products_), out));
+  out_ = out, in_ = in, products_ = products;
+  panels_.resize(PanelFloats(units(), out));
   products_ == Products::kBfloat16 ? PackPairPanels(base, k_stride, o_stride, in, out, panels_.data())
                                    : PackPanels(base, k_stride, o_stride, in, out, panels_.data());
 }
 
-void PackedMatrix::Multiply(const float* x, std::ptrdiff_t x_stride, int rows, float* y, std::ptrdiff_t y_stride, Into into,
-                            const float* bias, int columns) const {
+void PackedMatrix::Narrow(const float* x, std::ptrdiff_t x_stride, int rows, float* units) const { PairRows(x, x_stride, rows, in_, units); }
+
+void PackedMatrix::MultiplyUnits(const float* left, std::ptrdiff_t left_stride, int rows, float* y, std::ptrdiff_t y_stride, Into into, const float* bias,
+                                 int columns, int first) const {
   int out = out_;
   if (columns >= 0) out = std::min(out_, (columns + kPanel - 1) / kPanel * kPanel);
-  const Target to{y, y_stride, out, into == Into::kAccumulate, bias};
-  if (products_ == Products::kFloat32) return AllRows<Products::kFloat32>(x, x_stride, 1, rows, panels_.data(), in_, to);
-  const int units = Units(in_, products_);
+  const Target to{y, y_stride, first, out, into == Into::kAccumulate, bias};
+  const float* panels = panels_.data() + static_cast<std::size_t>(first) * units();
+  products_ == Products::kBfloat16 ? AllRows<Products::kBfloat16>(left, left_stride, 1, rows, panels, units(), to)
+                                   : AllRows<Products::kFloat32>(left, left_stride, 1, rows, panels, units(), to);
+}
+
+void PackedMatrix::Multiply(const float* x, std::ptrdiff_t x_stride, int rows, float* y, std::ptrdiff_t y_stride, Into into, const float* bias,
+                            int columns, int first) const {
+  if (products_ == Products::kFloat32) return MultiplyUnits(x, x_stride, rows, y, y_stride, into, bias, columns, first);
   thread_local std::vector<float> pairs;
-  float* left = Room(pairs, static_cast<std::size_t>(rows) * units);
-  PairRows(x, x_stride, rows, in_, left);
-  AllRows<Products::kBfloat16>(left, units, 1, rows, panels_.data(), units, to);
+  float* left = Room(pairs, static_cast<std::size_t>(rows) * units());
+  Narrow(x, x_stride, rows, left);
+  MultiplyUnits(left, units(), rows, y, y_stride, into, bias, columns, first);
 }
 
 void AccumulateOuter(const float* a, std::ptrdiff_t a_stride, int m, const float* b, std::ptrdiff_t b_stride, int n, int rows, float* c,
                      std::ptrdiff_t c_stride, Products products) {
   constexpr int kChunk = 256;  // rows at a time: a panel of b and a strip of a stay in cache
   thread_local std::vector<float> panels, strip;
-  products = Supported(products);
   const bool half = products == Products::kBfloat16;
   Room(panels, PanelFloats(std::min(rows, kChunk), n));
   float* left = Room(strip, static_cast<std::size_t>(kChunk) * kRows);
@@ -259,7 +288,7 @@ void AccumulateOuter(const float* a, std::ptrdiff_t a_stride, int m, const float
     for (int i = 0; i < m; i += kRows) {
       const int used = std::min(kRows, m - i);
       const float* strip_rows = a + row * a_stride + i;
-      const Target to{c + i * c_stride, c_stride, n, true, nullptr};
+      const Target to{c + i * c_stride, c_stride, 0, n, true, nullptr};
       if (half) {
         PackStripPairs(strip_rows, a_stride, count, used, left);
         AllRows<Products::kBfloat16>(left, 1, kRows, used, panels.data(), units, to);

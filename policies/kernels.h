@@ -24,7 +24,7 @@ typedef std::int32_t IntVec __attribute__((vector_size(64), aligned(64)));
 
 inline Vec Load(const float* p) { return *reinterpret_cast<const LooseVec*>(p); }
 inline void Store(float* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
-inline Vec Fill(float x) { return Vec{} + x; }
+inline Vec Fill(float x) { return Vec{x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }  // a broadcast; Vec{} + x is an addition, too
 // The first n (< 16) floats, zeros behind.
 inline Vec LoadPart(const float* p, int n) {
   alignas(64) float buffer[kLanes] = {};
@@ -81,9 +81,10 @@ inline Vec Exp(Vec x) {
 }
 inline Vec Sigmoid(Vec x) { return 1.0f / (1.0f + Exp(-x)); }
 
-// What is multiplied. kBfloat16 rounds both factors to bfloat16 and sums in float32: about twice as fast
-// on processors that have the instruction (AVX512_BF16); on others it is kFloat32.
+// What is multiplied. kBfloat16 rounds both factors to bfloat16 and sums in float32: half the memory, and about twice as
+// fast on processors that have the instruction (AVX512_BF16).
 enum class Products { kFloat32, kBfloat16 };
+// What gains time where memory is not what counts: kFloat32 for kBfloat16 on processors without the instruction.
 Products Supported(Products wanted);
 
 // A weight matrix, rearranged so that a product streams through it. Columns of the product come in
@@ -101,12 +102,23 @@ class PackedMatrix {
   }
   int out() const { return out_; }
   int in() const { return in_; }
+  std::size_t bytes() const { return panels_.size() * sizeof(float); }
 
+  static constexpr int kPanel = 2 * kLanes;  // columns
   enum class Into { kReplace, kAccumulate };
   // y[rows, out] = x[rows, in] * packed, plus bias if given, plus what y held if kAccumulate.
-  // `columns` < out computes the first columns only (rounded up to a panel).
+  // `columns` < out computes the first columns only (rounded up to a panel), and `first`, a multiple of kPanel, leaves out
+  // those in front of it: threads may share a product, and every element is the same bits as in a whole one.
   void Multiply(const float* x, std::ptrdiff_t x_stride, int rows, float* y, std::ptrdiff_t y_stride,
-                Into into = Into::kReplace, const float* bias = nullptr, int columns = -1) const;
+                Into into = Into::kReplace, const float* bias = nullptr, int columns = -1, int first = 0) const;
+
+  // The same in two steps, where several threads make parts of one product: each row is rounded once, to `units()` floats (of
+  // two bfloat16 each; for float32 Narrow has nothing to do and MultiplyUnits takes x).
+  int units() const { return products_ == Products::kBfloat16 ? (in_ + 1) / 2 : in_; }
+  Products products() const { return products_; }
+  void Narrow(const float* x, std::ptrdiff_t x_stride, int rows, float* units) const;
+  void MultiplyUnits(const float* units, std::ptrdiff_t units_stride, int rows, float* y, std::ptrdiff_t y_stride, Into into, const float* bias,
+                     int columns, int first) const;
 
  private:
   void PackAny(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o_stride, int in, int out, Products products);

@@ -17,10 +17,13 @@ struct LogSum {
 };
 
 LogSum LogSumExp(const float* x, int n, float scale) {
-  float top = x[0];
-  for (int i = 1; i < n; ++i) top = std::max(top, x[i]);
-  Vec sums{};
+  Vec tops = Fill(x[0]);
   int i = 0;
+  for (; i + kLanes <= n; i += kLanes) tops = Max(tops, Load(x + i));
+  float top = Largest(tops);
+  for (; i < n; ++i) top = std::max(top, x[i]);
+  Vec sums{};
+  i = 0;
   for (; i + kLanes <= n; i += kLanes) sums += Exp((Load(x + i) - top) * scale);
   float sum = Sum(sums);
   for (; i < n; ++i) sum += std::exp((x[i] - top) * scale);

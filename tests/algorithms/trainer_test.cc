@@ -92,6 +92,38 @@ TEST_P(TurnsTest, OnlyTokensThatThePolicyChoseAreLearned) {
   EXPECT_NEAR(StepOnce(groups, {}, "{kl_coef: 0}").metrics.at("sampling/sampling_logp_difference/max"), 0.5, 1e-3);
 }
 
+TEST_P(TurnsTest, WhereTheSamplersWeightsAreRoundedTheRatioIsTheTrainersOwnAndTheGapIsLogged) {
+  ModelConfig shape = tiny::Config(kVocabulary);
+  ParameterSet weights = tiny::Weights(shape, 11);
+  const auto mean = "sampling/sampling_logp_difference/mean", max = "sampling/sampling_logp_difference/max";
+  for (const int minibatches : {1, 2}) {
+    SCOPED_TRACE(minibatches);
+    const TrainerConfig config{.micro_batch_tokens = 60, .minibatches = minibatches};
+    TrainerConfig rounded = config;
+    rounded.sampler_rounds = true;
+    auto groups = batches::RandomGroups(21, kVocabulary, 3, 4, GetParam());
+    FillLogprobs(weights, groups);
+    const auto exact = StepOnce(groups, config, "{kl_coef: 0}");
+    // What rounding does, in large: every second token is off by half a nat, beyond where ratios are clipped.
+    int tokens = 0, moved = 0;
+    for (Group& group : groups) {
+      for (Trajectory& t : group.members) {
+        for (Turn& turn : t.turns) {
+          for (float& logprob : turn.logprobs) logprob -= ++tokens % 2 == 0 ? 0.5f : 0.0f;
+        }
+      }
+    }
+    moved = tokens / 2;
+    const auto apart = StepOnce(groups, rounded, "{kl_coef: 0}");
+    EXPECT_NEAR(apart.metrics.at(max), 0.5, 1e-3);
+    EXPECT_NEAR(apart.metrics.at(mean), 0.5 * moved / tokens, 1e-3);
+    if (minibatches > 1) continue;  // the second step starts from weights that differ in their last digits, and steps here are large
+    EXPECT_LT((apart.update - exact.update).abs().max().item<double>(), 1e-3 * exact.update.abs().max().item<double>());
+    EXPECT_NEAR(apart.metrics.at("ratio/max"), exact.metrics.at("ratio/max"), 1e-3);
+    EXPECT_GT((StepOnce(groups, config, "{kl_coef: 0}").update - exact.update).abs().max().item<double>(), 1e-2 * exact.update.abs().max().item<double>());
+  }
+}
+
 TEST_P(TurnsTest, AStepIsTheGradientOfThePlainLoss) {
   for (const std::string settings : {"{kl_coef: 0.05, average: paper}", "{kl_coef: 0, average: tokens, mask_truncated: true, advantage: verl}"}) {
     ModelConfig shape = tiny::Variant(0);

@@ -282,12 +282,14 @@ TEST_F(Commands, GenerateRefusesWhatItCannotDo) {
   EXPECT_THAT(Refused<ConfigError>({"generate", {}, {{"model", model}, {"env", "arithmetc"}}}), HasSubstr("Did you mean 'arithmetic'?"));
   EXPECT_THAT(Refused<ConfigError>({"generate", {}, {{"model", model}, {"prompt", "1"}, {"temperature", "-1"}}}), HasSubstr("must be from 0"));
   EXPECT_THAT(Refused<ConfigError>({"generate", {}, {{"model", model}, {"prompt", "1"}, {"seed", "x"}}}), HasSubstr("no whole number"));
+  EXPECT_THAT(Refused<ConfigError>({"generate", {}, {{"model", model}, {"prompt", "1"}, {"weights", "float16"}}}), HasSubstr("--weights: 'float16' is neither float32 nor bfloat16"));
   EXPECT_THAT(Refused<DataError>({"generate", {}, {{"model", parity::Root() + "/deepseek_v3_base"}, {"prompt", "1"}}}), HasSubstr("tokenizer.json"));
 }
 
 TEST_F(Commands, BenchRefusesWordsItDoesNotKnow) {
   EXPECT_THAT(Refused<ConfigError>({"bench", {"jason"}, {}}), HasSubstr("unknown word 'jason'"));
   EXPECT_THAT(Refused<ConfigError>({"bench", {"threads=0"}, {}}), HasSubstr("threads"));
+  EXPECT_THAT(Refused<ConfigError>({"bench", {"weights=half"}, {}}), HasSubstr("weights: 'half' is neither"));
 }
 
 TEST_F(Commands, BenchMeasuresEveryPhaseOfATinyModel) {

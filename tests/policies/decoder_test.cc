@@ -14,6 +14,20 @@ namespace {
 using parity::Fixture;
 using Ids = std::vector<std::int32_t>;
 
+using Logits = std::vector<float>;
+
+Logits Wanted(const Decoder& decoder, const ModelConfig& config, int i) {
+  return {decoder.Logits(i), decoder.Logits(i) + config.vocab_size};
+}
+
+// Caches ids [first, last) of a sequence in a slot and returns the logits behind the last one.
+Logits Feed(Decoder& decoder, const ModelConfig& config, int slot, const Ids& ids, int first, int last) {
+  std::vector<DecodeRow> rows;
+  for (int p = first; p < last; ++p) rows.push_back({slot, p, ids[p]});
+  decoder.Run(rows, {last - first - 1});
+  return Wanted(decoder, config, 0);
+}
+
 class DecoderParity : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Transformer, DecoderParity, ::testing::ValuesIn(parity::Models()), [](const auto& info) { return info.param; });
 
@@ -30,18 +44,61 @@ TEST_P(DecoderParity, GreedyTokensAreEqualAndTheirLogitsClose) {
   }
 }
 
-using Logits = std::vector<float>;
-
-Logits Wanted(const Decoder& decoder, const ModelConfig& config, int i) {
-  return {decoder.Logits(i), decoder.Logits(i) + config.vocab_size};
+TEST_P(DecoderParity, ARowHasTheSameBitsAloneAndInABatchForEveryTeamInBothPrecisions) {
+  const Fixture f(GetParam());
+  for (const Products products : {Products::kFloat32, Products::kBfloat16}) {
+    const DecoderWeights packed(f.weights, products);
+    Rng rng(21);
+    constexpr int kSlots = 11;
+    std::vector<Ids> sequences;
+    std::vector<Logits> alone;
+    for (int s = 0; s < kSlots; ++s) {
+      sequences.push_back(tiny::Ids(rng, 3 + 4 * s, f.config.vocab_size));
+      Decoder own(packed, 1, 64);
+      const int n = static_cast<int>(sequences[s].size());
+      for (int p = 0; p + 1 < n; ++p) own.Run({{0, p, sequences[s][p]}}, {});
+      own.Run({{0, n - 1, sequences[s][n - 1]}}, {0});
+      alone.push_back(Wanted(own, f.config, 0));
+    }
+    for (const int members : {1, 2, 3}) {
+      Team team(members);
+      Decoder decoder(packed, kSlots, 64, &team);
+      std::vector<DecodeRow> rows;
+      std::vector<int> wanted;
+      for (int s = 0; s < kSlots; ++s) {
+        const int n = static_cast<int>(sequences[s].size());
+        Feed(decoder, f.config, s, sequences[s], 0, n - 1);
+        rows.push_back({s, n - 1, sequences[s][n - 1]});
+        wanted.push_back(s);
+      }
+      decoder.Run(rows, wanted);
+      for (int s = 0; s < kSlots; ++s) {
+        EXPECT_EQ(Wanted(decoder, f.config, s), alone[s]) << "sequence " << s << ", " << members << " members, " << (products == Products::kFloat32 ? "float32" : "bfloat16");
+      }
+    }
+  }
 }
 
-// Caches ids [first, last) of a sequence in a slot and returns the logits behind the last one.
-Logits Feed(Decoder& decoder, const ModelConfig& config, int slot, const Ids& ids, int first, int last) {
-  std::vector<DecodeRow> rows;
-  for (int p = first; p < last; ++p) rows.push_back({slot, p, ids[p]});
-  decoder.Run(rows, {last - first - 1});
-  return Wanted(decoder, config, 0);
+// Rounding has 8 bits: each factor is off by up to 0.4%, by chance up or down. A router near a tie may choose other experts, and
+// then a row is another one: the median row says what rounding does.
+TEST_P(DecoderParity, Bfloat16WeightsGiveNearlyTheLogitsOfFloat32) {
+  const Fixture f(GetParam());
+  const DecoderWeights full(f.weights), half(f.weights, Products::kBfloat16);
+  EXPECT_LT(half.MatrixBytes(), 0.6 * static_cast<double>(full.MatrixBytes()));
+  Rng rng(22);
+  const Ids ids = tiny::Ids(rng, 41, f.config.vocab_size);
+  Decoder wide(full, 1, 41), narrow(half, 1, 41);
+  std::vector<double> relative;
+  for (int p = 0; p < 41; ++p) {
+    const Logits want = Feed(wide, f.config, 0, ids, p, p + 1), got = Feed(narrow, f.config, 0, ids, p, p + 1);
+    double squares = 0, errors = 0;
+    for (std::size_t i = 0; i < want.size(); ++i) squares += want[i] * want[i], errors += (got[i] - want[i]) * (got[i] - want[i]);
+    relative.push_back(std::sqrt(errors / squares));
+  }
+  std::sort(relative.begin(), relative.end());
+  EXPECT_GT(relative[20], 1e-4) << "nothing was rounded";
+  EXPECT_LT(relative[20], 0.02);
+  if (!f.config.HasExperts()) EXPECT_LT(relative[40], 0.05);
 }
 
 TEST(Decoder, LogitsEqualTheTrainingForwardPass) {

@@ -312,6 +312,51 @@ TEST(Generate, DependsNeitherOnThreadsNorOnSlots) {
   }
 }
 
+// As with models that are larger than a core's cache.
+TEST(Generate, DependsNeitherOnThreadsNorOnSlotsWhereThreadsShareEveryStep) {
+  const Scene s;
+  const auto prompts = Prompts(s.tokenizer);
+  const Sampling sampling{.temperature = 0.9, .top_k = 30, .repetition_penalty = 1.1, .max_new_tokens = 24};
+  for (const Products weights : {Products::kFloat32, Products::kBfloat16}) {
+    const auto want = s.Run(prompts, sampling, {.weights = weights});
+    for (const auto& [threads, slots] : {std::pair{2, 64}, {2, 2}, {3, 5}, {3, 1}}) {
+      for (const std::size_t share_from : {std::size_t{0}, std::size_t{1} << 40}) {
+        SCOPED_TRACE(testing::Message() << threads << " threads, " << slots << " slots, sharing from " << share_from << " bytes, " << (weights == Products::kFloat32 ? "float32" : "bfloat16"));
+        const auto got = s.Run(prompts, sampling, {.threads = threads, .slots = slots, .weights = weights, .share_from = share_from});
+        ASSERT_EQ(got.size(), want.size());
+        for (std::size_t i = 0; i < got.size(); ++i) ExpectSame(got[i], want[i]);
+      }
+    }
+  }
+}
+
+TEST(Generate, KeepsItsPlacesBusyWhileCompletionsOfUnequalLengthAreWaiting) {
+  const Scene s;
+  const std::vector<Ids> prompts(120, s.tokenizer.Encode("2+3=?"));
+  std::vector<Rng> draws;
+  for (std::size_t i = 0; i < prompts.size(); ++i) draws.push_back(Rng(3).Fork(static_cast<std::uint64_t>(i)));
+  Generator::Usage usage;
+  const auto out = Generator(s.weights, s.tokenizer, {.slots = 8}).Generate(prompts, draws, {.max_new_tokens = 60}, &usage);
+  std::int64_t tokens = 0;
+  std::size_t shortest = 60, longest = 0;
+  for (const Generated& one : out) {
+    tokens += static_cast<std::int64_t>(one.ids.size());
+    shortest = std::min(shortest, one.ids.size()), longest = std::max(longest, one.ids.size());
+  }
+  ASSERT_LT(4 * shortest, longest) << "these completions are not unequal";
+  EXPECT_EQ(usage.rows, tokens - 120) << "the first token of each comes from its prompt";
+  EXPECT_EQ(usage.slots, 8 * usage.steps);
+  EXPECT_GT(static_cast<double>(usage.rows), 0.9 * static_cast<double>(usage.slots));
+}
+
+TEST(Generate, AnErrorInACallbackEndsACallThatIsShared) {
+  const Scene s;
+  const auto prompts = Prompts(s.tokenizer);
+  int left = 20;
+  const Generator::Options options{.threads = 2, .on_token = [&](std::size_t, std::int32_t) { if (--left == 0) throw std::runtime_error("enough"); }, .share_from = 0};
+  EXPECT_THROW(s.Run(prompts, {.max_new_tokens = 24}, options), std::runtime_error);
+}
+
 TEST(Generate, DependsNotOnTheOrderOfThePromptsNorOnTheirNeighbours) {
   const Scene s;
   const auto prompts = Prompts(s.tokenizer);
