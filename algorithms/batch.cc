@@ -42,9 +42,13 @@ Batch MakeBatch(const std::vector<Group>& groups) {
   std::vector<std::uint8_t> truncated;
   std::vector<float> old_logprobs, sampler_logprobs;
   std::vector<double> greedy, components, component_weights;
-  std::vector<std::string> names;  // of the components, those of the first trajectory
-  if (!groups.empty() && !groups.front().members.empty()) {
-    for (const NamedScore& score : groups.front().members.front().scores) names.push_back(score.name), component_weights.push_back(score.weight);
+  std::vector<std::string> names;  // of the components, in the order they are met; a reward may be for some tasks only
+  for (const Group& group : groups) {
+    if (group.members.empty()) continue;
+    for (const NamedScore& score : group.members.front().scores) {
+      if (std::find(names.begin(), names.end(), score.name) != names.end()) continue;
+      names.push_back(score.name), component_weights.push_back(score.weight);
+    }
   }
   for (std::size_t g = 0; g < groups.size(); ++g) {
     for (const Trajectory& t : groups[g].members) {

@@ -6,6 +6,7 @@
 #include "envs/env.h"
 #include "envs/mixture.h"
 #include "envs/signs.h"
+#include "envs/small_talk.h"
 #include "envs/tools.h"
 #include "envs/word_problems.h"
 
@@ -19,6 +20,7 @@ EnvRegistry BuiltinEnvs() {
   RegisterCountdown(envs);
   RegisterMixture(envs);
   RegisterSigns(envs);
+  RegisterSmallTalk(envs);
   RegisterTools(envs);
   RegisterWordProblems(envs);
   return envs;

@@ -46,7 +46,12 @@ class MixtureEnv final : public Env {
   }
   StepResult Step(const Completion& completion) override {
     Check(running_ != nullptr, "Step needs a Reset before it");
-    return running_->env->Step(completion);
+    StepResult result = running_->env->Step(completion);
+    if (result.done) {
+      result.measures.push_back({"accuracy_" + running_->name, result.verdict.score, 0.0, {}});
+      result.measures.push_back({"tokens_" + running_->name, static_cast<double>(completion.tokens), 0.0, {}});
+    }
+    return result;
   }
   bool StepWaits() const override {
     return std::any_of(parts_.begin(), parts_.end(), [](const Part& part) { return part.env->StepWaits(); });

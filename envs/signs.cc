@@ -1,11 +1,13 @@
 #include "envs/signs.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 
 #include "core/error.h"
 #include "envs/single_turn.h"
 #include "verifiers/extract.h"
+#include "verifiers/language.h"
 
 namespace cogent {
 namespace {
@@ -63,6 +65,9 @@ struct CorpusConfig {
   double give_up_low = 0.5;
   double give_up_high = 0.6;
   double give_up_last = 0.5;
+  double mixed = 0.1;
+  double mixed_more = 0.25;
+  double change = 0.3;
 
   void VisitFields(FieldVisitor& visit) {
     visit("drills", drills, "share of documents that are drills without a prompt", {0.0, 1.0});
@@ -81,6 +86,9 @@ struct CorpusConfig {
           "of those that give up, the share that answers with the last candidate, the others at "
           "random; always wrong",
           {0.0, 1.0});
+    visit("mixed", mixed, "with `languages`: the chance that a reasoning of one working mixes them", {0.0, 1.0});
+    visit("mixed_more", mixed_more, "how much this grows with each further working", {0.0, 1.0});
+    visit("change", change, "the chance that a mixed reasoning draws its language anew before a word", {0.0, 1.0});
   }
   void Validate(Problems& problems, const Location& where) const {
     if (give_up_low > give_up_high) problems.Add(where, "give_up_low is above give_up_high");
@@ -91,10 +99,22 @@ class SignsEnv final : public SingleTurnEnv {
  public:
   struct Config {
     int digits = 4;
+    std::vector<std::string> languages;
     CorpusConfig corpus;
     void VisitFields(FieldVisitor& visit) {
       visit("digits", digits, "digits of a problem; 9^digits times 2^(digits-1) problems", {2, 8});
+      visit("languages", languages, "say all in words, each problem in one of these: en, zh; empty = marks instead of words");
       visit("corpus", corpus, "the documents to pre-train a base model on");
+    }
+    void Validate(Problems& problems, const Location& where) const {
+      const std::vector<std::string> known = SignsLanguages();
+      for (std::size_t i = 0; i < languages.size(); ++i) {
+        if (std::find(known.begin(), known.end(), languages[i]) == known.end()) {
+          problems.Add(where, "languages names '" + languages[i] + "'; known: en, zh");
+        } else if (std::find(languages.begin(), languages.begin() + static_cast<std::ptrdiff_t>(i), languages[i]) != languages.begin() + static_cast<std::ptrdiff_t>(i)) {
+          problems.Add(where, "languages names '" + languages[i] + "' twice");
+        }
+      }
     }
   };
   explicit SignsEnv(const Config& config)
@@ -102,47 +122,88 @@ class SignsEnv final : public SingleTurnEnv {
 
   Task MakeTask(Rng& rng) const override {
     const SignsProblem problem = DrawProblem(config_.digits, rng);
-    return {.prompt = SignsPrompt(problem),
-            .answer = SignsExpression(problem.digits, candidates_[FirstHit(problem)]),
-            .facts = {}};
+    Task task{.prompt = Asked(problem), .answer = SignsExpression(problem.digits, candidates_[FirstHit(problem)]), .facts = {}};
+    if (InWords()) task.facts = {{"language", LanguageOf(problem)}, {"problem", SignsPrompt(problem)}};
+    return task;
   }
 
   Verdict Score(const Task& task, const Completion& completion) const override {
     const Extraction found = Extract(completion.text);
     if (!found.text) return {0.0, "no answer in <answer> tags or a box"};
-    const auto problem = ReadSignsPrompt(task.prompt);
-    Check(problem.has_value(), "a prompt of the signs environment cannot be read back");
-    const std::string fault = SignsFault(*found.text, *problem);
+    const std::string fault = SignsFault(*found.text, ProblemOf(task));
     return fault.empty() ? Verdict{1.0, "hits the target"} : Verdict{0.0, fault};
   }
 
   // How much of the scratchpad is right: a base whose workings are unreliable cannot be taught by rewards.
   std::vector<NamedScore> Measure(const Task& task, const Completion& completion) const override {
-    const ScratchpadQuality q = CheckScratchpad(task.prompt, completion.text);
     std::vector<NamedScore> measures;
+    std::string text = completion.text;
+    if (InWords()) {
+      const auto reasoning = Reasoning(text);
+      const LanguageCounts words = CountLanguages(reasoning ? reasoning->text : "");
+      const bool pure = words.total == words.words[LanguageIndex(task.facts.at("language"))];
+      if (words.total > 0) measures.push_back({"mixed", pure ? 0.0 : 1.0, 0.0, {}});
+      text = reasoning ? "<think>" + UnsaySigns(reasoning->text) + (reasoning->closed ? "</think>" : "") : "";
+    }
+    const ScratchpadQuality q = CheckScratchpad(SignsPrompt(ProblemOf(task)), text);
     if (q.sums > 0) measures.push_back({"right_sums", static_cast<double>(q.sums_right) / q.sums, 0.0, {}});
     if (q.verdicts > 0) measures.push_back({"right_verdicts", static_cast<double>(q.verdicts_right) / q.verdicts, 0.0, {}});
     return measures;
   }
 
   std::string GoldCompletion() const override {
-    const auto problem = ReadSignsPrompt(task().prompt);
-    Check(problem.has_value(), "a prompt of the signs environment cannot be read back");
-    return Search(*problem, FirstHit(*problem));
+    const SignsProblem problem = ProblemOf(task());
+    const std::string gold = Search(problem, FirstHit(problem));
+    return InWords() ? Said(gold, LanguageOf(problem), nullptr) : gold;
   }
 
   bool HasCorpus() const override { return true; }
   Document CorpusDocument(Rng& rng) const override {
     const SignsProblem problem = TrainProblem(rng);
-    if (rng.Uniform() < config_.corpus.drills) return {"", Drill(problem, rng)};
-    return {SignsPrompt(problem), Attempt(problem, rng)};
+    const bool drill = rng.Uniform() < config_.corpus.drills;
+    const std::string text = drill ? Drill(problem, rng) : Attempt(problem, rng);
+    return {drill ? "" : Asked(problem), InWords() ? Said(text, LanguageOf(problem), &rng) : text};
   }
 
  private:
+  bool InWords() const { return !config_.languages.empty(); }
+
+  // By the problem alone: one that is held out in a language must not be trained on in another.
+  const std::string& LanguageOf(const SignsProblem& problem) const {
+    const auto count = static_cast<std::int64_t>(config_.languages.size());
+    return config_.languages[static_cast<std::size_t>(Rng(0).Fork("signs language").Fork(SignsPrompt(problem)).Range(0, count - 1))];
+  }
+  std::string Asked(const SignsProblem& problem) const { return InWords() ? SayProblem(problem, LanguageOf(problem)) : SignsPrompt(problem); }
+  SignsProblem ProblemOf(const Task& task) const {
+    const auto problem = ReadSignsPrompt(InWords() ? task.facts.at("problem") : task.prompt);
+    Check(problem.has_value(), "a prompt of the signs environment cannot be read back");
+    return *problem;
+  }
+
+  // A document or a solution in words; with `rng`, mixed as the corpus says. What stands before the reasoning is a problem or what is
+  // left of one (`=14`), what stands behind it is an answer and stays.
+  std::string Said(const std::string& text, const std::string& language, Rng* rng) const {
+    const CorpusConfig& mix = config_.corpus;
+    const std::string open = "<think>";
+    const std::size_t begin = text.find(open), end = text.find("</think>");
+    Check(begin != std::string::npos && end != std::string::npos, "a document of signs has no reasoning");
+    const std::string before = text.substr(0, begin), reasoning = text.substr(begin + open.size(), end - begin - open.size());
+    const auto further = static_cast<double>(std::count(reasoning.begin(), reasoning.end(), ';'));
+    const bool mixed = rng != nullptr && rng->Uniform() < mix.mixed + mix.mixed_more * further;
+    std::string now = language;
+    const auto next = [&]() -> std::string {
+      if (mixed && rng->Uniform() < mix.change) now = config_.languages[static_cast<std::size_t>(rng->Range(0, static_cast<std::int64_t>(config_.languages.size()) - 1))];
+      return now;
+    };
+    const auto problem = ReadSignsPrompt(before);
+    const std::string said = problem ? SayProblem(*problem, language) : SaySigns(before, [&] { return language; });
+    return said + open + SaySigns(reasoning, next) + text.substr(end);
+  }
+
   SignsProblem TrainProblem(Rng& rng) const {
     for (int attempt = 0; attempt < 10000; ++attempt) {
       SignsProblem problem = DrawProblem(config_.digits, rng);
-      if (InSplit(SignsPrompt(problem), Split::kTrain)) return problem;
+      if (InSplit(Asked(problem), Split::kTrain)) return problem;
     }
     throw InternalError("signs: no training problem in 10,000 draws");
   }
@@ -274,7 +335,7 @@ class SignsEnv final : public SingleTurnEnv {
 
 void RegisterSigns(EnvRegistry& envs) {
   envs.Add<SignsEnv>("signs",
-                     "put + or - between digits to reach a target; the scratchpad is a search");
+                     "put + or - between digits to reach a target; the scratchpad is a search, in marks or in words");
 }
 
 }  // namespace cogent

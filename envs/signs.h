@@ -15,9 +15,19 @@
 // The corpus to pre-train on is weak on purpose (fields of `corpus`): drills in the scratchpad's
 // notation, guesses without a working, searches that mostly give up, a few that never do.
 // Everything in it comes from the training split.
+//
+// With `languages` the same is said in words, and a problem is asked in one of them:
+//
+//   prompt       Set signs so that 7 5 9 3 makes 14          or: 填上符号 使 7 5 9 3 得 14
+//   completion   <think> 7 plus 5 makes 12 plus 9 makes 21 plus 3 makes 24 wrong; ...</think><answer>7-5+9+3</answer>
+//
+// Which language a problem is in depends on its digits and target alone, so no problem of one split is in the other in
+// another language. The task's fact `language` names it (for the reward `language`), `problem` is the notation. Reasonings
+// of the corpus mix languages, the long ones more often (`corpus.mixed`, `mixed_more`), so a base mixes them, too.
 // Thread rule: free functions; call them from anywhere.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,6 +52,13 @@ std::optional<SignsProblem> ReadSignsPrompt(std::string_view prompt);
 std::string SignsFault(const std::string& answer, const SignsProblem& problem);
 // The signs of every candidate in the order of the search.
 std::vector<std::string> SignCandidates(int digits);
+
+// The notation in words. Before each word `next_language` is asked for its language, one of SignsLanguages().
+std::string SaySigns(std::string_view notation, const std::function<std::string()>& next_language);
+// The notation of what was said in any of the languages; `?` for a word that belongs to none. Linear, for any text.
+std::string UnsaySigns(std::string_view text);
+std::string SayProblem(const SignsProblem& problem, const std::string& language);
+std::vector<std::string> SignsLanguages();
 
 // How much of a scratchpad is right. A sum (`12+9=21`) is right when its value is, and when its
 // digit is the problem's at that place. A verdict is right when it says truly whether the number

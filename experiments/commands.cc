@@ -153,11 +153,14 @@ CommandSpec Pairs() {
           "In: {\"prompt\", \"completion\"}, as `sample` or `refine` write them. Out: {\"prompt\", \"chosen\", \"rejected\", \"rule\"}.\n"
           "helpful: the summary, and one that is cut, leaves the answer out or is another task's. harmless: the whole, and\n"
           "the same with an insult in it. sound: the whole, and the same with a number of the reasoning changed.\n"
+          "scored: two completions of one prompt, of which --score gave one more (lines of `sample` hold all scores).\n"
           "With --judge-ask, questions to a judge with their verdicts instead, to teach one by `algorithm: sft`.",
           {},
           {{.name = "input", .letter = 'i', .kind = kPath, .placeholder = "FILE.jsonl", .help = "demonstrations", .required = true},
            {.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE.jsonl", .help = "where the pairs go", .required = true},
-           {.name = "rule", .kind = kText, .placeholder = "RULE", .help = "helpful, harmless or sound", .required = true},
+           {.name = "rule", .kind = kText, .placeholder = "RULE", .help = "helpful, harmless, sound or scored", .required = true},
+           {.name = "score", .kind = kText, .placeholder = "NAME", .help = "scored: a reward or a measure, as is_helpful"},
+           {.name = "reads", .kind = kText, .placeholder = "PART", .help = "scored: whole (default), or the summary behind the reasoning"},
            {.name = "token", .kind = kText, .placeholder = "TEXT", .help = "of the cold-start form (default |special_token|)"},
            {.name = "judge-ask", .kind = kText, .placeholder = "TEXT", .help = "the judge's question, with {prompt} and {completion}"},
            {.name = "lowest", .kind = kText, .placeholder = "N", .help = "the verdict on a rejected one (default 1)"},

@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "agents/judge.h"
@@ -12,6 +15,7 @@
 #include "core/file.h"
 #include "core/scalar.h"
 #include "verifiers/format.h"
+#include "verifiers/model_reward.h"
 
 namespace cogent {
 namespace {
@@ -24,9 +28,11 @@ const std::vector<std::string> kEmptyWords = {"That was the question.", "It can 
 struct Line {
   int number = 0;
   std::string prompt, completion;
+  double score = 0.0;
 };
 
-std::vector<Line> ReadLines(const std::string& path, int& malformed) {
+// With `score`, a line's `rewards` must hold that number.
+std::vector<Line> ReadLines(const std::string& path, const std::string& score, int& malformed) {
   std::vector<Line> lines;
   ForEachLine(ReadFile(path), [&](int number, std::string_view text) {
     const Json json = Json::parse(text, nullptr, false);
@@ -36,10 +42,60 @@ std::vector<Line> ReadLines(const std::string& path, int& malformed) {
       ++malformed;
       return;
     }
-    lines.push_back({number, json["prompt"], json["completion"]});
+    const Json* found = !score.empty() && json.contains("rewards") && json["rewards"].is_object() && json["rewards"].contains(score) ? &json["rewards"][score] : nullptr;
+    if (!score.empty() && (found == nullptr || !found->is_number())) {
+      std::cerr << path << ":" << number << ": \"rewards\" has no number '" << score << "', which --score names\n";
+      ++malformed;
+      return;
+    }
+    lines.push_back({number, json["prompt"], json["completion"], found == nullptr ? 0.0 : found->get<double>()});
   });
-  if (lines.empty()) throw DataError(path + " holds no line with a prompt and a completion");
+  if (lines.empty()) throw DataError(path + " holds no line with a prompt and a completion" + (score.empty() ? "" : " and the score '" + score + "'"));
   return lines;
+}
+
+Json PairJson(const std::string& prompt, const Spoiled& pair) {
+  return {{"prompt", prompt}, {"chosen", pair.chosen}, {"rejected", pair.rejected}, {"rule", pair.rule}};
+}
+std::string JsonLine(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+int Finish(const std::string& output, const std::string& text, std::size_t lines, int kept, int malformed, const Json& dropped) {
+  WriteFileAtomic(output, text);
+  WriteFileAtomic(output + ".report.json", Json{{"lines", lines}, {"kept", kept}, {"malformed", malformed}, {"dropped", dropped}}.dump(2) + "\n");
+  std::cout << fmt::format("{}: {} pairs of {} lines\n", output, kept, lines);
+  return malformed > 0 ? kExitUserMistake : kExitDone;
+}
+
+// The rule `scored`.
+int ScoredPairs(const Command& command, const std::string& token) {
+  const std::string score = command.Get("score"), reads = command.Get("reads", "whole"), input = command.Get("input");
+  if (score.empty()) throw ConfigError("--rule scored needs --score, the name of a number in each line's `rewards`");
+  if (reads != "whole" && reads != "summary") throw ConfigError("--reads '" + reads + "' is none. Known: whole, summary");
+  if (command.Has("judge-ask")) throw ConfigError("--judge-ask teaches a judge by the other rules; --rule scored is for reward models");
+  int malformed = 0, without = 0, kept = 0;
+  const std::vector<Line> lines = ReadLines(input, score, malformed);
+  std::vector<std::pair<std::string, std::vector<Scored>>> prompts;  // in the order of their first lines
+  std::map<std::string, std::size_t> places;
+  for (const Line& line : lines) {
+    const auto text = reads == "whole" ? std::optional(line.completion) : SummaryToRead(line.completion, token);
+    if (!text) {
+      ++without;
+      continue;
+    }
+    const auto [place, fresh] = places.emplace(line.prompt, prompts.size());
+    if (fresh) prompts.push_back({line.prompt, {}});
+    prompts[place->second].second.push_back({*text, line.score});
+  }
+  std::string text;
+  for (const auto& [prompt, completions] : prompts) {
+    for (const Spoiled& pair : PairByScore(completions, score)) {
+      text += JsonLine(PairJson(prompt, pair));
+      ++kept;
+    }
+  }
+  if (kept == 0) throw DataError(input + ": no prompt has two completions whose '" + score + "' differs; sample several a task (sample.samples, sample.keep)");
+  const int unpaired = static_cast<int>(lines.size()) - without - 2 * kept;
+  return Finish(command.Get("output"), text, lines.size(), kept, malformed, {{"no summary", without}, {"no other of another score", unpaired}});
 }
 
 }  // namespace
@@ -81,11 +137,28 @@ std::optional<Spoiled> SpoilSound(const std::string& completion, const std::stri
   return Spoiled{completion, completion.substr(0, at) + std::to_string(other) + completion.substr(at + size), "sound: a number of the reasoning is changed"};
 }
 
+std::vector<Spoiled> PairByScore(const std::vector<Scored>& completions, const std::string& score) {
+  std::vector<const Scored*> best;
+  for (const Scored& one : completions) best.push_back(&one);
+  std::vector<const Scored*> worst = best;
+  std::stable_sort(best.begin(), best.end(), [](const Scored* a, const Scored* b) { return a->score > b->score; });
+  std::stable_sort(worst.begin(), worst.end(), [](const Scored* a, const Scored* b) { return a->score < b->score; });
+  std::vector<Spoiled> pairs;
+  for (std::size_t i = 0; i < best.size() && best[i]->score > worst[i]->score; ++i) {
+    pairs.push_back({best[i]->completion, worst[i]->completion, "scored: " + score});
+  }
+  return pairs;
+}
+
 int PairsCommand(const Command& command) {
   const std::string rule = command.Get("rule"), token = command.Get("token", "|special_token|"), output = command.Get("output");
-  if (rule != "helpful" && rule != "harmless" && rule != "sound") throw ConfigError("--rule '" + rule + "' is none. Known: helpful, harmless, sound");
+  if (rule != "helpful" && rule != "harmless" && rule != "sound" && rule != "scored") throw ConfigError("--rule '" + rule + "' is none. Known: helpful, harmless, sound, scored");
   const auto seed = ParseUnsigned(command.Get("seed", "1"));
   if (!seed.ok()) throw ConfigError("--seed: '" + command.Get("seed") + "' is no whole number");
+  if (rule == "scored") return ScoredPairs(command, token);
+  for (const char* option : {"score", "reads"}) {
+    if (command.Has(option)) throw ConfigError("--" + std::string(option) + " is for --rule scored");
+  }
   JudgeSettings judge;
   if (command.Has("judge-ask")) judge.ask = command.Get("judge-ask");
   const auto end_of_scale = [&](const char* option, int& value) {
@@ -101,7 +174,7 @@ int PairsCommand(const Command& command) {
   judge.Validate(problems, Node::Map());
   problems.ThrowIfAny();
   int malformed = 0, without = 0, kept = 0;
-  const std::vector<Line> lines = ReadLines(command.Get("input"), malformed);
+  const std::vector<Line> lines = ReadLines(command.Get("input"), "", malformed);
   std::string text;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const Line& line = lines[i];
@@ -113,20 +186,16 @@ int PairsCommand(const Command& command) {
       continue;
     }
     ++kept;
-    const auto add = [&](const Json& json) { text += json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; };
     if (!command.Has("judge-ask")) {
-      add({{"prompt", line.prompt}, {"chosen", pair->chosen}, {"rejected", pair->rejected}, {"rule", pair->rule}});
+      text += JsonLine(PairJson(line.prompt, *pair));
       continue;
     }
-    add({{"prompt", JudgePrompt(judge.ask, {line.prompt, pair->chosen})}, {"completion", JudgeVerdict(judge.highest)}, {"rule", "as it was"}});
-    add({{"prompt", JudgePrompt(judge.ask, {line.prompt, pair->rejected})}, {"completion", JudgeVerdict(judge.lowest)}, {"rule", pair->rule}});
+    text += JsonLine({{"prompt", JudgePrompt(judge.ask, {line.prompt, pair->chosen})}, {"completion", JudgeVerdict(judge.highest)}, {"rule", "as it was"}});
+    text += JsonLine({{"prompt", JudgePrompt(judge.ask, {line.prompt, pair->rejected})}, {"completion", JudgeVerdict(judge.lowest)}, {"rule", pair->rule}});
   }
   const std::string why = rule == "sound" ? "no number before a second token" : "no summary";
   if (kept == 0) throw DataError(command.Get("input") + ": no line has " + (rule == "sound" ? "a number before" : "a summary behind") + " a second " + token);
-  WriteFileAtomic(output, text);
-  WriteFileAtomic(output + ".report.json", Json{{"lines", lines.size()}, {"kept", kept}, {"malformed", malformed}, {"dropped", {{why, without}}}}.dump(2) + "\n");
-  std::cout << fmt::format("{}: {} pairs of {} lines\n", output, kept, lines.size());
-  return malformed > 0 ? kExitUserMistake : kExitDone;
+  return Finish(output, text, lines.size(), kept, malformed, {{why, without}});
 }
 
 }  // namespace cogent

@@ -9,6 +9,9 @@
 //   harmless  about the whole output. Chosen is the demonstration; rejected the same with an insult put between two of its words.
 //   sound     about the whole output. Chosen is the demonstration; rejected the same with one number of its reasoning changed by 1, 2
 //             or 3: the conclusion stands, and no longer follows. No rule about the answer sees that.
+//   scored    two completions of one prompt, of which `score` (a reward or a measure of the environment, as `cogent sample` stores them)
+//             gave the chosen one more: preferences between a policy's own answers. `reads: summary` writes what a reward model that
+//             reads the summary sees of both.
 // With `judge-ask`, a question to a judge (agents/judge.h), two lines come of each pair instead, to teach a judge by SFT:
 //   {"prompt": the question about the chosen or the rejected one, "completion": "<score>HIGHEST</score>" or of the lowest, "rule"}
 // Which spoiling a line gets depends on the seed and the line's number alone. Lines without a summary are counted and left out.
@@ -17,6 +20,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/rng.h"
 #include "experiments/engine.h"
@@ -31,6 +35,15 @@ std::optional<Spoiled> SpoilHelpful(const std::string& completion, const std::st
 Spoiled SpoilHarmless(const std::string& completion, Rng& rng);
 // Nothing when there is no second token, or no number before it.
 std::optional<Spoiled> SpoilSound(const std::string& completion, const std::string& token, Rng& rng);
+
+// A completion with what was said of it.
+struct Scored {
+  std::string completion;
+  double score = 0.0;
+};
+// Of the completions of one prompt, in their order: each is in one pair at most, the best with the worst, then the next ones, while their scores
+// differ. Of equal ones the earlier is taken first.
+std::vector<Spoiled> PairByScore(const std::vector<Scored>& completions, const std::string& score);
 
 // kExitDone; kExitUserMistake when lines were malformed, which are reported by number while the others are written.
 int PairsCommand(const Command& command);

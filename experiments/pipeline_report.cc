@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/file.h"
 #include "core/progress.h"
@@ -77,12 +78,25 @@ std::string PipelineTable(const Pipeline& pipeline) {
 }
 
 std::string PipelineCsv(const Pipeline& pipeline) {
-  std::string text = "stage,kind,seconds,tasks,pass@1,pass@1_low,pass@1_high,greedy,mean_length,kept,of\n";
+  // Means of rewards and measures: whatever `evaluate` and its environment name.
+  std::set<std::string> rewards;
+  const auto is_reward = [](const std::string& key) { return key.starts_with("rewards/") && key.ends_with("/mean"); };
+  for (const PipelineStage& stage : pipeline.stages) {
+    const Found found = Find(pipeline, stage);
+    for (const auto& [key, value] : found.drawn.items()) {
+      if (is_reward(key)) rewards.insert(key);
+    }
+  }
+  std::string text = "stage,kind,seconds,tasks,pass@1,pass@1_low,pass@1_high,greedy,mean_length,kept,of";
+  for (const std::string& key : rewards) text += "," + key;
+  text += "\n";
   const auto number = [](const Json& object, const char* key) { return object.contains(key) && object[key].is_number() ? fmt::format("{:g}", object[key].get<double>()) : std::string(); };
   for (const PipelineStage& stage : pipeline.stages) {
     const auto [note, score, drawn, greedy, data] = Find(pipeline, stage);
-    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{}\n", stage.name, stage.kind, number(note, "seconds"), number(score, "tasks"), number(drawn, "pass@1"), number(drawn, "pass@1_low"),
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{}", stage.name, stage.kind, number(note, "seconds"), number(score, "tasks"), number(drawn, "pass@1"), number(drawn, "pass@1_low"),
                         number(drawn, "pass@1_high"), number(greedy, "pass@1"), number(drawn, "mean_length"), number(data, "kept"), number(data, AllOf(stage)));
+    for (const std::string& key : rewards) text += "," + number(drawn, key.c_str());
+    text += "\n";
   }
   return text;
 }

@@ -204,6 +204,24 @@ void RunConfig::Validate(Problems& problems, const Location& where) const {
 
 namespace {
 
+// A reward whose `only` names no part of the mixture would never be asked, and nobody would know.
+void CheckOnly(const RunConfig& config, Problems& problems) {
+  const Node* parts = config.env.name == "mixture" ? config.env.settings.Find("parts") : nullptr;
+  if (parts == nullptr) return;
+  std::vector<std::string> names;
+  for (const Node& part : parts->items) {
+    const Node* name = part.Find("name");
+    names.push_back(name != nullptr ? name->text : part.text);
+  }
+  for (const Choice& reward : config.rewards) {
+    const Node* only = reward.settings.Find("only");
+    if (only == nullptr || only->text.empty() || std::find(names.begin(), names.end(), only->text) != names.end()) continue;
+    const auto near = Nearest(only->text, names);
+    problems.Add(only->location, fmt::format("reward '{}': only: '{}' is no part of the mixture.{} Parts: {}", reward.name, only->text,
+                                             near ? " Did you mean '" + *near + "'?" : "", fmt::join(names, ", ")));
+  }
+}
+
 // The section `critic` belongs to an algorithm that learns from one, and is there with its defaults when it is not written.
 void SettleCritic(RunConfig& config, const Node& root, Problems& problems) {
   if (!config.critic) config.critic.emplace();
@@ -232,6 +250,7 @@ RunConfig CheckRunConfig(const Node& root, const std::string& what, const Parts&
     }
   }
   Rubric::Make(config.rewards, parts.rewards, problems);
+  CheckOnly(config, problems);
   if (config.algorithm.name.empty() || !check_algorithm) return config;
   const std::size_t mistakes = problems.lines().size();
   if (check_algorithm(config.algorithm, problems)) {

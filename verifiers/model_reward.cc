@@ -56,19 +56,21 @@ class ModelReward final : public BatchReward {
 
  private:
   std::optional<std::string> Read(const std::string& completion) const {
-    if (config_.reads == "whole") return completion;
-    if (auto summary = Summary(completion, {.layout = Layout::kColdStart, .token = config_.token})) return summary;
-    const auto reasoning = Reasoning(completion);
-    if (!reasoning) return std::nullopt;
-    auto rest = AfterReasoning(completion);
-    if (!rest || TrimAscii(*rest).empty()) return std::nullopt;
-    return std::string(TrimAscii(*rest));
+    return config_.reads == "whole" ? completion : SummaryToRead(completion, config_.token);
   }
 
   Config config_;
 };
 
 }  // namespace
+
+std::optional<std::string> SummaryToRead(const std::string& completion, const std::string& token) {
+  if (auto summary = Summary(completion, {.layout = Layout::kColdStart, .token = token})) return summary;
+  if (!Reasoning(completion)) return std::nullopt;
+  const auto rest = AfterReasoning(completion);
+  if (!rest || TrimAscii(*rest).empty()) return std::nullopt;
+  return std::string(TrimAscii(*rest));
+}
 
 void SetRewardModels(AskRewardModel ask) { Asked() = std::move(ask); }
 

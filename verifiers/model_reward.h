@@ -15,6 +15,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,6 +31,10 @@ struct RewardModelQuestion {
 // One number for each text; throws DataError for a checkpoint that is no reward model.
 using AskRewardModel = std::function<std::vector<double>(const RewardModelQuestion&)>;
 void SetRewardModels(AskRewardModel ask);
+
+// What `reads: summary` reads of a completion: the summary of the cold-start layout, else all that stands behind the reasoning
+// (<answer> tags included). Nothing where that is nothing.
+std::optional<std::string> SummaryToRead(const std::string& completion, const std::string& token);
 
 void RegisterModelRewards(RewardRegistry& rewards);
 

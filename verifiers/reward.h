@@ -11,7 +11,7 @@
 //   };
 //   rewards.Add<Brevity>("brevity", "pays for short completions");
 //   # YAML:  rewards: [{name: accuracy}, {name: brevity, weight: 0.1}]
-//   # a reward that is used twice has two names:  {name: brevity, as: very_brief, limit: 50}
+//   # used twice, it has two names: {name: brevity, as: very_brief, limit: 50}; of a mixture's tasks, one part's: `only: countdown`
 //
 // A Verdict is about the model's text and never throws because of it. A reward that cannot decide
 // because something of ours broke throws, or says so in the verdict (`broken`); the trajectory is then set

@@ -14,10 +14,11 @@ constexpr const char* kAccuracy = "accuracy";
 
 struct Place {
   double weight = 1.0;
-  std::string as;
+  std::string as, only;
   void VisitFields(FieldVisitor& visit) {
     visit("weight", weight, "what the score is multiplied by in the total", {-1000.0, 1000.0});
     visit("as", as, "the name of its score, where one reward is used twice; empty = its own");
+    visit("only", only, "of a mixture's tasks, those of this part alone; empty = all tasks");
   }
   void Validate(Problems& problems, const Location& where) const {
     const bool plain = std::all_of(as.begin(), as.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
@@ -25,9 +26,27 @@ struct Place {
   }
 };
 
-// Takes `weight` and `as` out of a choice's settings; what stays is for the reward itself.
+// A reward that is asked about the tasks of one part of a mixture; the others have no score of its name.
+class OnlyFor final : public Reward {
+ public:
+  OnlyFor(std::string part, std::shared_ptr<const Reward> reward) : part_(std::move(part)), reward_(std::move(reward)) {}
+  const Reward& inner() const { return *reward_; }
+  // Throws where a task is of no mixture: nobody would ever be paid, and nobody would know.
+  bool Asks(const Task& task) const {
+    const auto fact = task.facts.find("environment");
+    if (fact == task.facts.end()) throw ConfigError("`only: " + part_ + "` is for the tasks of a mixture, and this environment is none; leave it out");
+    return fact->second == part_;
+  }
+  Verdict Score(const Task& task, const Completion& completion) const override { return reward_->Score(task, completion); }
+
+ private:
+  std::string part_;
+  std::shared_ptr<const Reward> reward_;
+};
+
+// Takes `weight`, `as` and `only` out of a choice's settings; what stays is for the reward itself.
 Place TakePlace(Choice& choice, Problems& problems) {
-  Place place = ReadConfig<Place>(TakeKeys(choice.settings, {"weight", "as"}), problems, "reward '" + choice.name + "'");
+  Place place = ReadConfig<Place>(TakeKeys(choice.settings, {"weight", "as", "only"}), problems, "reward '" + choice.name + "'");
   if (place.as.empty()) place.as = choice.name;
   return place;
 }
@@ -51,7 +70,9 @@ Rubric Rubric::Make(const std::vector<Choice>& choices, const RewardRegistry& re
     }
     seen.push_back(label);
     if (own) {
-      rubric.accuracy_weight_ = ReadConfig<Place>(choice.settings, problems, "reward 'accuracy'").weight;
+      const Place place = ReadConfig<Place>(choice.settings, problems, "reward 'accuracy'");
+      rubric.accuracy_weight_ = place.weight;
+      if (!place.only.empty()) problems.Add(choice.location, "'accuracy' is the verdict of every environment and cannot be for one part `only`");
       continue;
     }
     if (!choice.name.empty() && !registry.Has(choice.name)) {
@@ -65,7 +86,9 @@ Rubric Rubric::Make(const std::vector<Choice>& choices, const RewardRegistry& re
       continue;
     }
     const Place place = TakePlace(choice, problems);
-    if (auto reward = registry.Make(choice, problems)) rubric.items_.push_back({place.as, place.weight, std::move(reward)});
+    std::shared_ptr<const Reward> reward = registry.Make(choice, problems);
+    if (reward && !place.only.empty()) reward = std::make_shared<OnlyFor>(place.only, std::move(reward));
+    if (reward) rubric.items_.push_back({place.as, place.weight, std::move(reward)});
   }
   return rubric;
 }
@@ -122,21 +145,31 @@ std::vector<Verdict> AskBatch(const BatchReward& reward, const std::vector<Answe
   return verdicts;
 }
 
+std::vector<Verdict> Ask(const Reward& reward, const std::vector<Answered>& answered) {
+  if (answered.empty()) return {};
+  if (const auto* batch = dynamic_cast<const BatchReward*>(&reward)) return AskBatch(*batch, answered);
+  std::vector<Verdict> verdicts;
+  for (const Answered& one : answered) verdicts.push_back(AskOne(reward, one));
+  return verdicts;
+}
+
 }  // namespace
 
 std::vector<std::vector<NamedScore>> Rubric::ScoreAll(const std::vector<Answered>& answered) const {
   std::vector<std::vector<NamedScore>> scores(answered.size());
   if (answered.empty()) return scores;
   for (const Item& item : items_) {
-    std::vector<Verdict> verdicts;
-    if (const auto* batch = dynamic_cast<const BatchReward*>(item.reward.get())) {
-      verdicts = AskBatch(*batch, answered);
-    } else {
-      for (const Answered& one : answered) verdicts.push_back(AskOne(*item.reward, one));
+    const auto* only = dynamic_cast<const OnlyFor*>(item.reward.get());
+    std::vector<Answered> asked;
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < answered.size(); ++i) {
+      if (only != nullptr && !only->Asks(*answered[i].task)) continue;
+      asked.push_back(answered[i]);
+      places.push_back(i);
     }
+    std::vector<Verdict> verdicts = Ask(only != nullptr ? only->inner() : *item.reward, asked);
     for (std::size_t i = 0; i < verdicts.size(); ++i) {
-      scores[i].push_back({item.name, verdicts[i].score, item.weight, std::move(verdicts[i].reason),
-                           verdicts[i].broken});
+      scores[places[i]].push_back({item.name, verdicts[i].score, item.weight, std::move(verdicts[i].reason), verdicts[i].broken});
     }
   }
   return scores;

@@ -47,6 +47,15 @@ TEST(Batch, HoldsTheRewardsOneByOneAndTheGreedyOnes) {
   EXPECT_TRUE(slice.greedy_rewards.equal(at::tensor({4, 8}, at::kDouble)));
 }
 
+TEST(Batch, HoldsARewardThatOnlyLaterTasksAreAskedAbout) {
+  auto groups = batches::RandomGroups(8, 40, 2, 1);
+  groups[0].members[0].scores = {{.name = "accuracy", .score = 1, .weight = 1.0}};
+  groups[1].members[0].scores = {{.name = "accuracy", .score = 0, .weight = 1.0}, {.name = "helpful", .score = 0.7, .weight = 0.5}};
+  const Batch batch = MakeBatch(groups);
+  EXPECT_TRUE(batch.components.equal(at::tensor({1.0, 0.0, 0.0, 0.7}, at::kDouble).view({2, 2})));
+  EXPECT_TRUE(batch.component_weights.equal(at::tensor({1.0, 0.5}, at::kDouble)));
+}
+
 TEST(Batch, SlicesKeepEveryToken) {
   Batch batch = MakeBatch(batches::RandomGroups(9, 40, 3, 3));
   batch.advantages = batch.old_logprobs * 2, batch.weights = batch.old_logprobs * 3, batch.ref_logprobs = batch.old_logprobs * 4;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -37,6 +38,8 @@ std::vector<std::string> Settings() {
   all.insert(all.end(), {
                             "{name: signs, digits: 2}",
                             "{name: signs, digits: 6}",
+                            "{name: signs, languages: [en, zh]}",
+                            "{name: small_talk, languages: [zh]}",
                             "{name: arithmetic, operators: '/', values: [0, 9], operands: [2, 5]}",
                             "{name: arithmetic, operands: 8, depth: 4, operators: '+-*/'}",
                             "{name: arithmetic, values: [1, 1000000], operands: [2, 16]}",
@@ -216,6 +219,22 @@ TEST(Mixture, TakesItsCorpusFromThePartsThatHaveOneWhateverTheirWeight) {
   }
 }
 
+TEST(Mixture, LogsAccuracyAndTokensOfEachPart) {
+  auto env = Make("{name: mixture, parts: [{name: signs}, {name: countdown}]}");
+  for (std::uint64_t index = 0; index < 20; ++index) {
+    env->Reset({Split::kTrain, 1, index});
+    const std::string part = env->task().facts.at("environment");
+    std::map<std::string, double> seen;
+    for (const NamedScore& measure : env->Step({env->GoldCompletion(), 12, false}).measures) {
+      EXPECT_EQ(measure.weight, 0.0);
+      seen[measure.name] = measure.score;
+    }
+    EXPECT_EQ(seen.at("accuracy_" + part), 1.0);
+    EXPECT_EQ(seen.at("tokens_" + part), 12.0);
+    EXPECT_FALSE(seen.contains(part == "signs" ? "accuracy_countdown" : "accuracy_signs"));
+  }
+}
+
 TEST(InSplit, HoldsOutAboutOneProblemInEight) {
   int held_out = 0;
   for (int i = 0; i < 8000; ++i) {
@@ -255,6 +274,9 @@ TEST(BuiltinEnvs, RefuseSettingsThatCannotWork) {
        {"{name: arithmetic, operators: '+%'}", "{name: arithmetic, operators: ''}",
         "{name: arithmetic, question: 'What is it?'}", "{name: arithmetic, operands: [4, 2]}",
         "{name: arithmetic, operators: '/', values: 0}", "{name: signs, digits: 1}",
+        "{name: signs, languages: [fr]}", "{name: signs, languages: [en, en]}", "{name: small_talk, languages: []}",
+        "{name: small_talk, languages: [fr]}", "{name: small_talk, verdict: perhaps}",
+        "{name: small_talk, corpus: {helpful: 0, evasive: 0, half: 0, other: 0}}",
         "{name: signs, corpus: {give_up_low: 0.9, give_up_high: 0.1}}",
         "{name: signs, corpus: {drill_kinds: {chains: 0, walks: 0, compare: 0, worked: 0}}}"}) {
     EXPECT_THROW(Make(yaml), ConfigError) << yaml;

@@ -5,10 +5,14 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "envs/env.h"
 #include "verifiers/extract.h"
+#include "verifiers/language.h"
 
 namespace cogent {
 namespace {
@@ -188,6 +192,107 @@ TEST(SignsCorpus, CanBeDrillsAlone) {
   auto env = Signs("{corpus: {drills: 1}}");
   Rng rng(8);
   for (int i = 0; i < 200; ++i) EXPECT_EQ(env->CorpusDocument(rng).prompt, "");
+}
+
+const char kInWords[] = "{languages: [en, zh]}";
+
+// The words of two languages in turn, from the given one on.
+std::string InTurn(const std::string& notation, std::size_t at = 0) {
+  const std::vector<std::string> codes = {"en", "zh"};
+  return SaySigns(notation, [&] { return codes[at++ % 2]; });
+}
+
+TEST(SignsInWords, AreTheNotationSaid) {
+  EXPECT_EQ(SaySigns("7+5=12-9=3n;7-9=-2y", [] { return "en"; }), " 7 plus 5 makes 12 minus 9 makes 3 wrong; 7 minus 9 makes -2 right");
+  EXPECT_EQ(SaySigns("7+5=12n", [] { return "zh"; }), " 7 加 5 得 12 错");
+  EXPECT_EQ(InTurn("7+5=12n"), " 7 plus 5 得 12 wrong");
+  EXPECT_EQ(SayProblem(*ReadSignsPrompt(kPrompt), "en"), "Set signs so that 7 5 9 3 makes 14");
+}
+
+TEST(SignsInWords, AreReadBackWhateverTheirLanguages) {
+  for (const char* notation : {"7+5=12+9=21+3=24n;7-5=2+9=11+3=14y", "2-3=-1+2=1-4=-3n", "", "7+5=12;4-6=-2"}) {
+    for (std::size_t first : {0u, 1u}) EXPECT_EQ(UnsaySigns(InTurn(notation, first)), notation);
+  }
+}
+
+TEST(SignsInWords, WithAForeignWordOrAMissingOneCannotBeRead) {
+  EXPECT_EQ(UnsaySigns(" 7 plus 5 gives 12"), "7+5?12");
+  EXPECT_EQ(UnsaySigns(" 7 plus 5 12"), "7+5?12");
+  EXPECT_EQ(UnsaySigns(" 7 加得 5"), "7?5");
+  EXPECT_EQ(UnsaySigns("\xff\xe5 7"), "?7");
+}
+
+TEST(SignsInWords, AProblemIsAskedInOneLanguageAlone) {
+  auto env = Signs(kInWords);
+  std::map<std::string, std::set<std::string>> languages;
+  std::map<std::string, int> count;
+  for (std::uint64_t seed = 0; seed < 6; ++seed) {
+    for (std::uint64_t index = 0; index < 500; ++index) {
+      env->Reset({index % 2 ? Split::kTrain : Split::kTest, seed, index});
+      const Task& task = env->task();
+      languages[task.facts.at("problem")].insert(task.facts.at("language"));
+      ++count[task.facts.at("language")];
+      EXPECT_EQ(MainLanguage(task.prompt), task.facts.at("language")) << task.prompt;
+    }
+  }
+  for (const auto& [problem, seen] : languages) EXPECT_EQ(seen.size(), 1u) << problem;
+  EXPECT_NEAR(count["en"], 1500, 200);
+}
+
+std::map<std::string, double> Measures(Env& env, const std::string& completion) {
+  std::map<std::string, double> seen;
+  for (const NamedScore& measure : env.Step({completion, 1, false}).measures) seen[measure.name] = measure.score;
+  return seen;
+}
+
+TEST(SignsInWords, MeasureMixingAndWorkings) {
+  auto env = Signs(kInWords);
+  const auto ask = [&] {
+    for (std::uint64_t index = 0;; ++index) {
+      env->Reset({Split::kTrain, 3, index});
+      if (env->task().facts.at("language") == "en") return *ReadSignsPrompt(env->task().facts.at("problem"));
+    }
+  };
+  ask();
+  const std::string gold = env->GoldCompletion();
+  EXPECT_EQ(Measures(*env, gold), (std::map<std::string, double>{{"mixed", 0}, {"right_sums", 1}, {"right_verdicts", 1}}));
+  const std::string sums = RunningSums(ask().digits, "+++") + "y";  // which is no hit of this problem, and says it is
+  const auto liar = Measures(*env, "<think>" + InTurn(sums) + "</think><answer>1</answer>");
+  EXPECT_EQ(liar.at("mixed"), 1.0);
+  EXPECT_EQ(liar.at("right_sums"), 1.0);
+  ask();
+  EXPECT_TRUE(Measures(*env, "<think></think><answer>1</answer>").empty()) << "nothing said, nothing measured";
+}
+
+TEST(SignsInWordsCorpus, HoldsRightWorkingsThatMixTheMoreTheLongerTheyAre) {
+  auto env = Signs(kInWords);
+  Rng rng(4);
+  std::map<bool, std::pair<int, int>> mixed;  // of one working, of several: mixed, all
+  for (int i = 0; i < 4000; ++i) {
+    const Env::Document document = env->CorpusDocument(rng);
+    const auto reasoning = Reasoning(document.text)->text;
+    const ScratchpadQuality quality = CheckScratchpad("", "<think>" + UnsaySigns(reasoning) + "</think>");
+    if (document.text.find(" makes") == 0 || document.text.find(" 得") == 0 || reasoning.empty()) continue;  // numbers against a target; a guess
+    EXPECT_EQ(quality.sums, quality.sums_right) << document.text;
+    if (document.prompt.empty()) continue;
+    const LanguageCounts words = CountLanguages(reasoning);
+    const int main = words.words[MainOf(words)];
+    auto& [some, all] = mixed[reasoning.find(';') != std::string::npos];
+    some += main < words.total;
+    ++all;
+  }
+  EXPECT_LT(mixed[false].first, 0.15 * mixed[false].second);
+  EXPECT_GT(mixed[true].first, 0.25 * mixed[true].second);
+}
+
+TEST(SignsInWordsCorpus, DoesNotMixWhereItIsToldNotTo) {
+  auto env = Signs("{languages: [en, zh], corpus: {drills: 0, mixed: 0, mixed_more: 0}}");
+  Rng rng(4);
+  for (int i = 0; i < 500; ++i) {
+    const Env::Document document = env->CorpusDocument(rng);
+    const LanguageCounts words = CountLanguages(Reasoning(document.text)->text);
+    EXPECT_EQ(words.words[LanguageIndex(MainLanguage(document.prompt))], words.total) << document.text;
+  }
 }
 
 }  // namespace

@@ -109,5 +109,38 @@ TEST_F(PairsCommandTest, TheyAlsoTeachAJudgeWithTwoVerdictsAPair) {
   EXPECT_THROW(run({{"judge-ask", "{prompt}{completion}"}, {"lowest", "x"}}), ConfigError);
 }
 
+TEST(Pairs, ByScorePairTheBestWithTheWorstAndEachOnce) {
+  const auto pairs = PairByScore({{"a", 0}, {"b", 1}, {"c", 0}, {"d", 0.5}, {"e", 1}}, "s");
+  ASSERT_EQ(pairs.size(), 2u);
+  EXPECT_EQ(pairs[0].chosen + pairs[0].rejected, "ba");
+  EXPECT_EQ(pairs[1].chosen + pairs[1].rejected, "ec");
+  EXPECT_TRUE(PairByScore({{"a", 1}, {"b", 1}}, "s").empty());
+  EXPECT_TRUE(PairByScore({}, "s").empty());
+}
+
+TEST_F(PairsCommandTest, ByScoreAreOfOnePromptAndReadWhatTheRewardModelReads) {
+  const auto line = [](const std::string& prompt, const std::string& answer, double score) {
+    return nlohmann::json{{"prompt", prompt}, {"completion", "<think>a</think> <answer>" + answer + "</answer>"}, {"rewards", {{"is_helpful", score}}}}.dump() + "\n";
+  };
+  std::ofstream(In()) << line("q", "good", 1) << line("r", "also good", 1) << line("q", "bad", 0) << line("r", "good, too", 1);
+  const auto run = [&](std::map<std::string, std::string> options) {
+    options.insert({{"input", In()}, {"output", Out()}, {"rule", "scored"}});
+    return PairsCommand({"pairs", {}, options});
+  };
+  ASSERT_EQ(run({{"score", "is_helpful"}, {"reads", "summary"}}), kExitDone);
+  const auto pair = nlohmann::json::parse(ReadFile(Out()));  // one line
+  EXPECT_EQ(pair["prompt"], "q");
+  EXPECT_EQ(pair["chosen"], "<answer>good</answer>");
+  EXPECT_EQ(pair["rejected"], "<answer>bad</answer>");
+  EXPECT_EQ(nlohmann::json::parse(ReadFile(Out() + ".report.json"))["dropped"]["no other of another score"], 2);
+  ASSERT_EQ(run({{"score", "is_helpful"}}), kExitDone);
+  EXPECT_EQ(nlohmann::json::parse(ReadFile(Out()))["rejected"], "<think>a</think> <answer>bad</answer>");
+  EXPECT_THROW(run({}), ConfigError) << "no score is named";
+  EXPECT_THROW(run({{"score", "is_harmless"}}), DataError) << "no line has that score";
+  EXPECT_THROW(run({{"score", "is_helpful"}, {"reads", "all"}}), ConfigError);
+  EXPECT_THROW(run({{"score", "is_helpful"}, {"judge-ask", "{prompt}{completion}"}}), ConfigError);
+  EXPECT_THROW(run({{"rule", "harmless"}, {"score", "is_helpful"}}), ConfigError);
+}
+
 }  // namespace
 }  // namespace cogent

@@ -64,7 +64,8 @@ TEST_F(PipelineTest, RunsEveryStageOnWhatEarlierOnesMadeAndMeasuresEachPolicy) {
 
   const std::string csv = Read(Out("scores.csv"));
   EXPECT_THAT(csv, testing::ContainsRegex("\nzero,train,[0-9.]+,20,[0-9.]+,"));
-  EXPECT_THAT(csv, testing::ContainsRegex("\nkept,sample,[0-9.]+,,,,,,,[0-9]+,80\n"));
+  EXPECT_THAT(csv, testing::ContainsRegex("\nkept,sample,[0-9.]+,,,,,,,[0-9]+,80,+\n"));
+  EXPECT_THAT(csv, HasSubstr(",rewards/accuracy/mean")) << "a column for each reward and measure";
 
   // Again: nothing is made anew.
   const auto written = fs::last_write_time(Out("stages/sft/summary.json")), log = fs::last_write_time(Out("logs/base.log"));

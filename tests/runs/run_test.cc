@@ -295,6 +295,7 @@ TEST_F(RunTest, ValuesThatCannotWorkTogetherAreRefused) {
   refused({"rollout.max_new_tokens=128"}, "leaves no room for a prompt");
   refused({"train.minibatches=17"}, "train.minibatches");
   refused({"rollout.temperature=0"}, "temperature");
+  refused({"env={name: mixture, parts: [{name: signs}, countdown]}", "rewards=[{name: format, only: sings}]"}, "Did you mean 'signs'? Parts: signs, countdown");
   refused({"policy.model.vocab_size=100"}, "vocab_size");
   refused({"policy.model.hidden_size=0"}, "hidden_size");
 }

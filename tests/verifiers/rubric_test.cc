@@ -178,6 +178,30 @@ TEST(Rubric, AsksABatchRewardOnceForAllCompletions) {
   EXPECT_EQ(TotalReward(scores[2]), 6.0);
 }
 
+TEST(Rubric, ARewardForOnePartOfAMixtureIsAskedAboutItsTasksAlone) {
+  Problems problems;
+  const auto rubric = Rubric::Make(Choices("[{name: format}, {name: counting, only: talk, weight: 2}]"), WithCounting(), problems);
+  ASSERT_TRUE(problems.empty());
+  const Task talk{.prompt = "", .answer = "", .facts = {{"environment", "talk"}}}, sums{.prompt = "", .answer = "", .facts = {{"environment", "sums"}}};
+  const std::vector<Completion> completions = {{"a", 1, false}, {"b", 2, false}, {"c", 3, false}};
+  CountingReward::calls = 0;
+  const auto scores = rubric.ScoreAll({{&talk, &completions[0]}, {&sums, &completions[1]}, {&talk, &completions[2]}});
+  EXPECT_EQ(CountingReward::calls, 1);
+  EXPECT_EQ(TotalReward(scores[0]), 2.0);
+  ASSERT_EQ(scores[1].size(), 1u) << "no score of that name, which is not a score of 0";
+  EXPECT_EQ(TotalReward(scores[2]), 6.0);
+  EXPECT_TRUE(rubric.ScoreAll({{&sums, &completions[1]}})[0].size() == 1) << "none of its tasks in a step";
+}
+
+TEST(Rubric, SaysWhereARewardForAPartCanNeverBePaid) {
+  Problems problems;
+  const auto rubric = Rubric::Make(Choices("[{name: format, only: talk}]"), WithCounting(), problems);
+  const Task alone;
+  const Completion completion{"a", 1, false};
+  EXPECT_THROW(rubric.ScoreAll({{&alone, &completion}}), ConfigError);
+  EXPECT_NE(MistakeIn("[{name: accuracy, only: talk}]").find("every environment"), std::string::npos);
+}
+
 TEST(Rubric, ABrokenRewardIsSaidToBeSoAndIsNeverAScoreOfZero) {
   const Task task;
   const Completion completion{"a", 1, false};
