@@ -327,7 +327,7 @@ TEST(Configs, EveryOneThatIsShippedLoads) {
     }
     // Those that need a model of the user's.
     std::vector<std::string> given;
-    if (entry.path().filename() == "smollm2.yaml") given.push_back(std::string("policy.checkpoint=") + COGENT_SOURCE_DIR + "/tests/data/parity/llama_gqa");
+    if (entry.path().filename() == "smollm2.yaml") given.push_back(std::string("policy.checkpoint=") + COGENT_SOURCE_DIR + "/tests/data/parity/gguf/tiny_llama.gguf");
     EXPECT_NO_THROW(LoadChecked(parts, Methods(parts), entry.path().string(), given)) << entry.path();
   }
   EXPECT_GT(count, 0);
