@@ -207,15 +207,18 @@ namespace {
 // A reward whose `only` names no part of the mixture would never be asked, and nobody would know.
 void CheckOnly(const RunConfig& config, Problems& problems) {
   const Node* parts = config.env.name == "mixture" ? config.env.settings.Find("parts") : nullptr;
-  if (parts == nullptr) return;
   std::vector<std::string> names;
-  for (const Node& part : parts->items) {
+  for (const Node& part : parts != nullptr ? parts->items : std::vector<Node>{}) {
     const Node* name = part.Find("name");
     names.push_back(name != nullptr ? name->text : part.text);
   }
   for (const Choice& reward : config.rewards) {
     const Node* only = reward.settings.Find("only");
     if (only == nullptr || only->text.empty() || std::find(names.begin(), names.end(), only->text) != names.end()) continue;
+    if (parts == nullptr) {
+      problems.Add(only->location, fmt::format("reward '{}': `only` is for the parts of a mixture, and the environment is '{}'; leave it out", reward.name, config.env.name));
+      continue;
+    }
     const auto near = Nearest(only->text, names);
     problems.Add(only->location, fmt::format("reward '{}': only: '{}' is no part of the mixture.{} Parts: {}", reward.name, only->text,
                                              near ? " Did you mean '" + *near + "'?" : "", fmt::join(names, ", ")));

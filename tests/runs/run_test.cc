@@ -296,6 +296,7 @@ TEST_F(RunTest, ValuesThatCannotWorkTogetherAreRefused) {
   refused({"train.minibatches=17"}, "train.minibatches");
   refused({"rollout.temperature=0"}, "temperature");
   refused({"env={name: mixture, parts: [{name: signs}, countdown]}", "rewards=[{name: format, only: sings}]"}, "Did you mean 'signs'? Parts: signs, countdown");
+  refused({"rewards=[{name: format, only: signs}]"}, "`only` is for the parts of a mixture, and the environment is 'signs'");
   refused({"policy.model.vocab_size=100"}, "vocab_size");
   refused({"policy.model.hidden_size=0"}, "hidden_size");
 }
