@@ -502,6 +502,24 @@ class Renderer {
     return out;
   }
 
+  // As Python's: an empty text is found before every character and at the end.
+  std::string Replaced(const std::string& text, const std::string& from, const std::string& to, int line) const {
+    std::string out;
+    for (std::size_t at = 0;;) {
+      const std::size_t found = from.empty() ? at : text.find(from, at);
+      out += text.substr(at, found - at);
+      if (found == std::string::npos) return out;
+      out += to;
+      if (out.size() > kMostOutput) Fail(line, "it writes more than 16 MiB");
+      at = found + from.size();
+      if (!from.empty()) continue;
+      if (at == text.size()) return out;
+      const std::size_t length = ReadUtf8(std::string_view(text).substr(at)).length;
+      out += text.substr(at, length);
+      at += length;
+    }
+  }
+
   Json Method(const Json& self, const std::string& name, const std::vector<Json>& arguments, const Expr& e) {
     const auto text = [&](std::size_t i) {
       if (i >= arguments.size() || !arguments[i].is_string()) Fail(e.line, "." + name + " wants a text");
@@ -517,7 +535,7 @@ class Renderer {
       if (name == "endswith") return own.ends_with(text(0));
       if (name == "upper") return Case(own, true);
       if (name == "lower") return Case(own, false);
-      if (name == "replace") return text(0).empty() ? Json(own) : Json(ReplaceAll(own, text(0), text(1)));
+      if (name == "replace") return Replaced(own, text(0), text(1), e.line);
       if (name == "split") return Split(own, arguments, e.line);
     } else if (self.is_object()) {
       if (name == "get") {
@@ -588,7 +606,7 @@ class Renderer {
     }
     if (name == "replace") {
       if (arguments.size() < 2) Fail(e.line, "replace wants two texts");
-      return ReplaceAll(Show(value), Show(arguments[0]), Show(arguments[1]));
+      return Replaced(Show(value), Show(arguments[0]), Show(arguments[1]), e.line);
     }
     if (name == "int") return value.is_number() ? Json(static_cast<std::int64_t>(value.get<double>())) : Json(std::strtoll(Show(value).c_str(), nullptr, 10));
     if (name == "length" || name == "count") return value.is_object() ? value.size() : Items(value, e.line).size();

@@ -29,6 +29,17 @@ std::string Variables(const Json& c) {
   return all.dump();
 }
 
+TEST(ChatTemplate, ReplacesAnEmptyTextAsPythonDoesAndWritesNoMoreThanItMay) {
+  const auto rendered = [](const std::string& text) { return ChatTemplate(text, "t").Render("{}"); };
+  for (const char* form : {"{{ 'h\u00e9' | replace('', '-') }}", "{{ 'h\u00e9'.replace('', '-') }}"}) EXPECT_EQ(rendered(form), "-h-\u00e9-") << form;
+  EXPECT_EQ(rendered("{{ '' | replace('', '-') }}"), "-");
+  EXPECT_EQ(rendered("{{ 'banana' | replace('an', '') }}"), "ba");
+  EXPECT_EQ(rendered("{{ 'abc' | replace(missing, '') }}"), "abc");
+  std::string grows = "{% set x = '" + std::string(100, 'a') + "' %}";
+  for (int i = 0; i < 8; ++i) grows += "{% set x = x | replace('a', x) %}";
+  EXPECT_THAT(DataErrorOf([&] { rendered(grows); }), HasSubstr("more than 16 MiB"));
+}
+
 TEST(ChatTemplate, RendersEveryCaseAsJinja) {
   const Json file = Json::parse(ReadText(Root() + "/chat/cases.json"));
   int rendered = 0, raised = 0;
