@@ -59,6 +59,18 @@ void CheckCharacters(std::string_view text, const std::string& file) {
   }
 }
 
+// yaml-cpp writes the escapes \N and \_ as one byte each, 0x85 and 0xA0, where UTF-8 has two.
+std::string WithWholeCharacters(const std::string& text) {
+  std::string whole;
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t length = CharacterLength(text, i);
+    if (length == 0) whole += '\xC2';
+    whole += text.substr(i, std::max<std::size_t>(1, length));
+    i += std::max<std::size_t>(1, length);
+  }
+  return whole;
+}
+
 // Builds the tree from yaml-cpp's events.
 class Builder : public YAML::EventHandler {
  public:
@@ -83,7 +95,7 @@ class Builder : public YAML::EventHandler {
     Complete({std::move(node)}, anchor);
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& text) override {
-    Node node = Node::Scalar(text, Place(mark));
+    Node node = Node::Scalar(WithWholeCharacters(text), Place(mark));
     node.quoted = IsTextTag(tag, node.location);
     if (node.quoted) last_quoted_ = mark;
     Complete({std::move(node), 1, 1, text.size()}, anchor);

@@ -76,6 +76,12 @@ TEST(Yaml, MistakesAreReportedWordForWord) {
   for (const auto& test : kCases) EXPECT_EQ(ParseError(test.text), test.message) << test.text;
 }
 
+TEST(Yaml, EscapesOfCharactersBeyondAsciiAreUtf8AndAreWrittenAgain) {
+  const Node tree = ParseYaml("a: \"x\\Ny\\_z\\L\\u00e9\"", "c.yaml");
+  EXPECT_EQ(tree.Find("a")->text, "x\u0085y\u00a0z\u2028\u00e9");
+  EXPECT_EQ(ParseYaml(DumpYaml(tree), "d.yaml").Find("a")->text, tree.Find("a")->text);
+}
+
 TEST(Yaml, AnEmptyFileIsNull) {
   for (const char* text : {"", "\n", "# only a comment\n", "---\n", "\xEF\xBB\xBF"}) {
     EXPECT_EQ(ParseYaml(text, "run.yaml").kind, Kind::kNull) << text;
