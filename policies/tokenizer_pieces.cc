@@ -1,23 +1,17 @@
 #include "policies/tokenizer_pieces.h"
 
 #include <algorithm>
-#include <string_view>
 #include <tuple>
 #include <unordered_set>
 
 #include "core/error.h"
 #include "policies/tokenizer_bytes.h"
+#include "policies/tokenizer_normalize.h"
 
 namespace cogent {
 namespace {
 
-constexpr std::string_view kMark = "\u2581";
-
-// Added tokens are looked for in a text before its spaces are marked.
-std::string SpacesForMarks(std::string text) {
-  for (std::size_t at; (at = text.find(kMark)) != std::string::npos;) text.replace(at, kMark.size(), " ");
-  return text;
-}
+constexpr char kMark[] = "\u2581";
 
 // As merges: every way to cut a piece in two, best score first.
 void MakeMerges(const PieceList& pieces, TokenizerParts& parts) {
@@ -64,12 +58,13 @@ void SetVocabulary(const PieceList& pieces, TokenizerParts& parts) {
 
 void SetPieces(const PieceList& pieces, TokenizerParts& parts) {
   SetVocabulary(pieces, parts);
-  for (AddedTokenSpec& token : parts.added_tokens) token.text = SpacesForMarks(token.text);
+  // Added tokens are looked for in a text before its spaces are marked.
+  for (AddedTokenSpec& token : parts.added_tokens) token.text = ReplaceAll(token.text, kMark, " ");
   parts.model.byte_level = false;
   parts.model.byte_fallback = parts.model.fuse_unk = true;
   parts.model.unk_token = pieces.unknown;
   parts.pre_tokenizer = {MetaspaceStage{.prepend_scheme = pieces.space_prefix ? "first" : "never", .split = false}};
-  parts.decoder = {ReplaceStep{"\u2581", " "}, ByteFallbackStep{}, FuseStep{}};
+  parts.decoder = {ReplaceStep{kMark, " "}, ByteFallbackStep{}, FuseStep{}};
   if (pieces.space_prefix) parts.decoder.push_back(StripStep{" ", 1, 0});
   MakeMerges(pieces, parts);
 }

@@ -3,9 +3,10 @@
 #include <sentencepiece_processor.h>
 
 #include <cstdint>
-#include <optional>
+#include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "core/error.h"
 #include "policies/tokenizer_bytes.h"
@@ -119,7 +120,7 @@ TokenizerParts ReadSentencePiece(const std::string& path) {
   const std::string bytes = library.serialized_model_proto();
   const About about = ReadAbout(bytes);
   if (const std::string why = WhyNot(about); !why.empty()) {
-    throw DataError(path + ": " + why + ". A tokenizer.json beside it would be taken instead");
+    throw DataError(path + ": " + why + ". Give a tokenizer.json in its place");
   }
   TokenizerParts parts;
   parts.name = path;

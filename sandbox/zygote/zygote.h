@@ -12,7 +12,7 @@
 //
 // With namespaces, init works in the zygote's own memory, on a stack of its own, so that the interpreter is copied
 // once a run and not twice. The zygote stands still until init has forked the program; from then on init touches nothing
-// but its stack: no allocation, no errno (run.cc, Raw). Nobody in the run can reach that memory: it may not be
+// but its stack: no allocation, no errno (run.cc, Raw), unless the run has failed anyway (Fault). Nobody in the run can reach that memory: it may not be
 // dumped or traced, and what a program could ask init for is a signal that init blocks.
 //
 // No C++ runtime here (only libc), and nothing of a request outlives it in memory: what a run could find
