@@ -17,7 +17,7 @@ namespace cogent {
 struct Critic {
   // From a checkpoint directory: a language model gives its trunk, and the value head starts at 0, the value of
   // every token; a value model gives its head, too. DataError as ParameterSet::Load.
-  Critic(const std::string& dir, const OptimizerConfig& config);
+  Critic(const std::string& dir, const OptimizerConfig& config, at::Device device = at::kCPU);
   Critic(const Critic&) = delete;  // the optimizer points at the weights
   Critic& operator=(const Critic&) = delete;
 

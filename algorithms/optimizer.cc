@@ -21,7 +21,7 @@ double AdamW::Step(const at::Tensor& grad, double learning_rate) {
     if (begin == end) return;
     const auto cut = [&](const at::Tensor& t) { return std::vector<at::Tensor>{t.narrow(0, begin, end - begin)}; };
     std::vector<at::Tensor> values = cut(parameters_->trained()), grads = cut(grad), first = cut(first_), second = cut(second_);
-    at::_fused_adamw_(values, grads, first, second, {}, {at::full({}, static_cast<double>(steps_), at::kFloat)}, learning_rate,
+    at::_fused_adamw_(values, grads, first, second, {}, {at::full({}, static_cast<double>(steps_), grad.options().dtype(at::kFloat))}, learning_rate,
                       config_.beta1, config_.beta2, decay, config_.epsilon, /*amsgrad=*/false, /*maximize=*/false);
   };
   part(0, parameters_->decayed(), config_.weight_decay);
@@ -30,15 +30,10 @@ double AdamW::Step(const at::Tensor& grad, double learning_rate) {
 }
 
 void AdamW::Save(const std::string& path) const {
-  std::map<std::string, TensorView> views;
-  const auto add = [&](const std::string& prefix, const at::Tensor& moments) {
-    for (const auto& [name, t] : parameters_->NamedTrained(moments)) {
-      views[prefix + name] = {DType::kF32, t.sizes().vec(), {static_cast<const std::byte*>(t.const_data_ptr()), static_cast<std::size_t>(t.nbytes())}};
-    }
-  };
-  add("exp_avg.", first_);
-  add("exp_avg_sq.", second_);
-  WriteSafetensors(path, views, {{"step", std::to_string(steps_)}});
+  std::map<std::string, at::Tensor> named;
+  for (const auto& [name, t] : parameters_->NamedTrained(first_)) named["exp_avg." + name] = t;
+  for (const auto& [name, t] : parameters_->NamedTrained(second_)) named["exp_avg_sq." + name] = t;
+  SaveTensors(path, named, {{"step", std::to_string(steps_)}});
 }
 
 void AdamW::Load(const std::string& path) {
@@ -49,7 +44,7 @@ void AdamW::Load(const std::string& path) {
       if (view.dtype != DType::kF32 || view.shape != t.sizes().vec()) {
         throw DataError(fmt::format("{}: tensor '{}{}' does not fit the model; the optimizer belongs to another one", path, prefix, name));
       }
-      std::memcpy(t.mutable_data_ptr(), view.bytes.data(), view.bytes.size());
+      WriteOnHost(t, [&](float* values) { std::memcpy(values, view.bytes.data(), view.bytes.size()); });
     }
   };
   take("exp_avg.", first_);

@@ -260,7 +260,7 @@ void Trainer::UpdatePolicy(const Lesson& lesson, const Algorithm& algorithm, dou
   const auto start = Clock::now();
   std::map<std::string, double> sums;
   double largest_difference = 0.0, differences = 0.0, untouched = 0.0, lowest_ratio = 1e30, highest_ratio = 0.0, least_clipped = 1.0, most_clipped = 0.0;
-  at::Tensor all_load = at::zeros_like(parameters_->biases()).to(at::kLong);
+  at::Tensor all_load = at::zeros(parameters_->biases().sizes(), at::kLong);
   EachMinibatch(lesson, algorithm, true, [&](const Minibatch& step) {
     std::vector<Result> results(step.pieces.size());
     OnLanes(step.pieces.size(), [&](std::size_t lane, std::size_t i) { results[i] = LearnPolicy(lesson, algorithm, step, step.pieces[i], lane); });
@@ -318,7 +318,7 @@ void Trainer::UpdateCritic(const Lesson& lesson, const Algorithm& algorithm, dou
       for (const auto& [name, sum] : loss.token_sums) results[i].sums[name] = sum.item<double>();
       results[i].load = out.load;
     });
-    at::Tensor load = at::zeros_like(parameters.biases()).to(at::kLong);
+    at::Tensor load = at::zeros(parameters.biases().sizes(), at::kLong);
     for (const Result& result : results) {
       AddInto(sums, result.sums);
       load += result.load;

@@ -59,7 +59,7 @@ StepReport Trainer::Pretrain(const std::vector<Document>& documents, double lear
     total.backward();
   });
   StepReport report;
-  at::Tensor load = at::zeros_like(parameters_->biases()).to(at::kLong);
+  at::Tensor load = at::zeros(parameters_->biases().sizes(), at::kLong);
   double loss = 0, ahead = 0, aux = 0;
   for (const Result& result : results) {
     loss += result.loss, ahead += result.ahead, aux += result.aux;

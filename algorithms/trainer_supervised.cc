@@ -189,7 +189,7 @@ StepReport Trainer::Pass(const std::vector<Example>& examples, const Objective& 
     if (learning) total.backward();
   });
   StepReport report;
-  at::Tensor load = at::zeros_like(parameters_->biases()).to(at::kLong);
+  at::Tensor load = at::zeros(parameters_->biases().sizes(), at::kLong);
   for (const Result& result : results) {
     for (const auto& [name, value] : result.sums) report.metrics[name] += value;
     load += result.load;

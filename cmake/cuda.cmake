@@ -43,6 +43,9 @@ if(COGENT_CUDA)
   target_link_libraries(cogent_engine PRIVATE CUDA::cudart)
   if(Torch_CUDA)
     target_link_libraries(cogent_engine PRIVATE Torch::CUDA)
+    # Where LibTorch's tensors are on the GPU, these use it beyond LibTorch's operators.
+    set_source_files_properties(policies/device.cc policies/device_decoder.cc policies/ops_device.cc PROPERTIES
+      COMPILE_DEFINITIONS COGENT_TORCH_CUDA INCLUDE_DIRECTORIES "${CUDAToolkit_INCLUDE_DIRS}" SKIP_PRECOMPILE_HEADERS ON)
   else()
     message(STATUS "LibTorch's CUDA part is not installed whole (./setup.sh --cuda does that): "
                    "kernels are built, tensors stay on the CPU")

@@ -178,7 +178,8 @@ std::vector<OptionSpec> SamplingOptions(std::vector<OptionSpec> before, const st
                  {.name = "min-p", .kind = kReal, .placeholder = "P", .help = "draw from tokens with at least this share of the likeliest one's probability"},
                  {.name = "repetition-penalty", .kind = kReal, .placeholder = "R", .help = "above 1: tokens that stood there before become less likely"},
                  {.name = "max-thinking-tokens", .kind = kWhole, .placeholder = "N", .help = "reasoning (<think>) that is longer is closed, and the answer follows; 0 = no limit"},
-                 {.name = "weights", .kind = kText, .placeholder = "TYPE", .help = "float32 or bfloat16: what the matrices are held in; bfloat16 takes half the memory and less time"}});
+                 {.name = "weights", .kind = kText, .placeholder = "TYPE", .help = "float32 or bfloat16: what the matrices are held in; bfloat16 takes half the memory and less time"},
+                 {.name = "device", .kind = kText, .placeholder = "NAME", .help = "cpu or cuda: where the model runs (cuda: in a build by ./setup.sh --cuda)"}});
   before.insert(before.end(), behind.begin(), behind.end());
   return before;
 }

@@ -47,7 +47,7 @@ int ChatCommand(const Command& command) {
   const Sampling sampling = ReadSampling(command, {.max_new_tokens = 512});
   const Products weights = ReadProducts("--weights", command.Get("weights", "float32"));
   const Rng rng = Rng(static_cast<std::uint64_t>(WholeNumber("--seed", command.Get("seed", "0"), 0, 1 << 30))).Fork("chat");
-  const StoredPolicy policy = LoadPolicy(source);
+  const StoredPolicy policy = LoadPolicy(source, command.Get("device", "cpu"));
   const Tokenizer& tokenizer = policy.tokenizer;
   const ChatTemplate chat = Open(tokenizer, source);
   Screen screen(policy);

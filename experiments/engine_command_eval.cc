@@ -98,7 +98,7 @@ int EvalCommand(const Parts& parts, const Methods& methods, const Command& comma
     LogWarn(fmt::format("'{}' has {} problems; each is asked once", config.env.name, listed));
   }
   const EvaluationPlan drawn = MakePlan(command, config, only_greedy);  // mistakes come before the weights are read
-  const StoredPolicy policy = LoadPolicy(checkpoint);
+  const StoredPolicy policy = LoadPolicy(checkpoint, config.device);
   const Generator generator(policy.parameters, policy.tokenizer, {.threads = ThreadsOr(config.threads), .weights = ProductsOf(config.rollout.weights)});
   const Rng rng = Rng(config.seed).Fork("eval").Fork(StepOf(checkpoint));
   Metrics drawn_metrics, greedy_metrics;

@@ -41,7 +41,7 @@ int CompletePrompt(const Command& command) {
   const Products weights = ReadProducts("--weights", command.Get("weights", "float32"));
   const int samples = Samples(command);
   const Rng rng = Rng(Seed(command)).Fork("generate");
-  const StoredPolicy policy = LoadPolicy(command.Get("model"));
+  const StoredPolicy policy = LoadPolicy(command.Get("model"), command.Get("device", "cpu"));
   Screen screen(policy);
   const Generator generator(policy.parameters, policy.tokenizer,
                             {.threads = ThreadsOr(0), .on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }, .weights = weights});
@@ -73,7 +73,7 @@ int CompleteTasks(const Parts& parts, const Methods& methods, const Command& com
   const Products weights = ReadProducts("--weights", command.Get("weights", config.rollout.weights));
   const int samples = Samples(command);
   const std::uint64_t seed = Seed(command);
-  const StoredPolicy policy = LoadPolicy(command.Get("model"));
+  const StoredPolicy policy = LoadPolicy(command.Get("model"), command.Get("device", config.device));
   Screen screen(policy);
   const Generator generator(policy.parameters, policy.tokenizer,
                             {.threads = ThreadsOr(0), .on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }, .weights = weights});

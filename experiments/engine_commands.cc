@@ -13,6 +13,7 @@
 #include "core/scalar.h"
 #include "experiments/engine_train.h"
 #include "experiments/text.h"
+#include "policies/device.h"
 #include "policies/generate.h"
 #include "policies/weight_files.h"
 
@@ -66,8 +67,10 @@ ParameterSet LoadWeights(const std::string& dir) {
   return parameters;
 }
 
-StoredPolicy LoadPolicy(const std::string& dir) {
+StoredPolicy LoadPolicy(const std::string& dir, const std::string& device) {
+  const at::Device where = DeviceNamed(device);
   ParameterSet parameters = LoadWeights(dir);
+  parameters.MoveTo(where);
   Tokenizer tokenizer = Tokenizer::Load(dir);
   if (tokenizer.vocab_size() > parameters.config().vocab_size) {
     throw DataError(fmt::format("{}: the tokenizer has {} ids, but the model a vocabulary of {}; they belong to different models",

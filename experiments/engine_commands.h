@@ -50,8 +50,8 @@ struct StoredPolicy {
   ParameterSet parameters;
   Tokenizer tokenizer;
 };
-// DataError when a part is missing or the tokenizer has ids that the model lacks.
-StoredPolicy LoadPolicy(const std::string& dir);
+// DataError when a part is missing or the tokenizer has ids that the model lacks; for `device` see policies/device.h.
+StoredPolicy LoadPolicy(const std::string& dir, const std::string& device = "cpu");
 // Only the weights, for directories without a tokenizer.
 ParameterSet LoadWeights(const std::string& dir);
 

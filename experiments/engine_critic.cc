@@ -17,7 +17,7 @@ std::string Folder(const std::string& checkpoint) { return checkpoint + "/critic
 std::unique_ptr<Critic> FirstCritic(const Run& run) {
   const CriticSettings& settings = *run.config.critic;
   const std::string source = settings.checkpoint.empty() ? run.checkpoints.BasePath() : settings.checkpoint;
-  auto critic = std::make_unique<Critic>(source, settings.optimizer);
+  auto critic = std::make_unique<Critic>(source, settings.optimizer, run.parameters.flat().device());
   const int own = critic->parameters.config().vocab_size, policy = run.parameters.config().vocab_size;
   if (own != policy) {
     throw DataError(fmt::format("{}: this critic reads {} token ids and the policy writes {}; both must have one tokenizer", source, own, policy));
@@ -31,7 +31,7 @@ std::unique_ptr<Critic> StoredCritic(const Run& run, std::int64_t step) {
     throw DataError(checkpoint + ": there is no critic in this checkpoint; the run began with an algorithm that has none. Start a new run from its policy: "
                     "policy.checkpoint=" + checkpoint);
   }
-  auto critic = std::make_unique<Critic>(dir, run.config.critic->optimizer);
+  auto critic = std::make_unique<Critic>(dir, run.config.critic->optimizer, run.parameters.flat().device());
   critic->optimizer.Load(dir + "/optimizer.safetensors");
   return critic;
 }

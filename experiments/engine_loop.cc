@@ -48,6 +48,7 @@ TrainingLoop::TrainingLoop(Run& run, RunLog& log, bool needs_reference) : run_(r
   }
   if (!other.empty()) CheckTokenizer(run_, other);
   reference_ = std::make_unique<ParameterSet>(other.empty() ? run_.parameters.config() : LoadPolicyConfig(other));
+  reference_->MoveTo(run_.parameters.flat().device());
   reference_->Load(other.empty() ? run_.checkpoints.BasePath() : other, Rng(0));
 }
 

@@ -48,10 +48,11 @@ RunEnvironment Environment(const RunConfig& config) {
 
 TrainerConfig MakeTrainerConfig(const RunConfig& config, const MixtureSettings& mixture) {
   TrainerConfig t;
-  t.lanes = Threads(config);
+  const bool cpu = config.device == "cpu";
+  t.lanes = cpu ? Threads(config) : 1;
   t.micro_batch_tokens = config.train.micro_batch_tokens;
-  t.products = Supported(ProductsOf(config.train.products));
-  t.sampler_rounds = config.rollout.weights == "bfloat16";
+  t.products = cpu ? Supported(ProductsOf(config.train.products)) : ProductsOf(config.train.products);
+  t.sampler_rounds = config.rollout.weights == "bfloat16" || !cpu;
   t.gradient_checkpointing = config.train.gradient_checkpointing;
   t.replay_experts = config.train.replay_experts;
   t.epochs = config.train.epochs;

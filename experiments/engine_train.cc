@@ -17,6 +17,7 @@
 #include "experiments/engine_evaluate.h"
 #include "experiments/engine_reinforce.h"
 #include "experiments/engine_supervised.h"
+#include "policies/device.h"
 
 namespace cogent {
 namespace {
@@ -40,6 +41,7 @@ Run MakeRun(const Parts& parts, LoadedConfig loaded, bool values, bool quiet) {
   Tokenizer tokenizer = source.empty() ? MakeTokenizer(config, parts) : Tokenizer::Load(source);
   if (source.empty()) model = FinishModel(model, tokenizer);
   ParameterSet parameters(values ? ValueModel(model) : model);
+  parameters.MoveTo(DeviceNamed(config.device));
   const Rng rng(config.seed);
   return {parts, std::move(loaded.config), std::move(loaded.resolved), quiet, rng, std::move(checkpoints), std::move(tokenizer), std::move(parameters)};
 }

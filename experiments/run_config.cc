@@ -143,6 +143,8 @@ void RunConfig::VisitFields(FieldVisitor& visit) {
   visit("output", output, "where run directories are made");
   visit("seed", seed, "every random number of the run follows from it");
   visit("threads", threads, "threads, 0 = all cores", {0, 1024});
+  visit("device", device, "where the networks run: cpu, or cuda, a GPU, in a build by ./setup.sh --cuda; environments and rewards, models among them, stay on the CPU",
+        OneOf{"cpu", "cuda"});
   visit("env", env, "the environment by name, with its settings; `cogent list environments`");
   visit("rewards", rewards, "rewards by name with their weights; `accuracy` is the environment's own verdict");
   visit("prompt_template", prompt_template, "r1_zero, plain, chat (the checkpoint's own chat format), or a text with {prompt} in it");

@@ -129,6 +129,7 @@ struct RunConfig {
   std::string output = "runs";
   std::uint64_t seed = 1;
   int threads = 0;
+  std::string device = "cpu";
   Choice env;
   std::vector<Choice> rewards;
   std::string prompt_template = "r1_zero";

@@ -245,7 +245,7 @@ std::size_t Decoder::CacheBytes(const ModelConfig& c, int slots, int longest) {
   return static_cast<std::size_t>((longest + kLanes - 1) / kLanes) * kLanes * c.CacheWidth() * c.num_hidden_layers * slots * sizeof(float);
 }
 
-void Decoder::AppendExperts(int row, std::vector<std::int32_t>& to) const {
+void Decoder::AppendExperts(int row, std::vector<std::int32_t>& to) {
   const ModelConfig& c = weights_->config_;
   for (int layer = 0; layer < c.num_hidden_layers; ++layer) {
     if (!c.IsMoe(layer)) continue;

@@ -26,6 +26,7 @@
 
 #include "policies/kernels.h"
 #include "policies/model_config.h"
+#include "policies/sampling.h"
 #include "policies/team.h"
 
 namespace at {
@@ -76,22 +77,35 @@ struct DecodeRow {
   std::int32_t token = 0;
 };
 
-class Decoder {
+// What generation needs of a decoder: this one, or another device's (device_decoder.h).
+class BatchDecoder {
+ public:
+  virtual ~BatchDecoder() = default;
+  // Runs the rows through all layers and caches them. Logits are computed for `wanted` rows.
+  virtual void Run(const std::vector<DecodeRow>& rows, const std::vector<int>& wanted) = 0;
+  // Logits [vocab_size] of the i-th wanted row of the last Run.
+  virtual const float* Logits(int i) = 0;
+  // Adds the experts chosen for one row of the last Run, [mixture layers, K], rising.
+  virtual void AppendExperts(int row, std::vector<std::int32_t>& to) = 0;
+  // Copies the first `tokens` positions of a slot's cache.
+  virtual void CopySlot(int from, int to, int tokens) = 0;
+  // Draws a token for each wanted row of the last Run as SampleToken does among the first `vocabulary` ids, its plain
+  // log-probability over all of them. Empty where that is the caller's to do.
+  virtual std::vector<SampledToken> Draw(const Sampling&, int /*vocabulary*/, const std::vector<double>& /*uniforms*/) { return {}; }
+};
+
+class Decoder final : public BatchDecoder {
  public:
   // `slots` sequences of at most `longest` tokens each. Weights and team must outlive the decoder.
   Decoder(const DecoderWeights& weights, int slots, int longest, Team* team = nullptr);
 
-  // Runs the rows through all layers and caches them. Rows of one slot may stand in one call (a prompt)
-  // in rising position, each sees the positions up to its own. Logits are computed for `wanted` rows.
-  void Run(const std::vector<DecodeRow>& rows, const std::vector<int>& wanted);
-  // Logits [vocab_size] of the i-th wanted row of the last Run.
-  const float* Logits(int i) const { return logits_.data() + static_cast<std::size_t>(i) * weights_->config_.vocab_size; }
+  // Rows of one slot may stand in one call (a prompt) in rising position, each sees the positions up to its own.
+  void Run(const std::vector<DecodeRow>& rows, const std::vector<int>& wanted) override;
+  const float* Logits(int i) override { return logits_.data() + static_cast<std::size_t>(i) * weights_->config_.vocab_size; }
   // Experts chosen in the last Run: row * K of mixture layer `layer`, rising.
   const std::vector<std::int32_t>& Experts(int layer) const { return chosen_[static_cast<std::size_t>(layer)]; }
-  // Adds those of one row, [mixture layers, K].
-  void AppendExperts(int row, std::vector<std::int32_t>& to) const;
-  // Copies the first `tokens` positions of a slot's cache.
-  void CopySlot(int from, int to, int tokens);
+  void AppendExperts(int row, std::vector<std::int32_t>& to) override;
+  void CopySlot(int from, int to, int tokens) override;
   static std::size_t CacheBytes(const ModelConfig& config, int slots, int longest);
 
  private:

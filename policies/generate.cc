@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "core/error.h"
+#include "policies/parameters.h"
 
 namespace cogent {
 namespace {
@@ -102,11 +103,24 @@ std::vector<std::int32_t> EndIds(const ModelConfig& config, const Tokenizer& tok
 }
 
 Generator::Generator(const ParameterSet& parameters, const Tokenizer& tokenizer, const Options& options)
-    : weights_(parameters, options.weights), tokenizer_(&tokenizer), options_(options), ends_(EndIds(weights_.config(), tokenizer)) {}
+    : config_(parameters.config()), tokenizer_(&tokenizer), options_(options), ends_(EndIds(config_, tokenizer)) {
+  if (parameters.OnFastPath()) {
+    weights_.emplace(parameters, options.weights);
+  } else {
+    device_weights_.emplace(parameters, options.weights);
+    options_.threads = 1;
+    options_.slots = std::max(options_.slots, 128);  // a GPU is as fast with many as with few
+  }
+}
 
 bool Generator::Ends(std::int32_t id) const { return std::binary_search(ends_.begin(), ends_.end(), id); }
 
-void Generator::Refresh(const ParameterSet& parameters) { weights_.Update(parameters); }
+void Generator::Refresh(const ParameterSet& parameters) { weights_ ? weights_->Update(parameters) : device_weights_->Update(parameters); }
+
+std::unique_ptr<BatchDecoder> Generator::MakeDecoder(int slots, int longest, Team* team) const {
+  if (device_weights_) return std::make_unique<DeviceDecoder>(*device_weights_, slots, longest);
+  return std::make_unique<Decoder>(*weights_, slots, longest, team);
+}
 
 // What the threads of one call share. Each unit is a run of equal prompts.
 struct Generator::Job {
@@ -141,7 +155,7 @@ std::vector<Generated> Generator::Generate(const std::vector<std::vector<std::in
     else job.units.push_back({i, i + 1});
   }
   job.results.resize(prompts.size());
-  const bool share = options_.threads > 1 && weights_.MatrixBytes() >= options_.share_from;
+  const bool share = options_.threads > 1 && weights_->MatrixBytes() >= options_.share_from;
   const int members = share ? options_.threads : 1;
   const int threads = share ? 1 : std::max(1, std::min(options_.threads, static_cast<int>(job.units.size())));
   job.slots = std::clamp(static_cast<int>((prompts.size() + threads - 1) / threads), 1, options_.slots * members);
@@ -161,7 +175,7 @@ std::vector<Generated> Generator::Generate(const std::vector<std::vector<std::in
 
 void Generator::Work(Job& job, Team* team) const try {
   // The last slot holds the prompt of the unit at hand; its members are copies.
-  Decoder decoder(weights_, job.slots + 1, job.longest, team);
+  const auto decoder = MakeDecoder(job.slots + 1, job.longest, team);
   const int vocabulary = std::min(config().vocab_size, tokenizer_->vocab_size());
   const bool penalized = job.sampling.repetition_penalty != 1.0, limited = job.sampling.max_thinking_tokens > 0;
   std::vector<int> free;
@@ -171,6 +185,7 @@ void Generator::Work(Job& job, Team* team) const try {
   std::vector<DecodeRow> rows;
   std::vector<int> wanted;
   std::vector<SampledToken> tokens;
+  std::vector<double> uniforms;
   Usage usage;
   std::vector<float> prompt_logits;
   std::vector<std::int32_t> prompt_experts;
@@ -216,12 +231,12 @@ void Generator::Work(Job& job, Team* team) const try {
         const auto& prompt = job.prompts[at];
         rows.clear();
         for (std::size_t p = 0; p < prompt.size(); ++p) rows.push_back({job.slots, static_cast<int>(p), prompt[p]});
-        decoder.Run(rows, {static_cast<int>(prompt.size()) - 1});
-        prompt_logits.assign(decoder.Logits(0), decoder.Logits(0) + config().vocab_size);
+        decoder->Run(rows, {static_cast<int>(prompt.size()) - 1});
+        prompt_logits.assign(decoder->Logits(0), decoder->Logits(0) + config().vocab_size);
         prompt_experts.clear();
         prompt_reasons = limited && OpensReasoning(job.sampling, *tokenizer_, prompt);
         if (options_.record_experts) {
-          for (std::size_t row = 0; row < prompt.size(); ++row) decoder.AppendExperts(static_cast<int>(row), prompt_experts);
+          for (std::size_t row = 0; row < prompt.size(); ++row) decoder->AppendExperts(static_cast<int>(row), prompt_experts);
         }
       }
       const int slot = free.back(), size = static_cast<int>(job.prompts[at].size());
@@ -232,7 +247,7 @@ void Generator::Work(Job& job, Team* team) const try {
       ++at;
       if (!accept(slot, draw(slot, prompt_logits.data()))) continue;
       free.pop_back();
-      decoder.CopySlot(job.slots, slot, size);
+      decoder->CopySlot(job.slots, slot, size);
       active.push_back(slot);
     }
     if (active.empty()) break;
@@ -243,16 +258,24 @@ void Generator::Work(Job& job, Team* team) const try {
       rows.push_back({active[i], r.prompt_tokens + static_cast<int>(job.results[r.index].ids.size()) - 1, r.last});
       wanted.push_back(static_cast<int>(i));
     }
-    decoder.Run(rows, wanted);
+    decoder->Run(rows, wanted);
     ++usage.steps, usage.rows += static_cast<std::int64_t>(active.size()), usage.slots += job.slots;
-    tokens.resize(active.size());
-    const auto draw_some = [&](int first, int last) {
-      for (int i = first; i < last; ++i) tokens[i] = draw(active[i], decoder.Logits(i));
-    };
-    team ? team->Share(static_cast<int>(active.size()), 1, draw_some) : draw_some(0, static_cast<int>(active.size()));
+    tokens.clear();
+    if (!limited) {  // where the logits are; limited reasoning has tokens that are not drawn
+      uniforms.clear();
+      for (const int slot : active) uniforms.push_back(job.draws[running[slot].index].UniformAt(job.results[running[slot].index].ids.size()));
+      tokens = decoder->Draw(job.sampling, vocabulary, uniforms);
+    }
+    if (tokens.empty()) {
+      tokens.resize(active.size());
+      const auto draw_some = [&](int first, int last) {
+        for (int i = first; i < last; ++i) tokens[i] = draw(active[i], decoder->Logits(i));
+      };
+      team ? team->Share(static_cast<int>(active.size()), 1, draw_some) : draw_some(0, static_cast<int>(active.size()));
+    }
     std::size_t kept = 0;
     for (std::size_t i = 0; i < active.size(); ++i) {
-      if (options_.record_experts) decoder.AppendExperts(static_cast<int>(i), job.results[running[active[i]].index].experts);
+      if (options_.record_experts) decoder->AppendExperts(static_cast<int>(i), job.results[running[active[i]].index].experts);
       if (accept(active[i], tokens[i])) active[kept++] = active[i];
       else free.push_back(active[i]);
     }
@@ -268,13 +291,13 @@ void Generator::Work(Job& job, Team* team) const try {
 
 Generator::Greedy Generator::GreedyWithLogits(const std::vector<std::int32_t>& prompt, int count) const {
   const int size = static_cast<int>(prompt.size()), vocabulary = config().vocab_size;
-  Decoder decoder(weights_, 1, size + count);
+  const auto decoder = MakeDecoder(1, size + count, nullptr);
   std::vector<DecodeRow> rows;
   for (int p = 0; p < size; ++p) rows.push_back({0, p, prompt[p]});
   Greedy out;
   for (int i = 0; i < count; ++i) {
-    decoder.Run(rows, {static_cast<int>(rows.size()) - 1});
-    const float* logits = decoder.Logits(0);
+    decoder->Run(rows, {static_cast<int>(rows.size()) - 1});
+    const float* logits = decoder->Logits(0);
     out.ids.push_back(static_cast<std::int32_t>(std::max_element(logits, logits + vocabulary) - logits));
     out.logits.insert(out.logits.end(), logits, logits + vocabulary);
     rows = {{0, size + i, out.ids.back()}};

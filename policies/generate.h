@@ -5,6 +5,7 @@
 // share every step, so that the weights come from memory once for all sequences, and one sequence has all threads. Equal
 // prompts that stand together (a group) are read once. A completion depends on its prompt, its draws and the weights alone:
 // not on its place, the number of threads or what stands beside it (kernels.h says why), so a run can be repeated token by token.
+// Where the parameters lie on a GPU it decodes there (device_decoder.h), and that holds but for rounding.
 //
 //   Generator generator(parameters, tokenizer, {.threads = 2});
 //   auto out = generator.Generate(prompts, draws, {.temperature = 1.0, .max_new_tokens = 128});
@@ -16,11 +17,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/rng.h"
 #include "policies/decoder.h"
+#include "policies/device_decoder.h"
 #include "policies/sampling.h"
 #include "policies/tokenizer.h"
 
@@ -74,13 +77,16 @@ class Generator {
   Greedy GreedyWithLogits(const std::vector<std::int32_t>& prompt, int count) const;
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   bool Ends(std::int32_t id) const;  // whether it ends a completion
-  const ModelConfig& config() const { return weights_.config(); }
+  const ModelConfig& config() const { return config_; }
 
  private:
   struct Job;
   void Work(Job& job, Team* team) const;
+  std::unique_ptr<BatchDecoder> MakeDecoder(int slots, int longest, Team* team) const;
 
-  DecoderWeights weights_;
+  ModelConfig config_;
+  std::optional<DecoderWeights> weights_;       // on the CPU
+  std::optional<DeviceWeights> device_weights_;  // elsewhere
   const Tokenizer* tokenizer_;
   Options options_;
   std::vector<std::int32_t> ends_;

@@ -63,7 +63,7 @@ Gradients AdapterGradients(const Rows& in, const Rows& dy, const LowRank& adapte
 }  // namespace
 
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, Products products, const LowRank& adapters) {
-  if (!OnFastPath({x, weight})) return reference::Linear(x, weight, bias, adapters);
+  if (!OnFastPath({x, weight})) return device::Linear(x, weight, bias, products, adapters);
   const Rows in(x);
   const int out_width = static_cast<int>(weight.size(0)), in_width = in.width;
   at::Tensor y = at::empty({in.rows, out_width}, x.options()), u;
@@ -286,7 +286,7 @@ Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const 
 }  // namespace
 
 at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down, Products products) {
-  if (!OnFastPath({x, gate_up, down})) return reference::Experts(x, routes, gate_up, down);
+  if (!OnFastPath({x, gate_up, down})) return device::Experts(x, routes, gate_up, down, products);
   const Rows in(x);
   const int width = static_cast<int>(down.size(2)), count = static_cast<int>(gate_up.size(0));
   Dispatch d = SortByExpert(routes.experts, count);

@@ -1,8 +1,8 @@
 // The differentiable operations that a decoder is made of, on packed rows: no padding anywhere.
 //
-// Each has two implementations with equal results: our fused CPU kernels (float32 on the CPU), and
-// `reference::`, the definition in plain ATen, which the tests hold the kernels against and which
-// other devices and types run. Legend: N rows (tokens), D width, H heads, E experts, K experts a
+// Each has implementations with equal results: our fused CPU kernels (float32 on the CPU); `device::`, ATen's operators in
+// large batches, for all other tensors; and `reference::`, the definition in plain ATen, which the tests hold
+// both against. Legend: N rows (tokens), D width, H heads, E experts, K experts a
 // token, V vocabulary; dn, dr, dv head sizes without position, with position, of values.
 #pragma once
 
@@ -87,6 +87,9 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
 namespace reference {
 
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {}, const LowRank& adapters = {});
+at::Tensor AddAdapters(at::Tensor y, const at::Tensor& x, const LowRank& adapters);  // y [N, out] with what they add
+// Rotates pairs, interleaved or halves: (a, b) -> (a cos - b sin, b cos + a sin). x [N, H, dr].
+at::Tensor Rotate(const at::Tensor& x, const Rotation& rotation, bool halves);
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 at::Tensor SwiGlu(const at::Tensor& gate_up);
 at::Tensor Attention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
@@ -97,4 +100,17 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
                          const std::vector<std::int64_t>& targets, double temperature);
 
 }  // namespace reference
+
+// As in ops::, on any device and of any type. What ops:: has and this has not is the reference's.
+namespace device {
+
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, Products products, const LowRank& adapters);
+at::Tensor Rotate(const at::Tensor& x, const Rotation& rotation, bool halves);  // of x's type
+at::Tensor Attention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
+                     const Heads& heads, const std::vector<Segment>& segments);
+at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down, Products products);
+TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std::vector<std::int64_t>& rows,
+                         const std::vector<std::int64_t>& targets, double temperature, Products gradients);
+
+}  // namespace device
 }  // namespace cogent

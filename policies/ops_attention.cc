@@ -183,7 +183,7 @@ void BackwardHead(const HeadView& view, const Segment& segment, int before, int 
 
 at::Tensor Attention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
                      const Heads& heads, const std::vector<Segment>& segments) {
-  if (!OnFastPath({q, kv, key_rope})) return reference::Attention(q, kv, key_rope, rotation, heads, segments);
+  if (!OnFastPath({q, kv, key_rope})) return device::Attention(q, kv, key_rope, rotation, heads, segments);
   const Rows q_rows(q), kv_rows(kv), k_rows(key_rope);
   const int n = q_rows.rows;
   at::Tensor turned_q = at::empty({n, q_rows.width}, q.options()), turned_k = at::empty({n, k_rows.width}, q.options());

@@ -51,7 +51,7 @@ RowSums Reduce(const float* row, int width) {
 TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std::vector<std::int64_t>& rows,
                          const std::vector<std::int64_t>& targets, double temperature, Products gradients) {
   Check(rows.size() == targets.size(), "each row needs a target");
-  if (!OnFastPath({x, head})) return reference::TokenLogprobs(x, head, rows, targets, temperature);
+  if (!OnFastPath({x, head})) return device::TokenLogprobs(x, head, rows, targets, temperature, gradients);
   const Rows in(x);
   const int vocabulary = static_cast<int>(head.size(0)), count = static_cast<int>(rows.size());
   const float cold = static_cast<float>(1.0 / temperature);

@@ -1,12 +1,10 @@
-// The operations of ops.h in plain ATen: the definition, and what devices without our kernels run.
+// The operations of ops.h in plain ATen: the definition.
 #include <ATen/ATen.h>
 
 #include "policies/ops.h"
 
 namespace cogent::reference {
-namespace {
 
-// Rotates pairs, interleaved or halves: (a, b) -> (a cos - b sin, b cos + a sin). x [N, H, dr].
 at::Tensor Rotate(const at::Tensor& x, const Rotation& rotation, bool halves) {
   const std::int64_t where = halves ? -2 : -1;
   const at::Tensor pairs = halves ? x.unflatten(-1, {2, -1}) : x.unflatten(-1, {-1, 2});  // [N, H, 2, dr/2] or [N, H, dr/2, 2]
@@ -15,11 +13,12 @@ at::Tensor Rotate(const at::Tensor& x, const Rotation& rotation, bool halves) {
   return at::stack({a * c - b * s, b * c + a * s}, where).flatten(-2);
 }
 
-}  // namespace
-
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const LowRank& adapters) {
-  at::Tensor y = at::linear(x, weight, bias);
-  if (!adapters.down.defined()) return y;
+  const at::Tensor y = at::linear(x, weight, bias);
+  return adapters.down.defined() ? AddAdapters(y, x, adapters) : y;
+}
+
+at::Tensor AddAdapters(at::Tensor y, const at::Tensor& x, const LowRank& adapters) {
   const at::Tensor u = at::linear(x, adapters.down) * adapters.scale;  // [N, parts r]
   const std::int64_t rank = u.size(1) / static_cast<std::int64_t>(adapters.up.size());
   for (std::size_t p = 0; p < adapters.up.size(); ++p) {

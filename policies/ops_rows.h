@@ -26,7 +26,7 @@ struct Rows {
 
 inline float* Data(const at::Tensor& t) { return t.mutable_data_ptr<float>(); }
 
-// Our kernels take float32 on the CPU; everything else goes through reference::.
+// Our kernels take float32 on the CPU; everything else goes through device::, or the reference where that has nothing.
 inline bool OnFastPath(std::initializer_list<at::Tensor> tensors) {
   for (const at::Tensor& t : tensors) {
     if (!t.is_cpu() || t.scalar_type() != at::kFloat) return false;

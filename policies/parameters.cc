@@ -46,14 +46,6 @@ bool MayBeIgnored(const std::string& name, const ModelConfig& config) {
          (layer >= config.num_hidden_layers && (name.ends_with("embed_tokens.weight") || name.ends_with("shared_head.head.weight")));
 }
 
-std::map<std::string, TensorView> Views(const std::map<std::string, at::Tensor>& named) {
-  std::map<std::string, TensorView> views;
-  for (const auto& [name, tensor] : named) {
-    views[name] = {DType::kF32, tensor.sizes().vec(), {static_cast<const std::byte*>(tensor.const_data_ptr()), static_cast<std::size_t>(tensor.nbytes())}};
-  }
-  return views;
-}
-
 // Walks through the adapters' flat tensor: a view of the next `shape` numbers.
 class Cutter {
  public:
@@ -82,6 +74,24 @@ bool HeadIsTied(const WeightFiles& files, const at::Tensor& embedding) {
 
 }  // namespace
 
+at::Tensor OnHost(const at::Tensor& t) { return t.to(at::kCPU, at::kFloat).contiguous(); }
+
+void WriteOnHost(const at::Tensor& view, const std::function<void(float*)>& write) {
+  const at::Tensor host = OnHost(view);
+  write(host.mutable_data_ptr<float>());
+  if (!host.is_same(view)) view.copy_(host);
+}
+
+void SaveTensors(const std::string& path, const std::map<std::string, at::Tensor>& named, const std::map<std::string, std::string>& metadata) {
+  std::map<std::string, TensorView> views;
+  std::vector<at::Tensor> kept;
+  for (const auto& [name, tensor] : named) {
+    kept.push_back(OnHost(tensor));
+    views[name] = {DType::kF32, tensor.sizes().vec(), {static_cast<const std::byte*>(kept.back().const_data_ptr()), static_cast<std::size_t>(kept.back().nbytes())}};
+  }
+  WriteSafetensors(path, views, metadata);
+}
+
 ParameterSet::ParameterSet(const ModelConfig& config) : config_(config), leaves_(ParameterLayout(config)) {
   offsets_.resize(leaves_.size());
   std::int64_t at = 0;
@@ -108,23 +118,31 @@ void ParameterSet::Initialize(const Rng& rng) {
 void ParameterSet::InitializeOne(const std::string& name, const at::Tensor& view, const Rng& rng) const {
   if (view.dim() < 2 || name == kValueHead) return;  // a critic's first word is 0, not noise
   Rng draws = rng.Fork(name);
-  float* values = view.mutable_data_ptr<float>();
-  for (std::int64_t i = 0; i < view.numel(); ++i) values[i] = static_cast<float>(draws.Normal() * config_.initializer_range);
+  WriteOnHost(view, [&](float* values) {
+    for (std::int64_t i = 0; i < view.numel(); ++i) values[i] = static_cast<float>(draws.Normal() * config_.initializer_range);
+  });
+}
+
+void ParameterSet::MoveTo(at::Device device, at::ScalarType type) {
+  flat_ = flat_.to(device, type);
+  biases_ = biases_.to(device, type);
+  if (adapters_.defined()) adapters_ = adapters_.to(device, type);
 }
 
 void ParameterSet::Attach(const LoraConfig& lora, const std::string& base, const Rng& rng) {
   Check(!config_.lora && !config_.value_head, "adapters are attached once, to a language model");
   config_.lora = lora;
   adapted_ = AdapterLayout(config_);
-  adapters_ = at::zeros({AdapterSize(config_)}, at::kFloat);
+  adapters_ = at::zeros({AdapterSize(config_)}, flat_.options());
   base_ = base;
   for (auto& [name, view] : NamedTrained(adapters_)) {
     if (!name.ends_with("lora_A.weight")) continue;
     // Kaiming's uniform draw with a = sqrt(5), the one of a plain linear layer: the bound is 1 / sqrt(in).
     const double bound = 1.0 / std::sqrt(static_cast<double>(view.size(1)));
     Rng draws = rng.Fork(name);
-    float* values = view.mutable_data_ptr<float>();
-    for (std::int64_t i = 0; i < view.numel(); ++i) values[i] = static_cast<float>((2.0 * draws.Uniform() - 1.0) * bound);
+    WriteOnHost(view, [&, count = view.numel()](float* values) {
+      for (std::int64_t i = 0; i < count; ++i) values[i] = static_cast<float>((2.0 * draws.Uniform() - 1.0) * bound);
+    });
   }
 }
 
@@ -176,14 +194,14 @@ std::map<std::string, at::Tensor> ParameterSet::NamedTrained(const at::Tensor& l
 std::function<at::Tensor(const std::string&)> ParameterSet::Effective() const {
   const double scale = config_.lora ? config_.lora->Scale() : 0.0;
   std::map<std::string, at::Tensor> adapters;
-  if (config_.lora) adapters = NamedTrained(adapters_);
+  if (config_.lora) adapters = NamedTrained(OnHost(adapters_));
   return [named = Named(), adapters = std::move(adapters), scale](const std::string& name) -> at::Tensor {
     const auto found = named.find(name);
     if (found == named.end()) return {};
     const std::string module = name.substr(0, name.rfind('.'));
     const auto down = adapters.find(LoraA(module));
-    if (down == adapters.end() || !name.ends_with(".weight")) return found->second;  // a bias of the same module stays
-    const at::Tensor sum = found->second.clone();
+    if (down == adapters.end() || !name.ends_with(".weight")) return OnHost(found->second);  // a bias of the same module stays
+    const at::Tensor sum = OnHost(found->second).clone();
     AddLowRank(down->second.const_data_ptr<float>(), adapters.at(LoraB(module)).const_data_ptr<float>(), static_cast<int>(sum.size(0)),
                static_cast<int>(sum.size(1)), static_cast<int>(down->second.size(0)), static_cast<float>(scale), sum.mutable_data_ptr<float>());
     return sum;
@@ -230,8 +248,12 @@ std::vector<std::string> ParameterSet::Load(const std::string& dir, const Rng& r
       wrong.push_back(fmt::format("misshapen: {} is {}, must be {}", name, ShapeText(found->second), ShapeText(view.sizes())));
       continue;
     }
-    files.Read(name, view.mutable_data_ptr<float>());
-    if (!AllFinite(view.const_data_ptr<float>(), view.numel())) wrong.push_back(fmt::format("not finite: {} holds a number that is none, or is infinite", name));
+    bool finite = true;
+    WriteOnHost(view, [&, &name = name, count = view.numel()](float* values) {
+      files.Read(name, values);
+      finite = AllFinite(values, count);
+    });
+    if (!finite) wrong.push_back(fmt::format("not finite: {} holds a number that is none, or is infinite", name));
   }
   for (const auto& [name, shape] : files.shapes()) {
     if (!known.count(name) && !MayBeIgnored(name, config_)) wrong.push_back("unexpected: " + name);
@@ -268,7 +290,7 @@ void ParameterSet::LoadAdapters(const std::string& dir) {
   }
   for (const auto& [name, view] : named) {
     const std::vector<float> values = files.Read(name, view.sizes().vec());
-    std::copy(values.begin(), values.end(), view.mutable_data_ptr<float>());
+    WriteOnHost(view, [&](float* to) { std::copy(values.begin(), values.end(), to); });
   }
 }
 
@@ -276,12 +298,11 @@ void ParameterSet::Save(const std::string& dir) const {
   std::filesystem::create_directories(dir);
   if (config_.lora) {
     WriteFileAtomic(dir + "/adapter_config.json", AdapterConfigJson(config_, base_));
-    return WriteSafetensors(dir + "/adapter_model.safetensors", Views(NamedTrained(adapters_)), {{"format", "pt"}});
+    return SaveTensors(dir + "/adapter_model.safetensors", NamedTrained(adapters_), {{"format", "pt"}});
   }
   WriteFileAtomic(dir + "/config.json", ModelConfigJson(config_));
   if (!config_.value_head) WriteFileAtomic(dir + "/generation_config.json", GenerationConfigJson(config_));
-  const auto named = Named();
-  WriteSafetensors(dir + "/model.safetensors", Views(named), {{"format", "pt"}});
+  SaveTensors(dir + "/model.safetensors", Named(), {{"format", "pt"}});
 }
 
 }  // namespace cogent

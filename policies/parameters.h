@@ -30,6 +30,13 @@
 
 namespace cogent {
 
+// A float32 copy on the CPU, or the tensor itself where it is one.
+at::Tensor OnHost(const at::Tensor& t);
+// Calls write(float32 values of the view, in order) and keeps what it wrote, wherever the view is.
+void WriteOnHost(const at::Tensor& view, const std::function<void(float* values)>& write);
+// The same tensors as a safetensors file; `metadata` as its header has it.
+void SaveTensors(const std::string& path, const std::map<std::string, at::Tensor>& named, const std::map<std::string, std::string>& metadata);
+
 class ParameterSet {
  public:
   explicit ParameterSet(const ModelConfig& config);  // zeros; norms one
@@ -54,8 +61,14 @@ class ParameterSet {
   // The same weights in the same memory, without the adapters.
   ParameterSet Base() const;
 
+  // Moves all of it, adapters too: to a GPU, or to another float type, which tests of precision want. Views taken before keep
+  // the old memory. Loading and saving go through the CPU and float32 wherever the weights are.
+  void MoveTo(at::Device device, at::ScalarType type = at::kFloat);
+
+  bool OnFastPath() const { return flat_.is_cpu() && flat_.scalar_type() == at::kFloat; }  // where our CPU kernels can read them
+
   const ModelConfig& config() const { return config_; }
-  const at::Tensor& flat() const { return flat_; }        // float32 [size]
+  const at::Tensor& flat() const { return flat_; }        // [size], float32 if not moved to another type
   std::int64_t size() const { return flat_.numel(); }
   std::int64_t matrix_size() const { return matrix_size_; }  // the first part of flat: its matrices
   // What an optimizer moves: flat(), or the adapters. Weight decay applies to the first `decayed()` numbers.
@@ -72,8 +85,8 @@ class ParameterSet {
   std::map<std::string, at::Tensor> Named() const { return Named(flat_); }
   // The same of trained(), or of what has its layout, by the names that Save gives.
   std::map<std::string, at::Tensor> NamedTrained(const at::Tensor& like) const;
-  // A weight as it multiplies in the end: a view, or where it has an adapter the sum, made anew at each call; undefined
-  // where there is none of the name.
+  // A weight as it multiplies in the end, float32 on the CPU: a view, or where it has an adapter the sum, made anew at each
+  // call; undefined where there is none of the name.
   std::function<at::Tensor(const std::string&)> Effective() const;
 
  private:

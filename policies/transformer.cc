@@ -43,6 +43,17 @@ std::vector<std::int64_t> Positions(const PackedTokens& tokens) {
   return positions;
 }
 
+// Of positions [N], float32 on the CPU.
+Rotation RotationAt(const ModelConfig& config, const at::Tensor& positions, at::Device device) {
+  const auto speeds = config.rope.Frequencies(config.RopeDim());
+  const std::vector<float> narrow(speeds.begin(), speeds.end());
+  const float amplitude = static_cast<float>(config.rope.Amplitude());
+  const at::Tensor angles = at::outer(positions, at::tensor(narrow, at::kFloat));  // [N, dr / 2]
+  return {(angles.cos() * amplitude).to(device), (angles.sin() * amplitude).to(device)};
+}
+
+at::Tensor ToHost(const at::Tensor& t) { return t.defined() ? t.to(at::kCPU, at::kFloat) : t; }
+
 }  // namespace
 
 PackedTokens PackPadded(const at::Tensor& ids, const at::Tensor& mask) {
@@ -68,6 +79,7 @@ struct Transformer::Pass {
   at::Tensor experts;  // int32 [N, mixture layers, K] of tokens->experts
   at::Tensor* chosen = nullptr;  // int32 [N, K]: where a layer that runs twice keeps its experts
   std::shared_ptr<const Kept> kept;  // with gradient checkpointing
+  CachedRows* cached = nullptr;  // decoding
 
   at::Tensor Linear(const at::Tensor& x, const Projection& by) const { return ops::Linear(x, by.weight, by.bias, options->products, by.adapters); }
   void Trace(int layer, const char* what, const at::Tensor& value) const {
@@ -89,6 +101,12 @@ std::vector<at::Tensor> Transformer::Layer::Leaves() const {
   }
   std::erase_if(leaves, [](const at::Tensor& leaf) { return !leaf.defined(); });
   return leaves;
+}
+
+at::Tensor Transformer::Projection::Effective() const {
+  if (!adapters.down.defined()) return weight;
+  // Of every unit vector what the adapters make, transposed.
+  return reference::AddAdapters(weight.t(), at::eye(weight.size(1), weight.options()), adapters).t();
 }
 
 Transformer::Transformer(const ModelConfig& config, std::vector<at::Tensor> leaves, at::Tensor biases)
@@ -138,18 +156,13 @@ Transformer::Transformer(const ModelConfig& config, std::vector<at::Tensor> leav
 }
 
 Transformer::Pass Transformer::StartPass(const PackedTokens& tokens, const ForwardOptions& options) const {
-  Pass pass{&tokens, &options, {}, {}, {}, {}, nullptr, {}};
+  Pass pass{&tokens, &options, {}, {}, {}, {}, nullptr, {}, nullptr};
   if (options.gradient_checkpointing) pass.kept.reset(new Kept{*this, tokens});
   if (!tokens.experts.empty()) {
     const auto rows = static_cast<std::int64_t>(tokens.ids.size()), per_row = static_cast<std::int64_t>(tokens.experts.size()) / rows;
     pass.experts = at::tensor(tokens.experts, at::kInt).view({rows, per_row / config_.num_experts_per_tok, config_.num_experts_per_tok});
   }
-  const auto speeds = config_.rope.Frequencies(config_.RopeDim());
-  const std::vector<float> narrow(speeds.begin(), speeds.end());
-  const auto positions = Positions(tokens);
-  const float amplitude = static_cast<float>(config_.rope.Amplitude());
-  const at::Tensor angles = at::outer(at::tensor(positions, at::kFloat), at::tensor(narrow, at::kFloat));  // [N, dr / 2]
-  pass.rotation = {(angles.cos() * amplitude).to(embedding_.device()), (angles.sin() * amplitude).to(embedding_.device())};
+  pass.rotation = RotationAt(config_, at::tensor(Positions(tokens), at::kFloat), embedding_.device());
   pass.load = at::zeros(biases_.sizes(), at::kLong);
   return pass;
 }
@@ -162,7 +175,17 @@ at::Tensor Transformer::AttendLatent(const Layer& l, const at::Tensor& x, const 
   const auto parts = pass.Linear(x, l.down).split_with_sizes({q_width, c.kv_lora_rank, c.qk_rope_head_dim}, 1);
   constexpr double kLatentEps = 1e-6;  // whatever rms_norm_eps says
   const at::Tensor q = direct ? parts[0] : pass.Linear(ops::RmsNorm(parts[0], l.q_norm, kLatentEps), l.q_up);  // [N, H (dn + dr)]
-  const at::Tensor kv = pass.Linear(ops::RmsNorm(parts[1], l.kv_norm, kLatentEps), l.kv_up);                   // [N, H (dn + dv)]
+  const at::Tensor latent = ops::RmsNorm(parts[1], l.kv_norm, kLatentEps);
+  if (pass.cached) {
+    const std::int64_t heads = c.num_attention_heads, dn = c.qk_nope_head_dim, dr = c.qk_rope_head_dim;
+    const at::Tensor up = l.kv_up.Effective().reshape({heads, dn + c.v_head_dim, c.kv_lora_rank}), q3 = q.reshape({-1, heads, dn + dr});
+    const at::Tensor absorbed = at::einsum("nhd,hdr->nhr", {q3.narrow(2, 0, dn), up.narrow(1, 0, dn)});
+    const at::Tensor queries = at::cat({absorbed, device::Rotate(q3.narrow(2, dn, dr), pass.rotation, false)}, 2);
+    const at::Tensor keys = at::cat({latent.unsqueeze(1), device::Rotate(parts[2].unsqueeze(1), pass.rotation, false)}, 2);
+    const at::Tensor mixed = AttendCached(l, queries, keys, {}, pass);  // [N, H, rank]
+    return pass.Linear(at::einsum("nhr,hvr->nhv", {mixed, up.narrow(1, dn, c.v_head_dim)}).flatten(1), l.out);
+  }
+  const at::Tensor kv = pass.Linear(latent, l.kv_up);  // [N, H (dn + dv)]
   const Heads heads{c.num_attention_heads, c.qk_nope_head_dim, c.qk_rope_head_dim, c.v_head_dim, c.SoftmaxScale()};
   const at::Tensor mixed = ops::Attention(q, kv, parts[2], pass.rotation, heads, pass.tokens->segments);  // [N, H dv]
   return pass.Linear(mixed, l.out);
@@ -175,9 +198,36 @@ at::Tensor Transformer::AttendGrouped(const Layer& l, const at::Tensor& x, const
   const auto normed = [&](const at::Tensor& heads, const at::Tensor& weight) {  // each head's vector by itself
     return weight.defined() ? ops::RmsNorm(heads.reshape({-1, size}), weight, c.rms_norm_eps).reshape({heads.size(0), -1}) : heads;
   };
+  const at::Tensor q = normed(parts[0], l.head_q_norm), k = normed(parts[1], l.head_k_norm);
+  if (pass.cached) {
+    const at::Tensor queries = device::Rotate(q.reshape({-1, c.num_attention_heads, size}), pass.rotation, true);
+    const at::Tensor keys = device::Rotate(k.reshape({-1, c.KeyValueHeads(), size}), pass.rotation, true);
+    return pass.Linear(AttendCached(l, queries, keys, parts[2].reshape(keys.sizes()), pass).flatten(1), l.out);
+  }
   const Heads heads{c.num_attention_heads, 0, c.HeadDim(), c.HeadDim(), c.SoftmaxScale(), c.KeyValueHeads()};
-  const at::Tensor mixed = ops::Attention(normed(parts[0], l.head_q_norm), parts[2], normed(parts[1], l.head_k_norm), pass.rotation, heads, pass.tokens->segments);
+  const at::Tensor mixed = ops::Attention(q, parts[2], k, pass.rotation, heads, pass.tokens->segments);
   return pass.Linear(mixed, l.out);
+}
+
+// Caches the rows' keys and values [N, groups, size] and attends to all of their slots up to themselves. `values` undefined:
+// they are the first kv_lora_rank numbers of the keys. Queries [N, H, size] -> [N, H, value size].
+at::Tensor Transformer::AttendCached(const Layer& l, const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values, const Pass& pass) const {
+  const CachedRows& rows = *pass.cached;
+  const std::int64_t count = queries.size(0);
+  const bool prompt = rows.prompt_slot >= 0;
+  const auto cached = [&](const at::Tensor& cache, const at::Tensor& own) {  // what the rows see, [slots, groups, seen, size]
+    const std::int64_t room = cache.size(1);
+    const at::Tensor slots = prompt ? at::full_like(rows.positions, rows.prompt_slot) : at::arange(count, rows.positions.options());
+    cache.view({-1, cache.size(2), cache.size(3)}).index_copy_(0, slots * room + rows.positions, own.to(cache.scalar_type()));
+    return cache.narrow(0, prompt ? rows.prompt_slot : 0, prompt ? 1 : count).narrow(1, 0, rows.seen).transpose(1, 2);
+  };
+  const at::Tensor k = cached(rows.cache->keys[l.index], keys);
+  const at::Tensor v = values.defined() ? cached(rows.cache->values[l.index], values) : k.narrow(3, 0, config_.kv_lora_rank);
+  const at::Tensor q = prompt ? queries.transpose(0, 1).unsqueeze(0) : queries.unsqueeze(2);  // [1, H, N, size] or [N, H, 1, size]
+  std::optional<at::Tensor> mask;
+  if (!prompt) mask = at::arange(rows.seen, rows.positions.options()).unsqueeze(0).le(rows.positions.unsqueeze(1)).view({count, 1, 1, rows.seen});
+  const at::Tensor mixed = at::scaled_dot_product_attention(q, k, v, mask, 0.0, prompt, config_.SoftmaxScale(), /*enable_gqa=*/true);
+  return prompt ? mixed.squeeze(0).transpose(0, 1) : mixed.squeeze(2);
 }
 
 at::Tensor Transformer::Mlp(const Layer& l, const at::Tensor& x, const Pass& pass) const {
@@ -186,7 +236,7 @@ at::Tensor Transformer::Mlp(const Layer& l, const at::Tensor& x, const Pass& pas
 
 at::Tensor Transformer::Mix(const Layer& l, const at::Tensor& x, Pass& pass) const {
   const auto& c = config_;
-  const at::Tensor logits = ops::Linear(x, l.router);  // [N, E]
+  const at::Tensor logits = ops::Linear(x.to(l.router.scalar_type()), l.router);  // [N, E]
   const RouterRule rule{c.n_routed_experts, c.num_experts_per_tok, c.n_group, c.topk_group, c.norm_topk_prob,
                         static_cast<float>(c.routed_scaling_factor), !c.IsLatent()};
   at::Tensor replayed;
@@ -194,7 +244,8 @@ at::Tensor Transformer::Mix(const Layer& l, const at::Tensor& x, Pass& pass) con
   else if (!pass.tokens->experts.empty() && l.index < c.num_hidden_layers) replayed = pass.experts.select(1, l.mixture).contiguous();  // [N, K]
   const Routes routes = ops::Route(logits, biases_[l.mixture], rule, replayed);
   if (pass.chosen) *pass.chosen = routes.experts;
-  pass.load[l.mixture] += at::bincount(routes.experts.flatten().cpu(), {}, c.n_routed_experts);
+  if (pass.cached) pass.cached->experts.push_back(routes.experts);
+  if (pass.load.defined()) pass.load[l.mixture] += at::bincount(routes.experts.flatten().cpu(), {}, c.n_routed_experts);
   if (pass.options->balance_alpha > 0) {
     const at::Tensor loss = BalanceLoss(routes.scores, routes.experts, pass.tokens->segments, pass.options->balance_alpha);
     pass.balance_loss = pass.balance_loss.defined() ? pass.balance_loss + loss : loss;
@@ -218,7 +269,7 @@ at::Tensor Transformer::RunLayerTwice(const Layer& l, const at::Tensor& x, Pass&
   const bool predicts = l.index >= config_.num_hidden_layers;
   const auto run = [kept = pass.kept, again, rotation = pass.rotation, experts = pass.experts, index = l.index, predicts](const at::Tensor& in) {
     const Transformer& model = kept->model;
-    Pass own{&kept->tokens, &again->options, rotation, {}, again->load, experts, &again->chosen, {}};
+    Pass own{&kept->tokens, &again->options, rotation, {}, again->load, experts, &again->chosen, {}, nullptr};
     std::vector<at::Tensor> outputs = {model.RunLayer(predicts ? model.prediction_ : model.layers_[static_cast<std::size_t>(index)], in, own)};
     if (own.balance_loss.defined()) outputs.push_back(own.balance_loss);
     return outputs;
@@ -252,7 +303,29 @@ ForwardResult Transformer::Forward(const PackedTokens& tokens, const ForwardOpti
   for (const Layer& layer : layers_) x = RunLayer(layer, x, pass);
   x = ops::RmsNorm(x, norm_, config_.rms_norm_eps);
   if (options.trace) (*options.trace)["hidden.norm"] = x.detach();
-  return {x, pass.balance_loss, pass.load};
+  return {x, ToHost(pass.balance_loss), pass.load};
+}
+
+KeyValueCache Transformer::MakeCache(int slots, int room) const {
+  const bool latent = config_.IsLatent();
+  const std::int64_t groups = latent ? 1 : config_.KeyValueHeads(), size = latent ? config_.kv_lora_rank + config_.qk_rope_head_dim : config_.HeadDim();
+  KeyValueCache cache{{}, {}, RotationAt(config_, at::arange(room, at::kFloat), embedding_.device())};
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    cache.keys.push_back(at::zeros({slots, room, groups, size}, embedding_.options()));
+    if (!latent) cache.values.push_back(at::zeros_like(cache.keys.back()));
+  }
+  return cache;
+}
+
+at::Tensor Transformer::Decode(CachedRows& rows) const {
+  static const PackedTokens kNone;
+  static const ForwardOptions kPlain;
+  const auto at_rows = [&](const at::Tensor& of_position) { return of_position.index_select(0, rows.positions); };
+  Pass pass{&kNone, &kPlain, {at_rows(rows.cache->rotation.cosines), at_rows(rows.cache->rotation.sines)}, {}, {}, {}, nullptr, {}, &rows};
+  rows.experts.clear();
+  at::Tensor x = at::embedding(embedding_, rows.ids);
+  for (const Layer& layer : layers_) x = RunLayer(layer, x, pass);
+  return ops::RmsNorm(x, norm_, config_.rms_norm_eps);
 }
 
 ForwardResult Transformer::Predict(const PackedTokens& tokens, const at::Tensor& hidden, const ForwardOptions& options) const {
@@ -264,24 +337,25 @@ ForwardResult Transformer::Predict(const PackedTokens& tokens, const at::Tensor&
   const at::Tensor ahead = ops::Embedding(embedding_, at::tensor(next, at::kLong).to(embedding_.device()));
   const at::Tensor merged = at::cat({ops::RmsNorm(ahead, embed_norm_, eps), ops::RmsNorm(hidden, hidden_norm_, eps)}, 1);  // [N, 2 D]
   const at::Tensor x = RunLayer(prediction_, pass.Linear(merged, {merge_, {}, {}}), pass);
-  return {ops::RmsNorm(x, prediction_norm_, eps), pass.balance_loss, pass.load};
+  return {ops::RmsNorm(x, prediction_norm_, eps), ToHost(pass.balance_loss), pass.load};
 }
 
 TokenStats Transformer::Logprobs(const at::Tensor& hidden, const std::vector<std::int64_t>& rows, const std::vector<std::int64_t>& targets,
                                 double temperature, Products gradients) const {
-  return ops::TokenLogprobs(hidden, head_, rows, targets, temperature, gradients);
+  const TokenStats stats = ops::TokenLogprobs(hidden, head_, rows, targets, temperature, gradients);
+  return {ToHost(stats.logprobs), ToHost(stats.entropy)};
 }
 
 at::Tensor Transformer::Logits(const at::Tensor& hidden) const { return ops::Linear(hidden, head_); }
 
 at::Tensor Transformer::DivergenceFrom(const Transformer& teacher, const at::Tensor& hidden, const at::Tensor& teacher_hidden,
                                       const std::vector<std::int64_t>& rows, const Divergence& divergence) const {
-  return TokenDivergence(hidden, head_, teacher_hidden, teacher.head_, rows, divergence);
+  return ToHost(TokenDivergence(hidden, head_, teacher_hidden, teacher.head_, rows, divergence));
 }
 
 at::Tensor Transformer::Values(const at::Tensor& hidden, const std::vector<std::int64_t>& rows) const {
   Check(config_.value_head, "values need a value head");
-  return ops::Linear(hidden, head_).squeeze(1).index_select(0, at::tensor(rows, at::kLong).to(hidden.device()));
+  return ToHost(ops::Linear(hidden, head_).squeeze(1).index_select(0, at::tensor(rows, at::kLong).to(hidden.device())));
 }
 
 at::Tensor BalanceLoss(const at::Tensor& scores, const at::Tensor& experts, const std::vector<Segment>& segments, double alpha) {
@@ -308,7 +382,7 @@ at::Tensor BalanceLoss(const at::Tensor& scores, const at::Tensor& experts, cons
 void UpdateBiases(const at::Tensor& biases, const at::Tensor& load, double speed) {
   if (biases.size(0) == 0) return;
   const at::Tensor counts = load.to(at::kDouble);
-  biases.add_((counts.mean(-1, true) - counts).sign().to(biases.scalar_type()), speed);
+  biases.add_((counts.mean(-1, true) - counts).sign().to(biases.device(), biases.scalar_type()), speed);
 }
 
 }  // namespace cogent

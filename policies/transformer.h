@@ -50,6 +50,23 @@ struct ForwardResult {
   at::Tensor load;          // int64 [mixture layers, E]: (token, slot) pairs that chose each expert
 };
 
+// What sequences leave behind for decoding, on the weights' device: of each layer keys and values [slots, room, groups, size].
+// Latent attention has keys alone, [slots, room, 1, kv_lora_rank + qk_rope_head_dim]: the normalised latent, which is the
+// values, too, and the rotated shared key.
+struct KeyValueCache {
+  std::vector<at::Tensor> keys, values;
+  Rotation rotation;  // of every position, [room, dr / 2]
+};
+
+// Rows to decode with what is cached: all of one new sequence, or one of each of the slots 0 ... N - 1.
+struct CachedRows {
+  KeyValueCache* cache = nullptr;
+  int prompt_slot = -1;           // the new sequence's; its rows have positions 0 ... N - 1
+  at::Tensor ids, positions;      // int64 [N]
+  std::int64_t seen = 0;          // attention looks at so many positions of a slot; those behind a row's own are hidden
+  std::vector<at::Tensor> experts;  // filled: of each mixture layer, int32 [N, K]
+};
+
 class Transformer {
  public:
   // `leaves` as ParameterSet::Leaves gives them; `biases` [mixture layers, E].
@@ -60,9 +77,14 @@ class Transformer {
   // head predicts the token after the next. Row i reads id i + 1; the last row of a segment means nothing.
   ForwardResult Predict(const PackedTokens& tokens, const at::Tensor& hidden, const ForwardOptions& options) const;
   // Log-probability of targets[m] given hidden row rows[m].
+  // On the CPU and float32, as all that leaves the network for the algorithms, wherever the weights are.
   TokenStats Logprobs(const at::Tensor& hidden, const std::vector<std::int64_t>& rows, const std::vector<std::int64_t>& targets,
                       double temperature, Products gradients = Products::kFloat32) const;
   at::Tensor Logits(const at::Tensor& hidden) const;  // [N, V]
+  // Decoding on any device: hidden states [N, D] after the final norm, keys and values of the rows cached. Latent attention
+  // runs absorbed (decoder.h). On the CPU, decoder.h is faster.
+  at::Tensor Decode(CachedRows& rows) const;
+  KeyValueCache MakeCache(int slots, int room) const;  // of the embedding's type
   // How far this distribution is from the teacher's at each hidden row rows[m], [M]. Both read the same tokens.
   at::Tensor DivergenceFrom(const Transformer& teacher, const at::Tensor& hidden, const at::Tensor& teacher_hidden,
                             const std::vector<std::int64_t>& rows, const Divergence& divergence) const;
@@ -79,6 +101,7 @@ class Transformer {
   at::Tensor RunLayerTwice(const Layer& layer, const at::Tensor& x, Pass& pass) const;
   at::Tensor AttendLatent(const Layer& layer, const at::Tensor& x, const Pass& pass) const;
   at::Tensor AttendGrouped(const Layer& layer, const at::Tensor& x, const Pass& pass) const;
+  at::Tensor AttendCached(const Layer& layer, const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values, const Pass& pass) const;
   at::Tensor Mlp(const Layer& layer, const at::Tensor& x, const Pass& pass) const;
   at::Tensor Mix(const Layer& layer, const at::Tensor& x, Pass& pass) const;
   Pass StartPass(const PackedTokens& tokens, const ForwardOptions& options) const;
@@ -87,6 +110,7 @@ class Transformer {
   struct Projection {
     at::Tensor weight, bias;
     LowRank adapters;
+    at::Tensor Effective() const;  // the weight with its adapters added
   };
   struct Layer {
     int index = 0, mixture = -1;  // mixture: row of `biases`, -1 = dense

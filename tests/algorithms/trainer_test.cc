@@ -6,6 +6,7 @@
 #include "algorithms/trainer.h"
 #include "core/error.h"
 #include "tests/algorithms/batch_util.h"
+#include "tests/policies/parity.h"
 #include "tests/policies/tiny_model.h"
 
 namespace cogent {
@@ -26,10 +27,14 @@ struct Outcome {
   std::map<std::string, double> metrics;
 };
 
-Outcome StepOnce(const std::vector<Group>& groups, const TrainerConfig& config, const std::string& settings, int model = 0) {
+Outcome StepOnce(const std::vector<Group>& groups, const TrainerConfig& config, const std::string& settings, int model = 0, bool elsewhere = false) {
   ModelConfig shape = tiny::Variant(model);
   shape.vocab_size = kVocabulary;
   ParameterSet weights = tiny::Weights(shape, 11), reference = tiny::Weights(shape, 12);
+  if (elsewhere) {
+    parity::MoveElsewhere(weights);
+    parity::MoveElsewhere(reference);
+  }
   const at::Tensor before = weights.flat().clone();
   AdamW optimizer(weights, NearlyPlainDescent());
   Trainer trainer(weights, &reference, optimizer, config);
@@ -169,6 +174,22 @@ TEST(Trainer, AStepDoesNotDependOnHowItIsCut) {
       EXPECT_LT(batches::RelativeError(cut.update, whole.update), 2e-5) << "model " << model << ", rows " << rows;
       for (const char* name : {"loss", "kl", "entropy", "ratio/mean", "clip_ratio/region_mean"}) {
         EXPECT_NEAR(cut.metrics.at(name), whole.metrics.at(name), 1e-5 * (1 + std::abs(whole.metrics.at(name)))) << name;
+      }
+    }
+  }
+}
+
+TEST(Trainer, AStepIsTheSameByTheOperatorsOfOtherDevices) {
+  const std::string settings = "{kl_coef: 0.02}";
+  for (int model = 0; model < tiny::kVariants; ++model) {
+    const auto groups = batches::RandomGroups(23, kVocabulary, 4, 5, 2);
+    for (const bool again : {false, true}) {
+      const TrainerConfig config{.micro_batch_tokens = 100, .gradient_checkpointing = again, .balance_alpha = 1e-3, .bias_speed = 0.01};
+      const auto want = StepOnce(groups, config, settings, model), got = StepOnce(groups, config, settings, model, true);
+      EXPECT_LT(batches::RelativeError(OnHost(got.update), want.update), 2e-5) << "model " << model;
+      for (const auto& [name, value] : want.metrics) {
+        if (name.starts_with("timing_s/") || name.starts_with("sampling/")) continue;
+        EXPECT_NEAR(got.metrics.at(name), value, 2e-5 * (1 + std::abs(value))) << name;
       }
     }
   }

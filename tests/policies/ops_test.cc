@@ -1,4 +1,4 @@
-// Every operation's CPU kernel against its definition in plain ATen (reference::), value and all
+// Every operation's CPU kernel, and what other devices run, against its definition in plain ATen (reference::), value and all
 // gradients, and once against finite differences in double precision.
 #include "policies/ops.h"
 
@@ -49,15 +49,15 @@ Tensors Pulls(Rng& rng, const Op& op, const Tensors& inputs) {
   return pulls;
 }
 
-// Both implementations agree, each tensor to 2e-5 of its largest entry.
-void ExpectEqual(const Op& fast, const Op& plain, const Tensors& inputs, Rng& rng) {
+// Both implementations agree, each tensor to 2e-5 of its largest entry and `floor`.
+void ExpectEqual(const Op& fast, const Op& plain, const Tensors& inputs, Rng& rng, double floor = 1e-6) {
   const Tensors pulls = Pulls(rng, plain, inputs);
   const Outcome got = Run(fast, inputs, pulls), want = Run(plain, inputs, pulls);
-  const auto compare = [](const Tensors& a, const Tensors& b, const char* what) {
+  const auto compare = [floor](const Tensors& a, const Tensors& b, const char* what) {
     ASSERT_EQ(a.size(), b.size());
     for (std::size_t i = 0; i < a.size(); ++i) {
       const double size = b[i].numel() > 0 ? b[i].abs().max().item<double>() : 0.0;
-      EXPECT_TRUE(Near(a[i].detach(), b[i].detach(), 2e-5 * size + 1e-6, 0)) << what << " " << i << " of largest entry " << size;
+      EXPECT_TRUE(Near(a[i].detach(), b[i].detach(), 2e-5 * size + floor, 0)) << what << " " << i << " of largest entry " << size;
     }
   };
   compare(got.values, want.values, "value");
@@ -174,6 +174,9 @@ Op FastAttention(const AttentionCase& c) {
 Op PlainAttention(const AttentionCase& c) {
   return [&c](const Tensors& t) { return Tensors{reference::Attention(t[0], t[1], t[2], c.rotation, c.heads, c.segments)}; };
 }
+Op DeviceAttention(const AttentionCase& c) {
+  return [&c](const Tensors& t) { return Tensors{device::Attention(t[0], t[1], t[2], c.rotation, c.heads, c.segments)}; };
+}
 
 TEST_P(Ops, AttentionEqualsItsDefinitionOverSegmentsAndSharedParents) {
   Rng rng = Rng(6).Fork(static_cast<std::uint64_t>(GetParam()));
@@ -190,9 +193,11 @@ TEST_P(Ops, AttentionEqualsItsDefinitionOverSegmentsAndSharedParents) {
                  std::to_string(heads.rope) + ", values of " + std::to_string(heads.value));
     const AttentionCase c = MakeAttention(rng, heads, segments);
     ExpectEqual(FastAttention(c), PlainAttention(c), c.inputs, rng);
+    ExpectEqual(DeviceAttention(c), PlainAttention(c), c.inputs, rng, 1e-5);  // of one key its gradients are 0 by cancelling
     const int groups = Between(rng, 1, 3), size = 2 * Between(rng, 1, 12);
     const AttentionCase grouped = MakeAttention(rng, {groups * Between(rng, 1, 4), 0, size, size, 0.1 + rng.Uniform(), groups}, segments);
     ExpectEqual(FastAttention(grouped), PlainAttention(grouped), grouped.inputs, rng);
+    ExpectEqual(DeviceAttention(grouped), PlainAttention(grouped), grouped.inputs, rng, 1e-5);
   }
 }
 
@@ -250,15 +255,45 @@ TEST_P(Ops, ExpertsEqualTheirDefinitionAlsoWhereSomeGetNoToken) {
     const at::Tensor which = SomeExperts(rng, rows, chosen, used);
     const Tensors inputs{Random(rng, {rows, width}), Random(rng, {rows, chosen}), Random(rng, {experts, 2 * inner, width}, 0.4),
                          Random(rng, {experts, width, inner}, 0.4)};
-    ExpectEqual([&](const Tensors& t) { return Tensors{ops::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3])}; },
+    const Op plain = [&](const Tensors& t) { return Tensors{reference::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3])}; };
+    ExpectEqual([&](const Tensors& t) { return Tensors{ops::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3])}; }, plain, inputs, rng);
+    ExpectEqual([&](const Tensors& t) { return Tensors{device::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3], Products::kFloat32)}; }, plain, inputs, rng);
+  }
+}
+
+// How a device evaluates them depends on their number: few fetch their experts, many are sorted, and very uneven ones take the definition.
+TEST(DeviceExperts, EqualTheirDefinitionForFewRowsManyAndUnevenOnes) {
+  Rng rng(13);
+  struct Case {
+    int rows, chosen, used, experts;
+  };
+  for (const Case& c : {Case{1, 2, 8, 8}, Case{4, 2, 9, 9}, Case{60, 2, 6, 6}, Case{40, 1, 1, 16}}) {
+    SCOPED_TRACE(std::to_string(c.rows) + " rows, " + std::to_string(c.experts) + " experts");
+    const at::Tensor which = SomeExperts(rng, c.rows, c.chosen, c.used);
+    const Tensors inputs{Random(rng, {c.rows, 7}), Random(rng, {c.rows, c.chosen}), Random(rng, {c.experts, 10, 7}, 0.4), Random(rng, {c.experts, 7, 5}, 0.4)};
+    ExpectEqual([&](const Tensors& t) { return Tensors{device::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3], Products::kFloat32)}; },
                 [&](const Tensors& t) { return Tensors{reference::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3])}; }, inputs, rng);
   }
 }
 
-Op Stats(bool fast, const std::vector<std::int64_t>& rows, const std::vector<std::int64_t>& targets, double temperature) {
+TEST(DeviceLinear, InBfloat16IsNearlyTheProductAndItsGradients) {
+  Rng rng(14);
+  const Tensors inputs{Random(rng, {9, 40}), Random(rng, {12, 40}), Random(rng, {12})}, pulls{Random(rng, {9, 12})};
+  const Outcome got = cogent::Run([](const Tensors& t) { return Tensors{device::Linear(t[0], t[1], t[2], Products::kBfloat16, {})}; }, inputs, pulls);
+  const Outcome want = cogent::Run([](const Tensors& t) { return Tensors{reference::Linear(t[0], t[1], t[2])}; }, inputs, pulls);
+  EXPECT_EQ(got.values[0].scalar_type(), at::kFloat);
+  EXPECT_FALSE(at::equal(got.values[0], want.values[0]));
+  EXPECT_TRUE(Near(got.values[0].detach(), want.values[0].detach(), 0.02 * want.values[0].abs().max().item<double>(), 0));
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_TRUE(Near(got.gradients[i], want.gradients[i], 0.02 * want.gradients[i].abs().max().item<double>(), 0)) << i;
+}
+
+enum class Way { kKernels, kDevice, kDefinition };
+
+Op Stats(Way way, const std::vector<std::int64_t>& rows, const std::vector<std::int64_t>& targets, double temperature) {
   return [=](const Tensors& t) {
-    const TokenStats s = fast ? ops::TokenLogprobs(t[0], t[1], rows, targets, temperature)
-                              : reference::TokenLogprobs(t[0], t[1], rows, targets, temperature);
+    const TokenStats s = way == Way::kKernels  ? ops::TokenLogprobs(t[0], t[1], rows, targets, temperature)
+                         : way == Way::kDevice ? device::TokenLogprobs(t[0], t[1], rows, targets, temperature, Products::kFloat32)
+                                               : reference::TokenLogprobs(t[0], t[1], rows, targets, temperature);
     return Tensors{s.logprobs, s.entropy};
   };
 }
@@ -272,7 +307,7 @@ TEST_P(Ops, TokenLogprobsAndEntropyEqualTheirDefinition) {
       std::vector<std::int64_t> which, targets;
       for (int i = 0; i < count; ++i) which.push_back(rng.Range(0, rows - 1)), targets.push_back(rng.Range(0, vocabulary - 1));
       const Tensors inputs{Random(rng, {rows, width}), Random(rng, {vocabulary, width}, 0.5)};
-      ExpectEqual(Stats(true, which, targets, temperature), Stats(false, which, targets, temperature), inputs, rng);
+      for (const Way way : {Way::kKernels, Way::kDevice}) ExpectEqual(Stats(way, which, targets, temperature), Stats(Way::kDefinition, which, targets, temperature), inputs, rng);
     }
   }
 }
@@ -282,8 +317,8 @@ TEST(TokenLogprobs, EachOutputAloneCarriesItsGradient) {
   const Tensors inputs{Random(rng, {3, 5}), Random(rng, {19, 5})};
   const std::vector<std::int64_t> rows{2, 0, 2}, targets{18, 4, 4};
   for (const std::size_t output : {0, 1}) {
-    const auto only = [&](bool fast) { return [=](const Tensors& t) { return Tensors{Stats(fast, rows, targets, 0.8)(t)[output]}; }; };
-    ExpectEqual(only(true), only(false), inputs, rng);
+    const auto only = [&](Way way) { return [=](const Tensors& t) { return Tensors{Stats(way, rows, targets, 0.8)(t)[output]}; }; };
+    for (const Way way : {Way::kKernels, Way::kDevice}) ExpectEqual(only(way), only(Way::kDefinition), inputs, rng);
   }
 }
 
@@ -318,7 +353,7 @@ TEST(FiniteDifferences, AgreeWithTheGradientsOfEveryDefinition) {
   AttentionCase c = MakeAttention(rng, {2, 3, 2, 2, 0.7}, {{0, 2, -1}, {2, 4, 0}, {4, 5, -1}});
   c.rotation = {c.rotation.cosines.to(at::kDouble), c.rotation.sines.to(at::kDouble)};
   ExpectSlopes(PlainAttention(c), c.inputs, rng);
-  ExpectSlopes(Stats(false, {1, 0, 1}, {3, 0, 2}, 0.8), {Random(rng, {2, 3}), Random(rng, {5, 3})}, rng);
+  ExpectSlopes(Stats(Way::kDefinition, {1, 0, 1}, {3, 0, 2}, 0.8), {Random(rng, {2, 3}), Random(rng, {5, 3})}, rng);
   // Far from any tie, so that the small steps do not change the choice.
   const at::Tensor logits = at::tensor(std::vector<float>{2.0f, -1.0f, 0.5f, -2.0f}, at::kFloat).view({1, 4});
   const RouterRule rule{4, 2, 1, 1, true, 1.5f};

@@ -40,11 +40,21 @@ inline at::Tensor ToTensor(const TensorView& view) {
   return t;
 }
 
+// Where our CPU kernels cannot read them: on a GPU where this build and this machine have one, else in float64, which takes the
+// same way through the code.
+inline void MoveElsewhere(ParameterSet& weights) {
+#ifdef COGENT_CUDA
+  if (at::globalContext().hasCUDA()) return weights.MoveTo(at::kCUDA);
+#endif
+  weights.MoveTo(at::kCPU, at::kDouble);
+}
+
 struct Fixture {
-  explicit Fixture(const std::string& name)
+  explicit Fixture(const std::string& name, bool elsewhere = false)
       : dir(Root() + "/" + name), config(LoadModelConfig(dir)), weights(config),
         expected(SafetensorsFile::Open(dir + "/expected.safetensors")), summary(ReadJson(dir + "/expected.json")) {
     weights.Load(dir, Rng(0));
+    if (elsewhere) MoveElsewhere(weights);
   }
   at::Tensor Get(const std::string& name) const { return ToTensor(expected.Get(name)); }
   std::vector<std::int64_t> Ids(const std::string& name) const {
@@ -62,7 +72,8 @@ struct Fixture {
 };
 
 // |got - want| <= atol + rtol |want|, everywhere.
-inline ::testing::AssertionResult Near(const at::Tensor& got, const at::Tensor& want, double atol, double rtol) {
+inline ::testing::AssertionResult Near(const at::Tensor& anywhere, const at::Tensor& want, double atol, double rtol) {
+  const at::Tensor got = anywhere.cpu();
   if (got.sizes() != want.sizes()) return ::testing::AssertionFailure() << "shape " << got.sizes() << ", wanted " << want.sizes();
   const at::Tensor over = ((got - want).abs() - rtol * want.abs()).max();
   if (over.item<double>() <= atol) return ::testing::AssertionSuccess();
