@@ -25,7 +25,7 @@ void Reset(benchmark::State& state, const std::string& name, const std::string& 
 
 const bool kRegistered = [] {
   const std::pair<const char*, const char*> envs[] = {{"signs", "{}"}, {"signs", "{languages: [en, zh]}"}, {"small_talk", "{}"}, {"arithmetic", "{}"},
-                                                     {"word_problems", "{languages: [en, zh]}"}, {"countdown", "{}"}};
+                                                     {"word_problems", "{languages: [en, zh]}"}, {"countdown", "{}"}, {"code", "{}"}, {"tools", "{task: {name: arithmetic}}"}};
   for (const auto& [name, settings] : envs) {
     for (const Split split : {Split::kTrain, Split::kTest}) {
       const std::string title = std::string(name) + " " + settings + (split == Split::kTrain ? " train" : " test");

@@ -84,10 +84,28 @@ class Parser {
   CountdownAnswer answer_;
 };
 
-std::string Join(const std::vector<std::int64_t>& numbers) {
-  std::string text;
-  for (std::size_t i = 0; i < numbers.size(); ++i) text += (i == 0 ? "" : i + 1 == numbers.size() ? " and " : ", ") + std::to_string(numbers[i]);
-  return text;
+// What a drawn expression is worth: over / under, not reduced. Eight numbers of at most 1,000 keep both below 10^27.
+struct Worth {
+  __extension__ using Wide = __int128;
+  Wide over = 0, under = 1;  // under 0: it divides by zero
+
+  static Worth Of(char sign, const Worth& a, const Worth& b) {
+    switch (sign) {
+      case '+': return {a.over * b.under + b.over * a.under, a.under * b.under};
+      case '-': return {a.over * b.under - b.over * a.under, a.under * b.under};
+      case '*': return {a.over * b.over, a.under * b.under};
+      default: return {a.over * b.under, b.under == 0 ? 0 : a.under * b.over};
+    }
+  }
+  std::optional<Wide> Whole() const { return under == 0 || over % under != 0 ? std::nullopt : std::optional(over / under); }
+};
+
+// "3, 7 and 4"
+void AppendList(const std::vector<std::int64_t>& numbers, std::string& text) {
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    text += i == 0 ? "" : i + 1 == numbers.size() ? " and " : ", ";
+    text += std::to_string(numbers[i]);
+  }
 }
 
 class CountdownEnv final : public SingleTurnEnv {
@@ -110,20 +128,29 @@ class CountdownEnv final : public SingleTurnEnv {
   explicit CountdownEnv(const Config& config) : config_(config) {}
 
   Task MakeTask(Rng& rng) const override {
+    std::string expression;
     for (int attempt = 0; attempt < 100000; ++attempt) {
       std::vector<std::int64_t> numbers(static_cast<std::size_t>(rng.Range(config_.numbers.low, config_.numbers.high)));
       for (std::int64_t& number : numbers) number = rng.Range(config_.values.low, config_.values.high);
-      const std::string expression = Draw(numbers, 0, numbers.size(), rng);
-      const auto answer = ReadCountdown(expression);
-      const auto target = answer ? answer->value.ToInt() : std::nullopt;
-      if (!target || *target < config_.target.low || *target > config_.target.high) continue;
+      expression.clear();
+      const auto worth = Draw(numbers, 0, numbers.size(), rng, expression).Whole();
+      if (!worth || *worth < config_.target.low || *worth > config_.target.high) continue;
+      const std::string target = std::to_string(static_cast<std::int64_t>(*worth));
       // The order of the numbers says nothing about the expression.
       for (std::size_t i = numbers.size(); i > 1; --i) std::swap(numbers[i - 1], numbers[static_cast<std::size_t>(rng.Range(0, static_cast<std::int64_t>(i) - 1))]);
-      const std::string use = config_.use_all ? "Use each of them once" : "Use each of them once at most";
-      std::string given;
-      for (const std::int64_t number : numbers) given += (given.empty() ? "" : " ") + std::to_string(number);
-      return {.prompt = "Using the numbers " + Join(numbers) + ", make " + std::to_string(*target) + ". " + use + ", with + - * / and parentheses, and answer with the expression.",
-              .answer = expression, .facts = {{"numbers", given}, {"target", std::to_string(*target)}}};
+      std::string prompt, given;
+      prompt.reserve(256);
+      prompt += "Using the numbers ";
+      AppendList(numbers, prompt);
+      prompt += ", make ";
+      prompt += target;
+      prompt += config_.use_all ? ". Use each of them once" : ". Use each of them once at most";
+      prompt += ", with + - * / and parentheses, and answer with the expression.";
+      for (const std::int64_t number : numbers) {
+        if (!given.empty()) given += ' ';
+        given += std::to_string(number);
+      }
+      return {.prompt = std::move(prompt), .answer = std::move(expression), .facts = {{"numbers", std::move(given)}, {"target", target}}};
     }
     throw DataError("countdown: no task in 100,000 draws; widen target or operators");
   }
@@ -145,17 +172,23 @@ class CountdownEnv final : public SingleTurnEnv {
   std::string GoldCompletion() const override { return "<think>" + task().answer + " = " + task().facts.at("target") + "</think> <answer>" + task().answer + "</answer>"; }
 
  private:
-  // A random expression over numbers[begin, end).
-  std::string Draw(const std::vector<std::int64_t>& numbers, std::size_t begin, std::size_t end, Rng& rng) const {
-    if (end - begin == 1) return std::to_string(numbers[begin]);
+  // Appends a random expression over numbers[begin, end).
+  Worth Draw(const std::vector<std::int64_t>& numbers, std::size_t begin, std::size_t end, Rng& rng, std::string& text) const {
+    if (end - begin == 1) {
+      text += std::to_string(numbers[begin]);
+      return {numbers[begin], 1};
+    }
     const auto cut = static_cast<std::size_t>(rng.Range(static_cast<std::int64_t>(begin) + 1, static_cast<std::int64_t>(end) - 1));
     const char sign = config_.operators[static_cast<std::size_t>(rng.Range(0, static_cast<std::int64_t>(config_.operators.size()) - 1))];
     const auto side = [&](std::size_t from, std::size_t to) {
-      const std::string text = Draw(numbers, from, to, rng);
-      return to - from == 1 ? text : "(" + text + ")";
+      if (to - from > 1) text += '(';
+      const Worth worth = Draw(numbers, from, to, rng, text);
+      if (to - from > 1) text += ')';
+      return worth;
     };
-    const std::string left = side(begin, cut);
-    return left + " " + sign + " " + side(cut, end);
+    const Worth left = side(begin, cut);
+    text += {' ', sign, ' '};
+    return Worth::Of(sign, left, side(cut, end));
   }
 
   static std::vector<std::int64_t> Numbers(const std::string& text) {
