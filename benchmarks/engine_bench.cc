@@ -1,6 +1,7 @@
 // Speed of the engine: generation, training, and whole GRPO steps, with the time by phase.
 //
 //   build/release/engine_bench --benchmark_filter=Generate/batch:128 --benchmark_repetitions=5
+//   build/release/engine_bench --model=SmolLM2-135M-Instruct.Q4_1.gguf --prompts=4 --benchmark_filter=grpo     # a real model, smaller steps
 //
 // The shapes are those of benchmarks/peers/*.py: prompts of 32 tokens, 64 new ones, sequences of 96, 16 prompts
 // times 8 completions. Every figure has both clocks: real time, and the processor time of all threads
@@ -10,7 +11,10 @@
 #include <benchmark/benchmark.h>
 #include <malloc.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <limits>
 #include <memory>
@@ -25,6 +29,8 @@ namespace cogent {
 namespace {
 
 constexpr int kPromptTokens = 32, kNewTokens = 64, kPrompts = 16, kGroup = 8, kSequences = kPrompts * kGroup;
+int g_prompts = kPrompts;  // of a GRPO step
+std::string g_model;       // a checkpoint in the place of the model of the comparison
 constexpr int kFirstWord = 2;  // below: padding and the end
 
 // Byte-level BPE of noise: as many ids as the model has, so that every id may be sampled.
@@ -41,8 +47,8 @@ Tokenizer NoiseTokenizer(int vocabulary) {
 
 // The model of the comparison: random weights, the same for every benchmark.
 struct Subject {
-  ModelConfig config = LoadModelConfig(COGENT_SOURCE_DIR "/tests/data/small_moe_config.json");
-  Tokenizer tokenizer = NoiseTokenizer(config.vocab_size);
+  ModelConfig config = LoadModelConfig(g_model.empty() ? COGENT_SOURCE_DIR "/tests/data/small_moe_config.json" : g_model);
+  Tokenizer tokenizer = g_model.empty() ? NoiseTokenizer(config.vocab_size) : Tokenizer::Load(g_model);
   ParameterSet parameters{config};
   OptimizerConfig optimizer_config;
   AdamW optimizer{parameters, optimizer_config};
@@ -154,12 +160,12 @@ void TrainPhases(benchmark::State& state) {
 std::vector<Group> Rollout(const Subject& subject, const Generator& generator, Rng& draws) {
   std::vector<std::vector<std::int32_t>> prompts;
   std::vector<Rng> seeds;
-  for (int p = 0; p < kPrompts; ++p) {
+  for (int p = 0; p < g_prompts; ++p) {
     const auto prompt = subject.Ids(draws, kPromptTokens);
     for (int g = 0; g < kGroup; ++g) prompts.push_back(prompt), seeds.push_back(draws.Fork(p * kGroup + g));
   }
   auto out = generator.Generate(prompts, seeds, subject.sampling());
-  std::vector<Group> groups(kPrompts);
+  std::vector<Group> groups(static_cast<std::size_t>(g_prompts));
   for (std::size_t i = 0; i < out.size(); ++i) {
     Trajectory t;
     for (const auto id : out[i].ids) t.reward += id % 2 == 0 ? 1.0 / kNewTokens : 0.0;
@@ -202,7 +208,7 @@ void Grpo(benchmark::State& state) {
     refresh.Stop();
   }
   rollout.Report(state, "rollout"), train.Report(state, "train"), refresh.Report(state, "refresh");
-  SetTokens(state, kSequences * kNewTokens);
+  SetTokens(state, g_prompts * kGroup * kNewTokens);
 }
 
 benchmark::internal::Benchmark* Add(const char* name, void (*run)(benchmark::State&)) {
@@ -233,14 +239,26 @@ void Register() {
 }  // namespace
 }  // namespace cogent
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   at::set_num_threads(1);
   // As `cogent train` does: large blocks stay with the process.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  const std::string model = "--model=", prompts = "--prompts=";
+  std::vector<char*> rest;
+  for (int i = 0; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word.starts_with(model)) cogent::g_model = word.substr(model.size());
+    else if (word.starts_with(prompts)) cogent::g_prompts = std::max(1, std::atoi(word.c_str() + prompts.size()));
+    else rest.push_back(argv[i]);
+  }
+  int count = static_cast<int>(rest.size());
   cogent::Register();
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::Initialize(&count, rest.data());
+  if (benchmark::ReportUnrecognizedArguments(count, rest.data())) return 2;
   benchmark::RunSpecifiedBenchmarks();
   return 0;
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "engine_bench: %s\n", error.what());
+  return 2;
 }

@@ -41,7 +41,7 @@ void DeviceWeights::Update(const ParameterSet& parameters) {
 
 // A step of every slot with `seen` positions, recorded once and replayed from then on.
 struct DeviceDecoder::Graphs {
-  at::Tensor ids, positions;  // [slots - 1], int64 on the device: what a step reads
+  at::Tensor ids, positions;  // [slots], int64 on the device: what a step reads
 #ifdef COGENT_TORCH_CUDA
   struct One {
     at::cuda::CUDAGraph graph;

@@ -8,6 +8,7 @@
 #include "verifiers/math_compare.h"
 #include "verifiers/math_extract.h"
 #include "verifiers/math_parser.h"
+#include "verifiers/math_spans.h"
 #include "verifiers/math_words.h"
 
 namespace cogent {
@@ -113,6 +114,14 @@ OptionWithValue SplitOption(std::string_view gold) {
   return begins && split.value != "-" ? split : OptionWithValue{};
 }
 
+// A text that is one formula, without the signs around it.
+std::string_view Bare(std::string_view text) {
+  if (!text.starts_with('$') && !text.starts_with('\\')) return text;
+  const std::vector<Span> formulas = FindFormulas(text);
+  const bool whole = formulas.size() == 1 && formulas[0].begin == 0 && formulas[0].end == text.size();
+  return whole ? TrimAscii(formulas[0].Content(text)) : text;
+}
+
 // "(A) or (B)": another option stands beside the first.
 bool NamesOtherOption(std::string_view text, char option) {
   const auto is_letter = [&](std::size_t at) {
@@ -195,7 +204,7 @@ class Verification {
         return true;
       }
     }
-    if (answer.text == gold_) {
+    if (Bare(answer.text) == Bare(gold_)) {
       Conclude(answer, true, "the same text", verdict);
       return true;
     }

@@ -1,4 +1,4 @@
-"""TRL's GRPOTrainer: whole steps of 16 prompts times 8 completions of 64 tokens.
+"""TRL's GRPOTrainer: whole steps of 16 prompts (--prompts) times 8 completions of 64 tokens.
 
 float32, beta 0 (no reference), one update a rollout, no gradient checkpointing, no logging, and a reward
 that costs nothing. The end of sequence is forbidden, so that every completion has its 64 tokens.
@@ -14,7 +14,7 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-PROMPTS, GROUP = 16, 8
+GROUP = 8
 
 
 def make_tokenizer(vocabulary):
@@ -38,8 +38,9 @@ class TimedTrainer(GRPOTrainer):
         out = super()._generate_and_score_completions(inputs)
         self.rollout = clock.read()
         mask = out["completion_mask"]
-        assert mask.shape == (PROMPTS * GROUP, NEW_TOKENS) and bool(mask.all()), mask.shape
-        assert out["prompt_ids"].shape == (PROMPTS * GROUP, PROMPT_TOKENS), out["prompt_ids"].shape
+        batch = self.args.per_device_train_batch_size
+        assert mask.shape == (batch, NEW_TOKENS) and bool(mask.all()), mask.shape
+        assert out["prompt_ids"].shape == (batch, PROMPT_TOKENS), out["prompt_ids"].shape
         return out
 
 
@@ -61,11 +62,13 @@ class Watch(TrainerCallback):
 
 
 def main():
-    options = arguments(__doc__).parse_args()
+    parser = arguments(__doc__)
+    parser.add_argument("--prompts", type=int, default=16)
+    options = parser.parse_args()
     model = make_model(options)
-    vocabulary, batch = model.config.vocab_size, PROMPTS * GROUP
+    vocabulary, batch = model.config.vocab_size, options.prompts * GROUP
     steps = options.repeats + 1
-    prompts = make_prompts(PROMPTS * steps, vocabulary)
+    prompts = make_prompts(options.prompts * steps, vocabulary)
     dataset = Dataset.from_list([{"prompt": " ".join(f"w{i}" for i in row)} for row in prompts.tolist()])
     watch = Watch()
     with tempfile.TemporaryDirectory() as folder:

@@ -40,6 +40,17 @@ TEST(MathOptions, StrictExtractionLooksAtTheAnswerPartAndTheBoxOnly) {
   EXPECT_TRUE(Right("5", "The answer is 5.", With("lenient")));
 }
 
+// A series has no value here; published answers have many.
+TEST(Math, AFormulaThatHasNoValueIsTheSameTextWithDollarSignsAndWithout) {
+  const std::string series = "\\sum_{n=0}^{\\infty} x^{n} / n !";
+  for (const std::string& written : {series, "$" + series + "$", "\\(" + series + "\\)", "\\[ " + series + " \\]"}) {
+    EXPECT_TRUE(Right("$" + series + "$", "\\boxed{" + written + "}")) << written;
+    EXPECT_TRUE(Right(series, "<answer>" + written + "</answer>")) << written;
+  }
+  EXPECT_FALSE(Right("$" + series + "$", "\\boxed{\\sum_{n=1}^{\\infty} x^{n} / n !}"));
+  EXPECT_FALSE(Right("$1$ and $2$", "\\boxed{1$ and $2}"));
+}
+
 TEST(MathOptions, WholeExtractionReadsTheTextAsItIs) {
   EXPECT_TRUE(Right("5", "2+3", With("whole")));
   EXPECT_FALSE(Right("5", "The answer is 5.", With("whole")));
