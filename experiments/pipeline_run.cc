@@ -170,12 +170,17 @@ class PipelineRun {
       WriteFileAtomic(Note(stage), note.dump(2) + "\n");
       return kExitDone;
     }
-    std::int64_t steps = 0;
+    std::optional<std::int64_t> steps;
     if (stage.kind == "train") {
       const Node config = TrainConfig(pipeline_, stage);
-      const Node* train = config.Find("train");
-      const Node* count = train != nullptr ? train->Find("steps") : nullptr;
+      const auto number = [&](const char* section, const char* key) -> const Node* {
+        const Node* found = config.Find(section);
+        return found != nullptr ? found->Find(key) : nullptr;
+      };
+      const Node *count = number("train", "steps"), *epochs = number("data", "epochs");
       steps = count != nullptr ? std::atoll(count->text.c_str()) : TrainSettings().steps;
+      if (*steps == 0) steps.reset();  // a base alone
+      if (epochs != nullptr && std::atof(epochs->text.c_str()) > 0) steps = 0;  // as many as the examples ask for
     }
     const ChildEnd end = Child(stage.name, Words(stage, resume), Path("logs", stage.name, ".log"), steps, Path("stages", stage.name, "/metrics.jsonl"));
     note["seconds"] = before + end.seconds;
@@ -197,15 +202,16 @@ class PipelineRun {
     if (fs::exists(output) && fs::exists(config) && ReadFile(config) == text && fs::last_write_time(output) >= fs::last_write_time(Note(stage))) return kExitDone;
     WriteFileAtomic(config, text);
     const std::string log = Path("logs", stage.name, ".eval.log");
-    return Judge("measuring " + stage.name, Child("eval " + stage.name, {"eval", config, "--checkpoint", checkpoint, "--output", output}, log, 0, ""), log);
+    return Judge("measuring " + stage.name, Child("eval " + stage.name, {"eval", config, "--checkpoint", checkpoint, "--output", output}, log, std::nullopt, ""), log);
   }
 
-  ChildEnd Child(const std::string& title, const std::vector<std::string>& words, const std::string& log, std::int64_t steps, const std::string& metrics) {
+  // `steps` of a training: 0 = not known beforehand.
+  ChildEnd Child(const std::string& title, const std::vector<std::string>& words, const std::string& log, std::optional<std::int64_t> steps, const std::string& metrics) {
     std::error_code none;
     log_begin_ = fs::file_size(log, none);
     if (none) log_begin_ = 0;
     std::optional<Progress> bar;
-    if (!quiet_ && steps > 0) bar.emplace(title, steps, "steps");
+    if (!quiet_ && steps) bar.emplace(title, *steps, "steps");
     else if (!quiet_) std::cerr << title << " ...\n";
     ChildEnd result;
     bool started = false, ended = false;
@@ -216,7 +222,7 @@ class PipelineRun {
     };
     plan.ended = [&](const ChildEnd& end) { result = end, ended = true; };
     plan.tick = [&] {
-      if (bar) bar->Advance(std::min(steps, LastStep(metrics)) - bar->state().done);
+      if (bar) bar->Advance((*steps > 0 ? std::min(*steps, LastStep(metrics)) : LastStep(metrics)) - bar->state().done);
     };
     const bool whole = RunChildren(plan);
     if (bar) bar->Finish();
