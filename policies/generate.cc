@@ -8,7 +8,6 @@
 #include <optional>
 #include <set>
 #include <thread>
-#include <tuple>
 
 #include "core/error.h"
 #include "policies/parameters.h"
@@ -21,12 +20,12 @@ namespace {
 class Reasoning {
  public:
   Reasoning() = default;  // without a limit
-  Reasoning(const Sampling& sampling, const std::vector<std::int32_t>& closing, bool open) : sampling_(&sampling), closing_(&closing), open_(open) {}
+  Reasoning(const Sampling& sampling, std::vector<std::int32_t> closing, bool open) : sampling_(&sampling), closing_(std::move(closing)), open_(open) {}
 
   // The next token where it is not the policy's to choose.
   std::optional<std::int32_t> Forced() {
     if (sampling_ == nullptr || !open_ || spent_ < sampling_->max_thinking_tokens) return std::nullopt;
-    return (*closing_)[forced_++];
+    return closing_[forced_++];
   }
   // What the token at hand adds to the text.
   void Add(std::string_view bytes) {
@@ -43,13 +42,13 @@ class Reasoning {
       tail_.erase(0, at + tag.size());
       open_ = !open_;
     }
-    open_ = open_ && forced_ < closing_->size();
+    open_ = open_ && forced_ < closing_.size();
     if (!open_) forced_ = 0;
   }
 
  private:
   const Sampling* sampling_ = nullptr;
-  const std::vector<std::int32_t>* closing_ = nullptr;
+  std::vector<std::int32_t> closing_;
   bool open_ = false;
   int spent_ = 0;
   std::size_t forced_ = 0;  // of the closing ids
@@ -73,13 +72,14 @@ bool OpensReasoning(const Sampling& sampling, const Tokenizer& tokenizer, const 
 
 // One completion on its way.
 struct Running {
-  std::size_t index = 0;
-  int prompt_tokens = 0;
+  Asked asked;
   int limit = 0;
-  std::int32_t last = 0;
+  Generated out;
   std::string tail;                   // end of the text so far, for stop strings
   std::vector<std::int32_t> context;  // prompt and completion, for a repetition penalty; else empty
   Reasoning reasoning;
+
+  int Position() const { return static_cast<int>(asked.prompt->size() + out.ids.size()) - 1; }  // of the last token
 };
 
 bool EndsWithStop(Running& r, std::string_view bytes, const std::vector<std::string>& stop) {
@@ -122,16 +122,15 @@ std::unique_ptr<BatchDecoder> Generator::MakeDecoder(int slots, int longest, Tea
   return std::make_unique<Decoder>(*weights_, slots, longest, team);
 }
 
-// What the threads of one call share. Each unit is a run of equal prompts.
+// What the threads of one call share.
 struct Generator::Job {
-  const std::vector<std::vector<std::int32_t>>& prompts;
-  const std::vector<Rng>& draws;
-  const Sampling& sampling;
-  std::vector<std::int32_t> closing;  // of reasoning
-  std::vector<std::pair<std::size_t, std::size_t>> units;
-  int longest = 0, slots = 1;
-  std::vector<Generated> results;
-  std::atomic<std::size_t> next{0};
+  // Adds the next completions, all of one prompt; false: none for now. `wait` as Service::next.
+  std::function<bool(bool wait, std::vector<Asked>& unit)> next;
+  std::function<bool(std::size_t, const SampledToken&)> on_token;  // or none
+  std::function<void(std::size_t, Generated)> done;
+  std::function<void()> on_failure;  // or none
+  int slots = 1, longest = 0;  // of each thread, or of all together where they share steps
+  std::atomic<bool> failed{false};
   std::mutex mutex;
   Usage usage;
   std::exception_ptr error;
@@ -140,7 +139,9 @@ struct Generator::Job {
 std::vector<Generated> Generator::Generate(const std::vector<std::vector<std::int32_t>>& prompts, const std::vector<Rng>& draws,
                                            const Sampling& sampling, Usage* usage) const {
   Check(prompts.size() == draws.size(), "each prompt needs its draws");
-  Job job{prompts, draws, sampling, ClosingIds(sampling, *tokenizer_), {}, 0, 1, {}, {}, {}, {}, {}};
+  ClosingIds(sampling, *tokenizer_);  // what is wrong with them is said before anything is drawn
+  Job job;
+  std::vector<std::pair<std::size_t, std::size_t>> units;  // runs of equal prompts
   const int context = config().max_position_embeddings;
   constexpr std::size_t kUnit = 16;  // longer groups are shared by threads
   for (std::size_t i = 0; i < prompts.size(); ++i) {
@@ -151,16 +152,50 @@ std::vector<Generated> Generator::Generate(const std::vector<std::vector<std::in
                                   "use a model with a longer context", size, context));
     }
     job.longest = std::max(job.longest, std::min(size + sampling.max_new_tokens, context));
-    if (!job.units.empty() && prompts[i] == prompts[job.units.back().first] && i - job.units.back().first < kUnit) job.units.back().second = i + 1;
-    else job.units.push_back({i, i + 1});
+    if (!units.empty() && prompts[i] == prompts[units.back().first] && i - units.back().first < kUnit) units.back().second = i + 1;
+    else units.push_back({i, i + 1});
   }
-  job.results.resize(prompts.size());
-  const bool share = options_.threads > 1 && weights_->MatrixBytes() >= options_.share_from;
-  const int members = share ? options_.threads : 1;
-  const int threads = share ? 1 : std::max(1, std::min(options_.threads, static_cast<int>(job.units.size())));
-  job.slots = std::clamp(static_cast<int>((prompts.size() + threads - 1) / threads), 1, options_.slots * members);
-  if (share) {
-    Team team(members);
+  std::vector<Generated> results(prompts.size());
+  std::atomic<std::size_t> next{0};
+  job.next = [&](bool, std::vector<Asked>& unit) {
+    const std::size_t at = next.fetch_add(1);
+    if (at >= units.size()) return false;
+    for (std::size_t i = units[at].first; i < units[at].second; ++i) unit.push_back({i, &prompts[i], &sampling, draws[i]});
+    return true;
+  };
+  if (options_.on_token) {
+    job.on_token = [&](std::size_t number, const SampledToken& token) {
+      options_.on_token(number, token.id);
+      return true;
+    };
+  }
+  job.done = [&](std::size_t number, Generated completion) { results[number] = std::move(completion); };
+  const int threads = Shares() ? 1 : std::max(1, std::min(options_.threads, static_cast<int>(units.size())));
+  job.slots = std::clamp(static_cast<int>((prompts.size() + threads - 1) / threads), 1, options_.slots * (Shares() ? options_.threads : 1));
+  Run(job, threads);
+  if (usage != nullptr) *usage = job.usage;
+  return results;
+}
+
+void Generator::Serve(const Service& service, int slots, int longest) const {
+  Job job;
+  job.next = [&](bool wait, std::vector<Asked>& unit) {
+    if (auto asked = service.next(wait)) unit.push_back(std::move(*asked));
+    return !unit.empty();
+  };
+  job.on_token = service.on_token;
+  job.done = service.done;
+  job.on_failure = service.failed;
+  job.longest = longest;
+  const int threads = Shares() ? 1 : std::max(1, std::min(options_.threads, slots));
+  job.slots = (slots + threads - 1) / threads;
+  Run(job, threads);
+}
+
+// On so many threads, each with sequences of its own, or on one whose steps all share.
+void Generator::Run(Job& job, int threads) const {
+  if (Shares()) {
+    Team team(options_.threads);
     Work(job, &team);
   } else {
     std::vector<std::thread> workers;
@@ -169,15 +204,12 @@ std::vector<Generated> Generator::Generate(const std::vector<std::vector<std::in
     for (std::thread& worker : workers) worker.join();
   }
   if (job.error) std::rethrow_exception(job.error);
-  if (usage != nullptr) *usage = job.usage;
-  return std::move(job.results);
 }
 
 void Generator::Work(Job& job, Team* team) const try {
-  // The last slot holds the prompt of the unit at hand; its members are copies.
+  // The last slot holds the prompt that was read last; its completions are copies.
   const auto decoder = MakeDecoder(job.slots + 1, job.longest, team);
   const int vocabulary = std::min(config().vocab_size, tokenizer_->vocab_size());
-  const bool penalized = job.sampling.repetition_penalty != 1.0, limited = job.sampling.max_thinking_tokens > 0;
   std::vector<int> free;
   for (int s = job.slots; s-- > 0;) free.push_back(s);
   std::vector<Running> running(static_cast<std::size_t>(job.slots));
@@ -185,87 +217,99 @@ void Generator::Work(Job& job, Team* team) const try {
   std::vector<DecodeRow> rows;
   std::vector<int> wanted;
   std::vector<SampledToken> tokens;
-  std::vector<double> uniforms;
   Usage usage;
+  std::vector<std::int32_t> held;  // the prompt in the last slot
   std::vector<float> prompt_logits;
   std::vector<std::int32_t> prompt_experts;
-  bool prompt_reasons = false;
-  std::size_t at = 0, end = 0;
+  std::vector<Asked> unit;
+  std::size_t at = 0;
 
+  const auto read = [&](const std::vector<std::int32_t>& prompt) {
+    if (prompt == held) return;
+    rows.clear();
+    for (std::size_t p = 0; p < prompt.size(); ++p) rows.push_back({job.slots, static_cast<int>(p), prompt[p]});
+    decoder->Run(rows, {static_cast<int>(prompt.size()) - 1});
+    prompt_logits.assign(decoder->Logits(0), decoder->Logits(0) + config().vocab_size);
+    prompt_experts.clear();
+    if (options_.record_experts) {
+      for (std::size_t row = 0; row < prompt.size(); ++row) decoder->AppendExperts(static_cast<int>(row), prompt_experts);
+    }
+    held = prompt;
+  };
+  // Puts a completion of the prompt at hand into a slot.
+  const auto begin = [&](int slot, const Asked& asked) {
+    const Sampling& sampling = *asked.sampling;
+    Running& r = running[static_cast<std::size_t>(slot)];
+    r = {asked, std::min(sampling.max_new_tokens, std::min(config().max_position_embeddings, job.longest) - static_cast<int>(held.size())), {}, {}, {}, {}};
+    r.out.experts = prompt_experts;
+    if (sampling.repetition_penalty != 1.0) r.context = held;
+    if (sampling.max_thinking_tokens > 0) r.reasoning = Reasoning(sampling, ClosingIds(sampling, *tokenizer_), OpensReasoning(sampling, *tokenizer_, held));
+  };
   // The next token of a slot. Slots may draw side by side.
   const auto draw = [&](int slot, const float* logits) {
-    Running& r = running[slot];
-    Generated& out = job.results[r.index];
+    Running& r = running[static_cast<std::size_t>(slot)];
     const auto forced = r.reasoning.Forced();
     SampledToken token;
-    if (forced) token = {*forced, 0.0f, 0.0f}, ++out.forced;
-    else token = SampleToken(logits, vocabulary, job.sampling, job.draws[r.index].UniformAt(out.ids.size()), r.context);
+    if (forced) token = {*forced, 0.0f, 0.0f}, ++r.out.forced;
+    else token = SampleToken(logits, vocabulary, *r.asked.sampling, r.asked.draws.UniformAt(r.out.ids.size()), r.context);
     // Ids that are never sampled still have their share of the softmax that the trainer sees.
     if (forced || vocabulary < config().vocab_size) token.logprob = logits[token.id] - LogSumExp(logits, config().vocab_size);
     return token;
   };
+  // A token for every active slot, drawn where the logits are; none where the decoder leaves that to us, or not all are drawn by one rule.
+  const auto draw_there = [&]() -> std::vector<SampledToken> {
+    const Sampling* sampling = running[static_cast<std::size_t>(active[0])].asked.sampling;
+    std::vector<double> uniforms;
+    for (const int slot : active) {
+      const Running& r = running[static_cast<std::size_t>(slot)];
+      if (r.asked.sampling != sampling || sampling->max_thinking_tokens > 0) return {};
+      uniforms.push_back(r.asked.draws.UniformAt(r.out.ids.size()));
+    }
+    return decoder->Draw(*sampling, vocabulary, uniforms);
+  };
   // Takes it; false when that ended the completion.
   const auto accept = [&](int slot, const SampledToken& token) {
-    Running& r = running[slot];
-    Generated& out = job.results[r.index];
-    out.ids.push_back(token.id);
-    out.logprobs.push_back(token.logprob);
-    out.sampled_logprobs.push_back(token.sampled_logprob);
-    r.last = token.id;
-    if (penalized) r.context.push_back(token.id);
-    if (limited) r.reasoning.Add(tokenizer_->TokenBytes(token.id));
-    if (options_.on_token) options_.on_token(r.index, token.id);
-    if (!job.sampling.ignore_eos && Ends(token.id)) return false;
-    if (EndsWithStop(r, tokenizer_->TokenBytes(token.id), job.sampling.stop)) return false;
-    if (static_cast<int>(out.ids.size()) < r.limit) return true;
-    out.truncated = true;
+    Running& r = running[static_cast<std::size_t>(slot)];
+    const Sampling& sampling = *r.asked.sampling;
+    r.out.ids.push_back(token.id);
+    r.out.logprobs.push_back(token.logprob);
+    r.out.sampled_logprobs.push_back(token.sampled_logprob);
+    if (sampling.repetition_penalty != 1.0) r.context.push_back(token.id);
+    if (sampling.max_thinking_tokens > 0) r.reasoning.Add(tokenizer_->TokenBytes(token.id));
+    const bool wanted_on = !job.on_token || job.on_token(r.asked.number, token);
+    if (wanted_on && (sampling.ignore_eos || !Ends(token.id)) && !EndsWithStop(r, tokenizer_->TokenBytes(token.id), sampling.stop)) {
+      if (static_cast<int>(r.out.ids.size()) < r.limit) return true;
+      r.out.truncated = true;
+    }
+    job.done(r.asked.number, std::move(r.out));
     return false;
   };
 
   while (true) {
     while (!free.empty()) {
-      if (at == end) {
-        const std::size_t unit = job.next.fetch_add(1);
-        if (unit >= job.units.size()) break;
-        std::tie(at, end) = job.units[unit];
-        const auto& prompt = job.prompts[at];
-        rows.clear();
-        for (std::size_t p = 0; p < prompt.size(); ++p) rows.push_back({job.slots, static_cast<int>(p), prompt[p]});
-        decoder->Run(rows, {static_cast<int>(prompt.size()) - 1});
-        prompt_logits.assign(decoder->Logits(0), decoder->Logits(0) + config().vocab_size);
-        prompt_experts.clear();
-        prompt_reasons = limited && OpensReasoning(job.sampling, *tokenizer_, prompt);
-        if (options_.record_experts) {
-          for (std::size_t row = 0; row < prompt.size(); ++row) decoder->AppendExperts(static_cast<int>(row), prompt_experts);
-        }
+      if (at == unit.size()) {
+        unit.clear(), at = 0;
+        if (job.failed || !job.next(active.empty(), unit)) break;
+        read(*unit.front().prompt);
       }
-      const int slot = free.back(), size = static_cast<int>(job.prompts[at].size());
-      job.results[at].experts = prompt_experts;
-      running[slot] = {at, size, std::min(job.sampling.max_new_tokens, config().max_position_embeddings - size), 0, {}, {}, {}};
-      if (penalized) running[slot].context = job.prompts[at];
-      if (limited) running[slot].reasoning = Reasoning(job.sampling, job.closing, prompt_reasons);
-      ++at;
+      const int slot = free.back();
+      begin(slot, unit[at++]);
       if (!accept(slot, draw(slot, prompt_logits.data()))) continue;
       free.pop_back();
-      decoder->CopySlot(job.slots, slot, size);
+      decoder->CopySlot(job.slots, slot, static_cast<int>(held.size()));
       active.push_back(slot);
     }
     if (active.empty()) break;
     rows.clear();
     wanted.clear();
     for (std::size_t i = 0; i < active.size(); ++i) {
-      const Running& r = running[active[i]];
-      rows.push_back({active[i], r.prompt_tokens + static_cast<int>(job.results[r.index].ids.size()) - 1, r.last});
+      const Running& r = running[static_cast<std::size_t>(active[i])];
+      rows.push_back({active[i], r.Position(), r.out.ids.back()});
       wanted.push_back(static_cast<int>(i));
     }
     decoder->Run(rows, wanted);
     ++usage.steps, usage.rows += static_cast<std::int64_t>(active.size()), usage.slots += job.slots;
-    tokens.clear();
-    if (!limited) {  // where the logits are; limited reasoning has tokens that are not drawn
-      uniforms.clear();
-      for (const int slot : active) uniforms.push_back(job.draws[running[slot].index].UniformAt(job.results[running[slot].index].ids.size()));
-      tokens = decoder->Draw(job.sampling, vocabulary, uniforms);
-    }
+    tokens = draw_there();
     if (tokens.empty()) {
       tokens.resize(active.size());
       const auto draw_some = [&](int first, int last) {
@@ -275,7 +319,7 @@ void Generator::Work(Job& job, Team* team) const try {
     }
     std::size_t kept = 0;
     for (std::size_t i = 0; i < active.size(); ++i) {
-      if (options_.record_experts) decoder->AppendExperts(static_cast<int>(i), job.results[running[active[i]].index].experts);
+      if (options_.record_experts) decoder->AppendExperts(static_cast<int>(i), running[static_cast<std::size_t>(active[i])].out.experts);
       if (accept(active[i], tokens[i])) active[kept++] = active[i];
       else free.push_back(active[i]);
     }
@@ -285,8 +329,9 @@ void Generator::Work(Job& job, Team* team) const try {
   job.usage = {job.usage.steps + usage.steps, job.usage.rows + usage.rows, job.usage.slots + usage.slots};
 } catch (...) {
   const std::lock_guard lock(job.mutex);
-  job.error = std::current_exception();
-  job.next = job.units.size();
+  if (!job.error) job.error = std::current_exception();
+  job.failed = true;
+  if (job.on_failure) job.on_failure();
 }
 
 Generator::Greedy Generator::GreedyWithLogits(const std::vector<std::int32_t>& prompt, int count) const {

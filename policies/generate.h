@@ -10,6 +10,7 @@
 //   Generator generator(parameters, tokenizer, {.threads = 2});
 //   auto out = generator.Generate(prompts, draws, {.temperature = 1.0, .max_new_tokens = 128});
 //   generator.Refresh(parameters);                     // after the weights changed
+//   generator.Serve({.next = ..., .done = ...}, 16, 4096);  // as they are asked for, each in its own way: what a server needs
 //
 // Thread rule: one call at a time.
 #pragma once
@@ -44,6 +45,26 @@ struct Generated {
 // generation_config.json, GGUF metadata). Rising. DataError when the tokenizer names no end.
 std::vector<std::int32_t> EndIds(const ModelConfig& config, const Tokenizer& tokenizer);
 
+// A completion that is asked for on its own. What it points to lasts until it is done.
+struct Asked {
+  std::size_t number = 0;  // by which a Service speaks of it
+  const std::vector<std::int32_t>* prompt = nullptr;
+  const Sampling* sampling = nullptr;
+  Rng draws{0};            // the n-th token uses draws.UniformAt(n)
+};
+
+// Where completions that are asked for one by one come from, and where they go. Calls come from several threads where
+// the model is small (Generator::Options::share_from).
+struct Service {
+  // The next one to begin, or none for now. With `wait` none is under way: it may wait for one, and none then ends the service.
+  std::function<std::optional<Asked>(bool wait)> next;
+  // Each token when it is drawn. False: nobody wants the rest; it is `done` with what there is.
+  std::function<bool(std::size_t number, const SampledToken& token)> on_token = {};
+  std::function<void(std::size_t number, Generated completion)> done;
+  // A thread met what Serve will throw: `next` must give none from here on.
+  std::function<void()> failed = {};
+};
+
 class Generator {
  public:
   struct Options {
@@ -69,6 +90,10 @@ class Generator {
   // is empty or leaves no room in the model's context, or when reasoning is limited and the tokenizer cannot write its end.
   std::vector<Generated> Generate(const std::vector<std::vector<std::int32_t>>& prompts, const std::vector<Rng>& draws,
                                   const Sampling& sampling, Usage* usage = nullptr) const;
+  // Until service.next(true) gives none: at most `slots` completions under way, the next begins when a place is free, whatever the
+  // others are doing. A completion is the one that Generate gives for its prompt, draws and sampling, but cut where prompt and
+  // completion are `longest` tokens. REQUIRES prompts of 1..longest-1 tokens that the model has. Memory: Decoder::CacheBytes.
+  void Serve(const Service& service, int slots, int longest) const;
   // Greedy continuation with the logits each token was taken from, [count][V]; ends are ignored.
   struct Greedy {
     std::vector<std::int32_t> ids;
@@ -81,6 +106,8 @@ class Generator {
 
  private:
   struct Job;
+  bool Shares() const { return options_.threads > 1 && weights_->MatrixBytes() >= options_.share_from; }
+  void Run(Job& job, int threads) const;
   void Work(Job& job, Team* team) const;
   std::unique_ptr<BatchDecoder> MakeDecoder(int slots, int longest, Team* team) const;
 

@@ -3,8 +3,12 @@
 #include "policies/generate.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <functional>
+#include <mutex>
 #include <numeric>
+#include <optional>
 #include <set>
 
 #include "tests/policies/parity.h"
@@ -355,6 +359,86 @@ TEST(Generate, AnErrorInACallbackEndsACallThatIsShared) {
   int left = 20;
   const Generator::Options options{.threads = 2, .on_token = [&](std::size_t, std::int32_t) { if (--left == 0) throw std::runtime_error("enough"); }, .share_from = 0};
   EXPECT_THROW(s.Run(prompts, {.max_new_tokens = 24}, options), std::runtime_error);
+}
+
+// Completions that come one by one, each in its own way: three at once, and one more whenever ten tokens were drawn.
+struct OneByOne {
+  std::vector<Ids> prompts;
+  std::vector<Sampling> samplings;
+  std::vector<Generated> out;
+  std::function<bool(std::size_t, int)> wants = [](std::size_t, int) { return true; };  // after so many of its tokens
+  std::mutex guard;
+  std::size_t given = 0, drawn = 0;
+  std::vector<int> tokens;
+
+  void Serve(const Scene& s, const Generator::Options& options, int slots, int longest = 96) {
+    out.assign(prompts.size(), {}), tokens.assign(prompts.size(), 0), given = drawn = 0;
+    Generator(s.weights, s.tokenizer, options)
+        .Serve({.next = [&](bool wait) -> std::optional<Asked> {
+                  const std::lock_guard lock(guard);
+                  if (given == prompts.size() || (!wait && given >= 3 + drawn / 10)) return std::nullopt;
+                  const std::size_t i = given++;
+                  return Asked{i, &prompts[i], &samplings[i], Rng(3).Fork(i)};
+                },
+                .on_token = [&](std::size_t i, const SampledToken&) {
+                  const std::lock_guard lock(guard);
+                  ++drawn;
+                  return wants(i, ++tokens[i]);
+                },
+                .done = [&](std::size_t i, Generated completion) {
+                  const std::lock_guard lock(guard);
+                  out[i] = std::move(completion);
+                }},
+               slots, longest);
+  }
+};
+
+TEST(Serve, WhatIsAskedForWhileOthersRunIsWhatGenerateGivesAlone) {
+  const Scene s;
+  OneByOne asked{.prompts = Prompts(s.tokenizer)};
+  for (std::size_t i = 0; i < asked.prompts.size(); ++i) {
+    asked.samplings.push_back({.temperature = 0.5 * static_cast<double>(i % 4), .top_p = i % 3 == 0 ? 0.8 : 1.0, .repetition_penalty = i % 5 == 0 ? 1.3 : 1.0, .max_new_tokens = static_cast<int>(5 + i % 20)});
+  }
+  for (const Generator::Options& options : {Generator::Options{}, Generator::Options{.threads = 3}, Generator::Options{.threads = 2, .share_from = 0}}) {
+    asked.Serve(s, options, 4);
+    for (std::size_t i = 0; i < asked.prompts.size(); ++i) ExpectSame(asked.out[i], s.Run({asked.prompts[i]}, asked.samplings[i], {}, {Rng(3).Fork(i)}).front());
+  }
+}
+
+TEST(Serve, ACompletionThatNobodyWantsEndsAtItsNextTokenAndTheOthersGoOn) {
+  const Scene s;
+  OneByOne asked{.prompts = std::vector<Ids>(6, s.tokenizer.Encode("2+3=")), .samplings = std::vector<Sampling>(6, {.max_new_tokens = 12, .ignore_eos = true})};
+  asked.wants = [](std::size_t i, int tokens) { return i != 2 || tokens < 4; };
+  asked.Serve(s, {}, 3);
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(asked.out[i].ids.size(), i == 2 ? 4u : 12u) << i;
+}
+
+TEST(Serve, ACompletionIsCutWhereThereIsNoMoreRoom) {
+  const Scene s;
+  const Ids prompt = s.tokenizer.Encode("2+3=");
+  OneByOne asked{.prompts = {prompt}, .samplings = {{.max_new_tokens = 50, .ignore_eos = true}}};
+  asked.Serve(s, {}, 2, static_cast<int>(prompt.size()) + 9);
+  EXPECT_EQ(asked.out[0].ids.size(), 9u);
+  EXPECT_TRUE(asked.out[0].truncated);
+}
+
+TEST(Serve, WhatAThreadThrowsEndsTheServiceOnAllOfThem) {
+  const Scene s;
+  const Ids prompt = s.tokenizer.Encode("2+3=");
+  const Sampling sampling{.max_new_tokens = 5};
+  std::atomic<int> asked = 0;
+  std::atomic<bool> failed = false;
+  const Service service{.next = [&](bool) -> std::optional<Asked> {
+                          if (failed) return std::nullopt;
+                          return Asked{0, &prompt, &sampling, Rng(1).Fork(static_cast<std::uint64_t>(asked++))};
+                        },
+                        .on_token = [&](std::size_t, const SampledToken&) -> bool {
+                          if (asked > 20) throw std::runtime_error("enough");
+                          return true;
+                        },
+                        .done = [](std::size_t, const Generated&) {},
+                        .failed = [&] { failed = true; }};
+  EXPECT_THROW(Generator(s.weights, s.tokenizer, {.threads = 2}).Serve(service, 4, 40), std::runtime_error);
 }
 
 TEST(Generate, DependsNotOnTheOrderOfThePromptsNorOnTheirNeighbours) {
