@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/error.h"
+#include "agents/prompt_tokens.h"
 #include "envs/template.h"
 
 namespace cogent {
@@ -15,29 +15,9 @@ std::vector<Turn> PolicyAgent::Act(const std::vector<Conversation>& conversation
   std::vector<Turn> turns(conversations.size());
   std::vector<std::vector<std::int32_t>> contexts(conversations.size());
   for (std::size_t i = 0; i < conversations.size(); ++i) {
-    const Conversation& c = conversations[i];
-    const bool first = c.turns == nullptr || c.turns->empty();
-    if (first) {
-      // Examples stand in front as documents did in pre-training: each with its end.
-      for (const Exchange& exchange : RenderExchanges(template_, c.messages)) {
-        std::vector<std::int32_t> ids = tokenizer.EncodePrompt(exchange.prompt);
-        turns[i].prompt_ids.insert(turns[i].prompt_ids.end(), ids.begin(), ids.end());
-        if (exchange.completion.empty()) continue;
-        ids = tokenizer.Encode(exchange.completion);
-        turns[i].prompt_ids.insert(turns[i].prompt_ids.end(), ids.begin(), ids.end());
-        turns[i].prompt_ids.push_back(tokenizer.eos_id());
-      }
-    } else {
-      // Only what is new since the last turn is encoded.
-      std::string text;
-      for (auto m = c.messages.rbegin(); m != c.messages.rend() && m->role != Role::kAssistant; ++m) text.insert(0, m->text);
-      turns[i].prompt_ids = tokenizer.Encode(text);
-      for (const Turn& turn : *c.turns) {
-        contexts[i].insert(contexts[i].end(), turn.prompt_ids.begin(), turn.prompt_ids.end());
-        contexts[i].insert(contexts[i].end(), turn.completion_ids.begin(), turn.completion_ids.end());
-      }
-    }
-    contexts[i].insert(contexts[i].end(), turns[i].prompt_ids.begin(), turns[i].prompt_ids.end());
+    PromptTokens tokens = TokensOf(template_, tokenizer, conversations[i]);
+    turns[i].prompt_ids = std::move(tokens.fresh);
+    contexts[i] = std::move(tokens.context);
   }
   // An episode that has filled the context in earlier turns is cut; a first prompt that does is a mistake,
   // which Generate reports.

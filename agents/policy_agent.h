@@ -1,8 +1,7 @@
 // The local policy as an agent: renders the conversation, generates, decodes.
 //
-// The first turn is the prompt template around the user's message, behind examples where the conversation begins with some; later messages are appended as they
-// are. Sampled ids are kept and become the context of the next turn as they were: text is never encoded
-// twice. Thread rule: one call at a time.
+// Prompts are those of agents/prompt_tokens.h. Sampled ids are kept and become the context of the next turn as they were.
+// Thread rule: one call at a time.
 #pragma once
 
 #include <string>

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "agents/prompt_tokens.h"
 #include "core/error.h"
 #include "core/scalar.h"
 #include "envs/template.h"
@@ -74,6 +77,29 @@ std::vector<float> LogprobsOf(const Json& choice) {
   return all;
 }
 
+// Token ids at a key; nothing where they are missing or no ids.
+std::optional<std::vector<std::int32_t>> IdsAt(const Json& object, const char* key) {
+  const Json* given = At(object, key);
+  if (given == nullptr || !given->is_array()) return std::nullopt;
+  std::vector<std::int32_t> ids;
+  for (const Json& id : *given) {
+    if (!id.is_number_unsigned() || id.get<std::uint64_t>() > std::numeric_limits<std::int32_t>::max()) return std::nullopt;
+    ids.push_back(id.get<std::int32_t>());
+  }
+  return ids;
+}
+
+// Where two lists of ids part, with the texts of the ids.
+std::string Parting(const std::vector<std::int32_t>& theirs, const std::vector<std::int32_t>& ours, const Tokenizer& tokenizer) {
+  std::size_t at = 0;
+  while (at < theirs.size() && at < ours.size() && theirs[at] == ours[at]) ++at;
+  const auto token = [&](const std::vector<std::int32_t>& ids) {
+    return at < ids.size() ? std::to_string(ids[at]) + " (" + Quoted(tokenizer.TokenBytes(ids[at])) + ")" : std::string("nothing");
+  };
+  return "it read " + std::to_string(theirs.size()) + " tokens and not " + std::to_string(ours.size()) + "; token " + std::to_string(at) + " is " + token(theirs) + " there and " +
+         token(ours) + " here";
+}
+
 Turn ReadReply(const HttpReply& reply) {
   Turn turn;
   turn.failure = reply.Failure();
@@ -111,6 +137,8 @@ Turn ReadReply(const HttpReply& reply) {
 
 }  // namespace
 
+HttpOptions RemoteSettings::Connection() const { return {url, KeyFrom(key_variable), timeout, retries, concurrent}; }
+
 void RemoteSettings::VisitFields(FieldVisitor& visit) {
   visit("url", url, "of an OpenAI-compatible endpoint, as http://127.0.0.1:8000/v1");
   visit("model", model, "the model as the server names it");
@@ -127,44 +155,105 @@ void RemoteSettings::Validate(Problems& problems, const Node& section) const {
   if (model.empty()) problems.Add(section.PlaceOf("model"), "remote.model is missing: the name by which the server knows its model");
 }
 
-RemoteAgent::RemoteAgent(const RemoteSettings& settings, const std::string& prompt_template, Sampling sampling)
-    : settings_(settings), template_(settings.api == "completions" ? TemplateText(prompt_template) : std::string()), sampling_(std::move(sampling)),
-      client_({settings.url, KeyFrom(settings.key_variable), settings.timeout, settings.retries, settings.concurrent}) {
+RemoteAgent::RemoteAgent(const RemoteSettings& settings, const std::string& prompt_template, Sampling sampling, LearnedPolicy policy)
+    : settings_(settings), template_(settings.api == "completions" || policy.tokenizer != nullptr ? TemplateText(prompt_template) : std::string()),
+      sampling_(std::move(sampling)), policy_(std::move(policy)),
+      client_(settings.Connection()) {
   if (sampling_.max_thinking_tokens > 0) throw ConfigError("rollout.max_thinking_tokens is for a policy of one's own: a remote server cannot be made to close its reasoning; set it to 0");
 }
 
-std::string RemoteAgent::Body(const Conversation& conversation, const Rng& draws) const {
+std::uint64_t SeedFor(const Rng& draws) { return draws.key() & 0x7FFFFFFFu; }
+
+std::string RemoteAgent::Body(const Conversation& conversation, const std::vector<std::int32_t>& context, const Rng& draws) const {
   const bool chat = settings_.api == "chat";
   nlohmann::ordered_json body{{"model", settings_.model}};
   if (chat) {
     for (const Message& message : conversation.messages) body["messages"].push_back({{"role", NameOf(message.role)}, {"content", message.text}});
   } else {
-    body["prompt"] = PromptText(template_, conversation);
+    if (learns()) body["prompt"] = context;
+    else body["prompt"] = PromptText(template_, conversation);
   }
-  body["max_tokens"] = sampling_.max_new_tokens;
+  body["max_tokens"] = learns() ? std::min(sampling_.max_new_tokens, policy_.context - static_cast<int>(context.size())) : sampling_.max_new_tokens;
   body["temperature"] = sampling_.temperature;
   if (sampling_.top_p < 1.0) body["top_p"] = sampling_.top_p;
   if (sampling_.top_k > 0) body["top_k"] = sampling_.top_k;
   if (sampling_.min_p > 0) body["min_p"] = sampling_.min_p;
   if (sampling_.repetition_penalty != 1.0) body["repetition_penalty"] = sampling_.repetition_penalty;
   if (!sampling_.stop.empty()) body["stop"] = sampling_.stop;
-  if (sampling_.temperature > 0) body["seed"] = draws.key() & 0x7FFFFFFFu;
-  if (settings_.logprobs && chat) body["logprobs"] = true;
-  if (settings_.logprobs && !chat) body["logprobs"] = 0;
+  if (sampling_.temperature > 0) body["seed"] = SeedFor(draws);
+  const bool logprobs = settings_.logprobs || learns();
+  if (logprobs && chat) body["logprobs"] = true;
+  if (logprobs && !chat) body["logprobs"] = 0;
+  if (learns()) body["return_token_ids"] = true;
   return body.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+// The turn of a reply that ReadReply could read, as tokens.
+void RemoteAgent::TakeTokens(const HttpReply& reply, const std::vector<std::int32_t>& context, Turn& turn) const {
+  const auto unusable = [&](const std::string& why) { throw RemoteError(settings_.url + ": its answers cannot be learned from: " + why); };
+  const Tokenizer& tokenizer = *policy_.tokenizer;
+  const Json json = Json::parse(reply.body, nullptr, false);
+  const Json& choice = json["choices"].front();
+  auto read = IdsAt(choice, "prompt_token_ids");
+  if (!read) read = IdsAt(json, "prompt_token_ids");
+  const auto ids = IdsAt(choice, "token_ids");
+  if (!ids || !read) {
+    unusable(std::string("they have no `") + (ids ? "prompt_token_ids" : "token_ids") + "`, which `return_token_ids` asks for; `cogent serve`, vLLM and SGLang give them in newer versions");
+  }
+  if (*read != context) unusable("the server's prompt is not the policy's: " + Parting(*read, context, tokenizer) + "; both need the same tokenizer, and api: completions sends ids");
+  turn.context = ContextHash(*read);
+  turn.logprobs = LogprobsOf(choice);
+  if (turn.logprobs.size() != ids->size()) {
+    unusable(std::to_string(ids->size()) + " tokens come with " + std::to_string(turn.logprobs.size()) + " log-probabilities; each needs its own (`logprobs`)");
+  }
+  for (const std::int32_t id : *ids) {
+    if (id >= tokenizer.vocab_size()) unusable("the id " + std::to_string(id) + " is none of the policy's tokenizer, which has " + std::to_string(tokenizer.vocab_size()));
+  }
+  turn.completion_ids = *ids;
+  std::vector<std::int32_t> shown = *ids;
+  const bool ended = !shown.empty() && std::find(policy_.ends.begin(), policy_.ends.end(), shown.back()) != policy_.ends.end();
+  if (ended) shown.pop_back();
+  turn.text = tokenizer.Decode(shown);
+  const bool stopped = std::any_of(sampling_.stop.begin(), sampling_.stop.end(), [&](const std::string& stop) { return turn.text.find(stop) != std::string::npos; });
+  if (!turn.truncated && !ended && !stopped) {
+    unusable(ids->empty() ? "an answer has no tokens" : "an answer ends with the id " + std::to_string(ids->back()) + ", which ends nothing: the end of sequence was chosen, too, and must be among `token_ids`");
+  }
+  turn.sampled_logprobs = turn.logprobs;
+}
+
 std::vector<Turn> RemoteAgent::Act(const std::vector<Conversation>& conversations, const std::vector<Rng>& draws) {
+  std::vector<Turn> turns(conversations.size());
+  std::vector<std::size_t> asked;
   std::vector<std::string> bodies;
-  for (std::size_t i = 0; i < conversations.size(); ++i) bodies.push_back(Body(conversations[i], draws[i]));
+  std::vector<std::vector<std::int32_t>> contexts;
+  for (std::size_t i = 0; i < conversations.size(); ++i) {
+    PromptTokens tokens;
+    if (learns()) {
+      tokens = TokensOf(template_, *policy_.tokenizer, conversations[i]);
+      if (static_cast<int>(tokens.context.size()) >= policy_.context) {
+        const bool first = tokens.fresh.size() == tokens.context.size();
+        if (first) throw DataError("a prompt has " + std::to_string(tokens.context.size()) + " tokens, which leaves no room in the policy's context of " + std::to_string(policy_.context));
+        turns[i].truncated = true;  // earlier turns filled it
+        turns[i].prompt_ids = std::move(tokens.fresh);
+        continue;
+      }
+    }
+    asked.push_back(i);
+    bodies.push_back(Body(conversations[i], tokens.context, draws[i]));
+    turns[i].prompt_ids = std::move(tokens.fresh);
+    contexts.push_back(std::move(tokens.context));
+  }
   const Rng waits = draws.empty() ? Rng(0) : draws.front().Fork("waits");
   const auto replies = client_.PostAll(settings_.api == "chat" ? "/chat/completions" : "/completions", bodies, waits);
-  std::vector<Turn> turns;
-  for (const HttpReply& reply : replies) {
+  for (std::size_t r = 0; r < replies.size(); ++r) {
+    const HttpReply& reply = replies[r];
     if (reply.status == 401 || reply.status == 403 || reply.status == 404) {
       throw RemoteError(settings_.url + " answers " + reply.Failure() + "; look at remote.url, remote.model ('" + settings_.model + "') and remote.key_variable");
     }
-    turns.push_back(ReadReply(reply));
+    Turn turn = ReadReply(reply);
+    turn.prompt_ids = std::move(turns[asked[r]].prompt_ids);
+    if (learns() && turn.failure.empty()) TakeTokens(reply, contexts[r], turn);
+    turns[asked[r]] = std::move(turn);
   }
   return turns;
 }

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -240,6 +241,121 @@ TEST(RemoteAgent, AnHttpsAddressIsNeverSpokenToInThePlain) {
     EXPECT_THAT(error.what(), HasSubstr("libssl-dev"));  // a build without
   }
   EXPECT_TRUE(plain.requests().empty());
+}
+
+// A server whose turns are learned from: it answers "ok" with ids, unless the test spoils the reply.
+class LearnedTurns : public testing::Test {
+ protected:
+  Json Answer(const Json& prompt) const {
+    std::vector<std::int32_t> ids = tokenizer_.Encode("ok");
+    ids.push_back(tokenizer_.eos_id());
+    return {{"choices", {{{"text", "ok"}, {"finish_reason", "stop"}, {"token_ids", ids}, {"prompt_token_ids", prompt}, {"logprobs", {{"token_logprobs", {-0.25, -0.5, -1}}}}}}}};
+  }
+  std::vector<Turn> Act(const std::vector<Conversation>& conversations, const std::string& api = "completions", int context = 60) {
+    HttpServer server([&](const HttpServer::Request& request) {
+      const Json asked = Json::parse(request.body);
+      Json reply = Answer(asked.contains("prompt") ? asked["prompt"] : Json(seen_by_server_));
+      spoil_(reply);
+      return HttpServer::Reply{200, reply.dump()};
+    });
+    RemoteSettings settings = At(server);
+    settings.api = api;
+    RemoteAgent agent(settings, "Q {prompt}\n", sampling_, {&tokenizer_, {tokenizer_.eos_id()}, context});
+    std::vector<Rng> draws;
+    for (std::size_t i = 0; i < conversations.size(); ++i) draws.emplace_back(i);
+    const auto turns = agent.Act(conversations, draws);
+    for (const auto& request : server.requests()) asked_.push_back(Json::parse(request.body));
+    return turns;
+  }
+  std::string WhyNot(const std::function<void(Json&)>& spoil) {
+    spoil_ = spoil;
+    try {
+      Act({Asks("2+2?")});
+    } catch (const RemoteError& error) {
+      return error.what();
+    }
+    return "it was taken";
+  }
+
+  const Tokenizer tokenizer_ = Tokenizer::Train({}, {.vocab_size = 258, .added_tokens = {{"<|pad|>", true}, {"<|end|>", true}}});
+  Sampling sampling_{.max_new_tokens = 40};
+  std::function<void(Json&)> spoil_ = [](Json&) {};
+  std::vector<std::int32_t> seen_by_server_;  // of a chat
+  std::vector<Json> asked_;
+};
+
+TEST_F(LearnedTurns, HaveTheServersIdsAndLogprobsAndThePromptByOurTokenizer) {
+  const Turn turn = Act({Asks("2+2?")})[0];
+  EXPECT_EQ(turn.failure, "");
+  EXPECT_EQ(turn.prompt_ids, tokenizer_.Encode("Q 2+2?\n"));
+  EXPECT_EQ(turn.completion_ids.size(), 3u);
+  EXPECT_EQ(turn.completion_ids.back(), tokenizer_.eos_id());
+  EXPECT_THAT(turn.logprobs, ElementsAre(-0.25f, -0.5f, -1.0f));
+  EXPECT_EQ(turn.sampled_logprobs, turn.logprobs);
+  EXPECT_EQ(turn.text, "ok");
+  EXPECT_FALSE(turn.truncated);
+  EXPECT_EQ(turn.context, ContextHash(turn.prompt_ids));
+  EXPECT_EQ(asked_[0]["prompt"], Json(turn.prompt_ids)) << "ids go out, not a text";
+  EXPECT_EQ(asked_[0]["logprobs"], 0);
+  EXPECT_EQ(asked_[0]["return_token_ids"], true);
+  EXPECT_EQ(asked_[0]["seed"], SeedFor(Rng(0)));
+}
+
+TEST_F(LearnedTurns, ALaterTurnIsAskedWithTheIdsOfTheEarlierOnes) {
+  const std::vector<Turn> own = Act({Asks("2+2?")});
+  const Turn next = Act({{{{Role::kUser, "2+2?"}, {Role::kAssistant, "ok"}, {Role::kTool, "[4]"}}, &own}})[0];
+  EXPECT_EQ(next.prompt_ids, tokenizer_.Encode("[4]"));
+  std::vector<std::int32_t> all = own[0].prompt_ids;
+  for (const auto& part : {own[0].completion_ids, next.prompt_ids}) all.insert(all.end(), part.begin(), part.end());
+  EXPECT_EQ(asked_.back()["prompt"], Json(all));
+  EXPECT_EQ(next.context, ContextHash(all));
+}
+
+TEST_F(LearnedTurns, AskForNoMoreThanTheContextHoldsAndNotAtAllWhenItIsFull) {
+  const std::vector<Turn> own = Act({Asks("2+2?")}, "completions", 14);
+  EXPECT_EQ(asked_[0]["max_tokens"], 14 - static_cast<int>(own[0].prompt_ids.size()));
+  const auto turns = Act({{{{Role::kUser, "2+2?"}, {Role::kAssistant, "ok"}, {Role::kTool, "[four]"}}, &own}, Asks("1")}, "completions", 14);
+  EXPECT_TRUE(turns[0].truncated);
+  EXPECT_TRUE(turns[0].completion_ids.empty());
+  EXPECT_EQ(turns[1].text, "ok");
+  EXPECT_EQ(asked_.size(), 2u);
+  EXPECT_THROW(Act({Asks("a prompt without room")}, "completions", 14), DataError);
+}
+
+TEST_F(LearnedTurns, AChatsPromptIsHeldToOurTokenizer) {
+  seen_by_server_ = tokenizer_.Encode("Q 2+2?\n");
+  EXPECT_EQ(Act({Asks("2+2?")}, "chat")[0].text, "ok");
+  seen_by_server_ = tokenizer_.Encode("Q: 2+2?\n");
+  try {
+    Act({Asks("2+2?")}, "chat");
+    FAIL();
+  } catch (const RemoteError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("it read 8 tokens and not 7; token 1 is " + std::to_string(tokenizer_.Encode(":")[0]) + " (':') there and " + std::to_string(tokenizer_.Encode(" ")[0]) + " (' ') here"));
+  }
+}
+
+TEST_F(LearnedTurns, EndTheRunWithTheReasonWhereTheyCannotBeLearnedFrom) {
+  const auto choice = [](Json& reply) -> Json& { return reply["choices"][0]; };
+  EXPECT_THAT(WhyNot([&](Json& reply) { choice(reply).erase("token_ids"); }), HasSubstr("they have no `token_ids`, which `return_token_ids` asks for"));
+  EXPECT_THAT(WhyNot([&](Json& reply) { choice(reply).erase("prompt_token_ids"); }), HasSubstr("no `prompt_token_ids`"));
+  EXPECT_THAT(WhyNot([&](Json& reply) { choice(reply)["token_ids"] = {1, -1, 2}; }), HasSubstr("no `token_ids`"));
+  EXPECT_THAT(WhyNot([&](Json& reply) { choice(reply)["token_ids"] = {5, 9000, 1}; }), HasSubstr("the id 9000 is none of the policy's tokenizer"));
+  EXPECT_THAT(WhyNot([&](Json& reply) { choice(reply)["prompt_token_ids"][2] = 7; }), HasSubstr("the server's prompt is not the policy's: it read 7 tokens and not 7; token 2 is 7 ("));
+  EXPECT_THAT(WhyNot([&](Json& reply) { choice(reply)["prompt_token_ids"].push_back(7); }), HasSubstr("token 7 is 7"));
+  EXPECT_THAT(WhyNot([&](Json& reply) { choice(reply).erase("logprobs"); }), HasSubstr("3 tokens come with 0 log-probabilities"));
+  EXPECT_THAT(WhyNot([&](Json& reply) { choice(reply)["logprobs"]["token_logprobs"].push_back(-1); }), HasSubstr("3 tokens come with 4"));
+  EXPECT_THAT(WhyNot([&](Json& reply) { choice(reply)["token_ids"] = {5, 6, 7}; }), HasSubstr("an answer ends with the id 7, which ends nothing"));
+  EXPECT_THAT(WhyNot([&](Json& reply) { choice(reply)["token_ids"] = Json::array(), choice(reply)["logprobs"]["token_logprobs"] = Json::array(); }), HasSubstr("an answer has no tokens"));
+  EXPECT_EQ(WhyNot([&](Json& reply) { choice(reply)["token_ids"] = {5, 6, 7}, choice(reply)["finish_reason"] = "length"; }), "it was taken") << "one that was cut has no end";
+  EXPECT_EQ(WhyNot([&](Json& reply) { reply["prompt_token_ids"] = choice(reply)["prompt_token_ids"], choice(reply).erase("prompt_token_ids"); }), "it was taken") << "at the top, where vLLM's chat has them";
+  sampling_.stop = {"k"};
+  const std::vector<std::int32_t> ok = tokenizer_.Encode("!ok");
+  EXPECT_EQ(WhyNot([&](Json& reply) { choice(reply)["token_ids"] = ok; }), "it was taken") << "a stop text ends it, too";
+}
+
+TEST_F(LearnedTurns, WhatFailsOnTheWayIsAFailureOfTheTurnAlone) {
+  spoil_ = [](Json& reply) { reply = {{"detail", "odd"}}; };
+  EXPECT_THAT(Act({Asks("2+2?")})[0].failure, HasSubstr("no `choices`"));
 }
 
 // What it was asked, as one text for each conversation.
