@@ -212,6 +212,28 @@ CommandSpec Chat() {
           {{"chat -m SmolLM2-135M-Instruct.Q4_1.gguf -T 0", ""}}};
 }
 
+CommandSpec Serve() {
+  return {"serve",
+          "a policy behind an OpenAI-compatible server",
+          "Answers POST /v1/completions and /v1/chat/completions, with token ids and log-probabilities where a request asks for\n"
+          "them, and loads other weights by POST /update_weights_from_disk: a sampler that a run learns from (docs/serving.md).\n"
+          "Requests share steps; a completion depends on its own request and seed alone. No key, no TLS.",
+          {},
+          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, an adapter, or a GGUF file", .required = true},
+           {.name = "host", .kind = kText, .placeholder = "ADDRESS", .help = "to listen at (default 127.0.0.1: this machine alone)"},
+           {.name = "port", .kind = kWhole, .placeholder = "N", .help = "default 8000; 0 = any that is free, printed"},
+           {.name = "name", .kind = kText, .placeholder = "NAME", .help = "the model as requests call it (default: DIR)"},
+           {.name = "slots", .kind = kCount, .placeholder = "N", .help = "completions under way at once (default 16)"},
+           {.name = "context", .kind = kCount, .placeholder = "N", .help = "tokens of prompt and completion (default: the model's, at most 4096); each slot has memory for as many"},
+           {.name = "threads", .kind = kCount, .placeholder = "N", .help = "default: all cores"},
+           {.name = "weights", .kind = kText, .placeholder = "TYPE", .help = "float32 or bfloat16: what the matrices are held in; bfloat16 takes half the memory and less time"},
+           {.name = "logprobs-mode", .kind = kText, .placeholder = "MODE",
+            .help = "raw_logprobs (default): of the model at temperature 1; processed_logprobs: of the distribution that was drawn from"},
+           {.name = "seed", .kind = kWhole, .placeholder = "N", .help = "of requests that bring none"}},
+          {{"serve -m runs/r1_zero/checkpoints/latest --name policy", "curl http://127.0.0.1:8000/v1/models"},
+           {"serve -m DIR --port 0 --slots 64 --weights bfloat16", "a free port, more at once"}}};
+}
+
 CommandSpec Play() {
   return {"play",
           "answer an environment's tasks yourself, or let a script do it: what do its rewards pay?",
@@ -373,7 +395,7 @@ std::vector<CommandSpec> VerifyCommands() {
 
 std::vector<CommandSpec> MakeTable() {
   std::vector<CommandSpec> table = {
-      Train(), Eval(), Ablate(), Pipeline(), Compare(), Sample(), Refine(), Rewrite(), Judge(), Pairs(), Generate(), Chat(), Play(),
+      Train(), Eval(), Ablate(), Pipeline(), Compare(), Sample(), Refine(), Rewrite(), Judge(), Pairs(), Generate(), Chat(), Serve(), Play(),
       {"list", "what can be named in YAML: environments, rewards, algorithms", "",
        {{"KIND", "environments, rewards or algorithms", false, false, {"environments", "rewards", "algorithms"}}},
        {}, {{"list", "everything"}, {"list rewards", ""}}},

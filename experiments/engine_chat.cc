@@ -16,25 +16,25 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-ChatTemplate Open(const Tokenizer& tokenizer, const std::string& source) {
+std::string TextOf(const Tokenizer& tokenizer, std::optional<std::int32_t> id) { return id ? std::string(tokenizer.TokenText(*id)) : ""; }
+
+}  // namespace
+
+ChatTemplate OpenChatTemplate(const Tokenizer& tokenizer, const std::string& source) {
   if (tokenizer.chat_template().empty()) throw ConfigError(source + ": the tokenizer has no chat template");
   return ChatTemplate(tokenizer.chat_template(), source);
 }
 
-std::string TextOf(const Tokenizer& tokenizer, std::optional<std::int32_t> id) { return id ? std::string(tokenizer.TokenText(*id)) : ""; }
-
 // What is encoded gets the tokens of every text in front; where these are there, the template must not write them, too.
-std::string Render(const ChatTemplate& chat, const Tokenizer& tokenizer, const Json& messages) {
+std::string ChatPrompt(const ChatTemplate& chat, const Tokenizer& tokenizer, const std::string& messages) {
   const bool own_bos = tokenizer.EncodePrompt("").empty();
-  const Json variables = {{"messages", messages}, {"add_generation_prompt", true}, {"bos_token", own_bos ? TextOf(tokenizer, tokenizer.bos_id()) : ""},
+  const Json variables = {{"messages", Json::parse(messages)}, {"add_generation_prompt", true}, {"bos_token", own_bos ? TextOf(tokenizer, tokenizer.bos_id()) : ""},
                           {"eos_token", TextOf(tokenizer, tokenizer.eos_id())}};
   return chat.Render(variables.dump());
 }
 
-}  // namespace
-
 std::string ChatPromptTemplate(const Tokenizer& tokenizer, const std::string& source) {
-  const std::string text = Render(Open(tokenizer, source), tokenizer, Json::array({{{"role", "user"}, {"content", "{prompt}"}}}));
+  const std::string text = ChatPrompt(OpenChatTemplate(tokenizer, source), tokenizer, R"([{"role": "user", "content": "{prompt}"}])");
   try {
     return TemplateText(text);
   } catch (const ConfigError& error) {
@@ -49,7 +49,7 @@ int ChatCommand(const Command& command) {
   const Rng rng = Rng(static_cast<std::uint64_t>(WholeNumber("--seed", command.Get("seed", "0"), 0, 1 << 30))).Fork("chat");
   const StoredPolicy policy = LoadPolicy(source, command.Get("device", "cpu"));
   const Tokenizer& tokenizer = policy.tokenizer;
-  const ChatTemplate chat = Open(tokenizer, source);
+  const ChatTemplate chat = OpenChatTemplate(tokenizer, source);
   Screen screen(policy);
   const Generator generator(policy.parameters, tokenizer,
                             {.threads = ThreadsOr(0), .on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }, .weights = weights});
@@ -60,7 +60,7 @@ int ChatCommand(const Command& command) {
   for (std::uint64_t turn = 0; (terminal ? std::cout << "> " << std::flush : std::cout), std::getline(std::cin, line); ++turn) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     messages.push_back({{"role", "user"}, {"content", line}});
-    const auto prompt = tokenizer.EncodePrompt(Render(chat, tokenizer, messages));
+    const auto prompt = tokenizer.EncodePrompt(ChatPrompt(chat, tokenizer, messages.dump()));
     const Generated answer = generator.Generate({prompt}, {rng.Fork(turn)}, sampling).front();
     screen.Finish();
     if (answer.forced > 0) std::cerr << "(the reasoning was closed after " << sampling.max_thinking_tokens << " tokens)\n";

@@ -79,6 +79,14 @@ StoredPolicy LoadPolicy(const std::string& dir, const std::string& device) {
   return {std::move(parameters), std::move(tokenizer)};
 }
 
+int DifferingIds(const Tokenizer& a, const Tokenizer& b) {
+  int differing = 0;
+  for (int id = 0; id < std::max(a.vocab_size(), b.vocab_size()); ++id) {
+    differing += id >= a.vocab_size() || id >= b.vocab_size() || a.TokenBytes(id) != b.TokenBytes(id);
+  }
+  return differing;
+}
+
 Sampling ReadSampling(const Command& command, const Sampling& base) {
   Sampling sampling = base;
   Node node = DumpFields([&](FieldVisitor& v) { sampling.VisitFields(v); });

@@ -28,6 +28,8 @@ int JudgeCommand(const Parts& parts, const Methods& methods, const Command& comm
 int RewriteCommand(const Parts& parts, const Methods& methods, const Command& command);
 // Completions of a prompt, or of held-out tasks with their verdicts; characters appear as they are drawn.
 int GenerateCommand(const Parts& parts, const Methods& methods, const Command& command);
+// A policy behind an OpenAI-compatible server (serve.h), until Ctrl-C.
+int ServeCommand(const Command& command);
 // Logits, log-probabilities, chosen experts and greedy continuations of given ids, as safetensors.
 int ModelForwardCommand(const Command& command);
 int ModelConvertCommand(const Command& command);
@@ -52,6 +54,8 @@ struct StoredPolicy {
 };
 // DataError when a part is missing or the tokenizer has ids that the model lacks; for `device` see policies/device.h.
 StoredPolicy LoadPolicy(const std::string& dir, const std::string& device = "cpu");
+// Ids that mean other texts in the two, or are in one alone.
+int DifferingIds(const Tokenizer& a, const Tokenizer& b);
 // Only the weights, for directories without a tokenizer.
 ParameterSet LoadWeights(const std::string& dir);
 

@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/progress.h"
+#include "experiments/engine_commands.h"
 #include "experiments/engine_evaluate.h"
 #include "experiments/report.h"
 
@@ -29,12 +30,10 @@ double MostMemory() {
 // Equal ids must mean equal texts.
 void CheckTokenizer(const Run& run, const std::string& dir) {
   const Tokenizer other = Tokenizer::Load(dir);
-  const int own_size = run.tokenizer.vocab_size(), size = other.vocab_size(), ids = LoadPolicyConfig(dir).vocab_size;
-  int differing = std::min(own_size, size);
-  for (int id = 0; id < std::min(own_size, size); ++id) differing -= run.tokenizer.TokenBytes(id) == other.TokenBytes(id);
-  if (own_size == size && ids == run.parameters.config().vocab_size && differing == 0) return;
-  throw DataError(fmt::format("reference {}: its tokenizer is another than the policy's ({} ids and {}, {} of those in both mean other texts; the models have {} and {} "
-                              "rows); both must read the same ids", dir, size, own_size, differing, ids, run.parameters.config().vocab_size));
+  const int differing = DifferingIds(run.tokenizer, other), ids = LoadPolicyConfig(dir).vocab_size;
+  if (differing == 0 && ids == run.parameters.config().vocab_size) return;
+  throw DataError(fmt::format("reference {}: its tokenizer is another than the policy's ({} ids and {}, {} of them mean other texts or are in one alone; the models have {} and {} "
+                              "rows); both must read the same ids", dir, other.vocab_size(), run.tokenizer.vocab_size(), differing, ids, run.parameters.config().vocab_size));
 }
 
 }  // namespace

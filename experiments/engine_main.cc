@@ -47,6 +47,7 @@ int RunEngine(const Parts& parts, const Command& command) {
   if (command.name == "rewrite") return RewriteCommand(parts, methods, command);
   if (command.name == "generate") return GenerateCommand(parts, methods, command);
   if (command.name == "chat") return ChatCommand(command);
+  if (command.name == "serve") return ServeCommand(command);
   if (command.name == "bench") return BenchCommand(command);
   if (command.name == "model forward") return ModelForwardCommand(command);
   if (command.name == "model convert") return ModelConvertCommand(command);

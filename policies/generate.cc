@@ -258,6 +258,7 @@ void Generator::Work(Job& job, Team* team) const try {
   };
   // A token for every active slot, drawn where the logits are; none where the decoder leaves that to us, or not all are drawn by one rule.
   const auto draw_there = [&]() -> std::vector<SampledToken> {
+    if (!device_weights_) return {};
     const Sampling* sampling = running[static_cast<std::size_t>(active[0])].asked.sampling;
     std::vector<double> uniforms;
     for (const int slot : active) {
