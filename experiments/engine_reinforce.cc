@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <memory>
+#include <optional>
 
 #include "agents/invariants.h"
 #include "agents/policy_agent.h"
@@ -13,6 +15,7 @@
 #include "experiments/engine_critic.h"
 #include "experiments/engine_evaluate.h"
 #include "experiments/engine_loop.h"
+#include "experiments/engine_remote.h"
 #include "experiments/statistics.h"
 
 namespace cogent {
@@ -36,9 +39,16 @@ Tokens CountTokens(const std::vector<Group>& groups) {
 class Loop final : public TrainingLoop {
  public:
   Loop(Run& run, const Algorithm& algorithm, const Rubric& rubric, RunLog& log)
-      : TrainingLoop(run, log, algorithm.NeedsReference()), algorithm_(algorithm), rubric_(rubric) {}
+      : TrainingLoop(run, log, algorithm.NeedsReference()), algorithm_(algorithm), rubric_(rubric) {
+    if (run.config.rollout.remote) remote_.emplace(run);
+  }
 
  private:
+  std::unique_ptr<Agent> MakeAgent(const Sampling& sampling) {
+    if (remote_) return remote_->MakeAgent(sampling);
+    return std::make_unique<PolicyAgent>(generator(), run_.config.prompt_template, sampling);
+  }
+
   // The step's groups, once or, where the algorithm refuses some, until there are enough. Every group that was drawn
   // is in the metrics: a filter must not make the policy look better than it is.
   struct Drawn {
@@ -48,7 +58,7 @@ class Loop final : public TrainingLoop {
   };
   Drawn Rollout(std::int64_t step) {
     const RolloutSettings& settings = run_.config.rollout;
-    PolicyAgent agent(generator(), run_.config.prompt_template, settings.sampling);
+    const std::unique_ptr<Agent> agent = MakeAgent(settings.sampling);
     const Rng draws = run_.rng.Fork("rollout").Fork(static_cast<std::uint64_t>(step));
     const auto wanted = static_cast<std::size_t>(settings.prompts);
     std::vector<Group> drawn, kept;
@@ -56,7 +66,7 @@ class Loop final : public TrainingLoop {
     int batches = 0;
     while (batches == 0 || (refused > 0 && kept.size() < wanted && batches < settings.max_batches)) {
       const std::size_t first = wanted * static_cast<std::size_t>(batches++);
-      std::vector<Group> groups = CollectGroups({settings.group_size, settings.max_turns, first}, EnvFactory(run_.config, run_.parts), rubric_, agent,
+      std::vector<Group> groups = CollectGroups({settings.group_size, settings.max_turns, first}, EnvFactory(run_.config, run_.parts), rubric_, *agent,
                                                 TrainTasks(run_.config, state_.next_task), draws);
       if (algorithm_.NeedsGreedy()) AddGreedy(TrainTasks(run_.config, state_.next_task), draws, groups);
       state_.next_task += wanted;
@@ -84,17 +94,19 @@ class Loop final : public TrainingLoop {
   void AddGreedy(const std::vector<TaskId>& tasks, const Rng& draws, std::vector<Group>& groups) {
     Sampling greedy = run_.config.rollout.sampling;
     greedy.temperature = 0;
-    PolicyAgent agent(generator(), run_.config.prompt_template, greedy);
-    std::vector<Group> alone = CollectGroups({1, run_.config.rollout.max_turns, 0}, EnvFactory(run_.config, run_.parts), rubric_, agent, tasks, draws);
+    const std::unique_ptr<Agent> agent = MakeAgent(greedy);
+    std::vector<Group> alone = CollectGroups({1, run_.config.rollout.max_turns, 0}, EnvFactory(run_.config, run_.parts), rubric_, *agent, tasks, draws);
     for (std::size_t g = 0; g < groups.size(); ++g) groups[g].greedy = std::move(alone.at(g).members.front());
   }
 
   // prompt -> rollout -> reward -> advantage -> loss -> step
   Metrics OneStep(std::int64_t step) override {
-    const double start = Now();
     if (state_.next_task == 0) state_.next_task = static_cast<std::uint64_t>(step) * static_cast<std::uint64_t>(run_.config.rollout.prompts);
+    double handing = HandOver(step - 1);  // at the first step, or after a resume
+    const double begin = Now();
     auto [groups, metrics, drawn] = Rollout(step);
-    const double update = Now(), generating = update - start;
+    if (remote_) metrics["sampling/staleness"] = remote_->Staleness(step);
+    const double update = Now(), generating = update - begin;
     if (!groups.empty()) {
       const StepReport report = Learn(groups, step);
       for (const auto& [name, value] : report.metrics) metrics[name] = value;
@@ -103,6 +115,8 @@ class Loop final : public TrainingLoop {
       LogSamples(groups, report.advantages, step);
     }
     const double updating = Now() - update;
+    handing += HandOver(step);
+    if (remote_) metrics["timing_s/update_weights"] = handing;
     const Tokens trained = CountTokens(groups);
     state_.num_tokens += drawn.prompts + drawn.completions;
     metrics["num_tokens"] = state_.num_tokens;
@@ -112,6 +126,13 @@ class Loop final : public TrainingLoop {
     metrics["perf/total_num_tokens"] = drawn.prompts + drawn.completions;
     metrics["perf/throughput"] = (drawn.prompts + drawn.completions) / (generating + updating);
     return metrics;
+  }
+
+  // The server that samples gets the weights behind `step`, when that is due. The seconds it took.
+  double HandOver(std::int64_t step) {
+    const double start = Now();
+    if (remote_) remote_->HandOver(step);
+    return Now() - start;
   }
 
   // A critic may learn alone at first; the policy's schedule begins when it does.
@@ -206,6 +227,7 @@ class Loop final : public TrainingLoop {
 
   const Algorithm& algorithm_;
   const Rubric& rubric_;
+  std::optional<RemoteRollout> remote_;
 };
 
 }  // namespace

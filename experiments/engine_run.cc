@@ -52,7 +52,7 @@ TrainerConfig MakeTrainerConfig(const RunConfig& config, const MixtureSettings& 
   t.lanes = cpu ? Threads(config) : 1;
   t.micro_batch_tokens = config.train.micro_batch_tokens;
   t.products = cpu ? Supported(ProductsOf(config.train.products)) : ProductsOf(config.train.products);
-  t.sampler_rounds = config.rollout.weights == "bfloat16" || !cpu;
+  t.sampler_differs = config.rollout.weights == "bfloat16" || config.rollout.remote || !cpu;
   t.gradient_checkpointing = config.train.gradient_checkpointing;
   t.replay_experts = config.train.replay_experts;
   t.epochs = config.train.epochs;

@@ -136,6 +136,7 @@ const std::vector<MetricInfo>& MetricTable() {
        "mean trainer / generator probability of a token"},
       {"sampling/importance_sampling_ratio/max", "1",
        "largest trainer / generator probability of a token"},
+      {"sampling/staleness", "steps", "rollout.remote: steps since the weights that the server samples with; 0: it has those that are trained"},
 
       // Experts.
       {"moe/expert_load/*/max", "1",
@@ -169,6 +170,7 @@ const std::vector<MetricInfo>& MetricTable() {
       {"timing_s/values", "s", "values of the critic"},
       {"timing_s/adv", "s", "advantages"},
       {"timing_s/update_actor", "s", "forward, backward and optimizer of the policy"},
+      {"timing_s/update_weights", "s", "rollout.remote: writing the weights, and their loading by the server"},
       {"timing_s/update_critic", "s", "forward, backward and optimizer of the critic"},
       {"timing_s/testing", "s", "evaluation on held-out tasks"},
       {"timing_s/step", "s", "the whole step, evaluation and checkpoint included"},

@@ -60,6 +60,16 @@ void PretrainConfig::VisitFields(FieldVisitor& visit) {
   visit("mixture", mixture, "balancing of the experts");
 }
 
+void RemoteSampler::VisitFields(FieldVisitor& visit) {
+  RemoteSettings::VisitFields(visit);
+  visit("logprobs_mode", logprobs_mode, "what the server's log-probabilities are of, in vLLM's words: raw_logprobs, the model at temperature 1 (vLLM's default), or "
+        "processed_logprobs, the distribution that was drawn from, which another rollout.temperature than 1 needs (vllm and cogent serve --logprobs-mode)",
+        OneOf{"raw_logprobs", "processed_logprobs"});
+  visit("reload", reload, "how the server gets the new weights: sglang (POST /update_weights_from_disk with a directory that both see; `cogent serve` has it, too), "
+        "none (never, or by somebody else)", OneOf{"sglang", "none"});
+  visit("reload_every", reload_every, "steps between two handovers of the weights; sampling/staleness says how many steps behind the sampler is", {1, 1 << 20});
+}
+
 void RolloutSettings::VisitFields(FieldVisitor& visit) {
   visit("prompts", prompts, "prompts a step", {1, 1 << 20});
   visit("group_size", group_size, "G: completions a prompt", {1, 1 << 16});
@@ -71,6 +81,21 @@ void RolloutSettings::VisitFields(FieldVisitor& visit) {
   visit("max_unscorable", max_unscorable, "share of trajectories that may fail to be scored before the run stops", {0.0, 1.0});
   visit("max_batches", max_batches, "rollouts a step at most, where the algorithm refuses groups (dapo: dynamic sampling)", {1, 10000});
   visit("when_exhausted", when_exhausted, "when max_batches are not enough: train (with the groups there are), error (as verl)", OneOf{"train", "error"});
+  visit("remote", remote, "a server that samples instead of the run's own policy, which it must hold; it gives token ids and log-probabilities, and gets the weights after "
+        "the steps (docs/serving.md). Evaluation stays with the policy itself");
+}
+
+void RolloutSettings::Validate(Problems& problems, const Node& section) const {
+  if (!remote) return;
+  const Sampling& s = sampling;
+  if (s.top_k != 0 || s.top_p != 1.0 || s.min_p != 0.0 || s.repetition_penalty != 1.0) {
+    problems.Add(section.PlaceOf("remote"), "rollout.remote: the trainer must know the distribution that the server draws from, and it knows a temperature alone: leave top_k, "
+                 "top_p, min_p and repetition_penalty of rollout at 0, 1, 0 and 1");
+  }
+  if (s.temperature != 1.0 && remote->logprobs_mode == "raw_logprobs") {
+    problems.Add(section.PlaceOf("temperature"), fmt::format("rollout.temperature is {}, but raw_logprobs are those at temperature 1: start the server with --logprobs-mode processed_logprobs "
+                 "and set rollout.remote.logprobs_mode=processed_logprobs, or sample at temperature 1", s.temperature));
+  }
 }
 
 void TrainSettings::VisitFields(FieldVisitor& visit) {
@@ -177,6 +202,7 @@ void RunConfig::Validate(Problems& problems, const Location& where) const {
   }
   if (algorithm.name.empty()) problems.Add(where, "no algorithm is named; write `algorithm: {name: grpo}`");
   const bool asks_server = sample.remote || judge.remote || rewrite.remote;  // then no policy is needed, except by `train`
+  if (data && rollout.remote) problems.Add(where, "rollout.remote is for algorithms that learn from rewards; a run on `data` has no rollouts by it");
   if (policy.checkpoint.empty() && !pretrain && !data && !asks_server) {
     problems.Add(where, "a fresh model cannot be trained by rewards alone: give `pretrain`, or `policy: {checkpoint: DIR}`");
   }

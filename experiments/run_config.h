@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "agents/judge.h"
+#include "agents/remote_agent.h"
 #include "algorithms/optimizer_config.h"
 #include "core/config.h"
 #include "experiments/engine.h"
@@ -59,6 +60,15 @@ struct PretrainConfig {
   void VisitFields(FieldVisitor& visit);
 };
 
+// A server that samples in the policy's place, `rollout.remote`, with what only a sampler to be learned from needs.
+struct RemoteSampler : RemoteSettings {
+  std::string logprobs_mode = "raw_logprobs";
+  std::string reload = "sglang";
+  int reload_every = 1;
+  RemoteSampler() { api = "completions"; }
+  void VisitFields(FieldVisitor& visit);
+};
+
 struct RolloutSettings {
   int prompts = 16;
   int group_size = 8;
@@ -68,7 +78,9 @@ struct RolloutSettings {
   double max_unscorable = 0.2;
   int max_batches = 10;
   std::string when_exhausted = "train";
+  std::optional<RemoteSampler> remote;
   void VisitFields(FieldVisitor& visit);
+  void Validate(Problems& problems, const Node& section) const;
 };
 
 struct TrainSettings {

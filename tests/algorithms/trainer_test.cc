@@ -105,7 +105,7 @@ TEST_P(TurnsTest, WhereTheSamplersWeightsAreRoundedTheRatioIsTheTrainersOwnAndTh
     SCOPED_TRACE(minibatches);
     const TrainerConfig config{.micro_batch_tokens = 60, .minibatches = minibatches};
     TrainerConfig rounded = config;
-    rounded.sampler_rounds = true;
+    rounded.sampler_differs = true;
     auto groups = batches::RandomGroups(21, kVocabulary, 3, 4, GetParam());
     FillLogprobs(weights, groups);
     const auto exact = StepOnce(groups, config, "{kl_coef: 0}");

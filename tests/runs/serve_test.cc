@@ -1,0 +1,262 @@
+// A policy behind `cogent serve`, and a run that learns from what the server samples.
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "agents/http.h"
+#include "agents/policy_agent.h"
+#include "agents/remote_agent.h"
+#include "agents/rollout.h"
+#include "experiments/engine_evaluate.h"
+#include "policies/generate.h"
+#include "tests/runs/program.h"
+#include "tests/runs/records.h"
+#include "tests/support/http_server.h"
+
+namespace cogent {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using runs::Lines;
+using runs::Outcome;
+using runs::Program;
+using runs::Read;
+using testing::HasSubstr;
+
+// A policy of a checkpoint, in this process.
+struct Local {
+  explicit Local(const std::string& dir) : tokenizer(Tokenizer::Load(dir)), weights(LoadPolicyConfig(dir)) { weights.Load(dir, Rng(0)); }
+  Tokenizer tokenizer;
+  ParameterSet weights;
+};
+
+// A local policy that draws by the seeds that a server is asked to draw by.
+struct Reseeded final : Agent {
+  explicit Reseeded(Agent& inner) : inner(inner) {}
+  std::vector<Turn> Act(const std::vector<Conversation>& conversations, const std::vector<Rng>& draws) override {
+    std::vector<Rng> seeded;
+    for (const Rng& one : draws) seeded.push_back(Rng(SeedFor(one)).Fork(0));
+    return inner.Act(conversations, seeded);
+  }
+  Agent& inner;
+};
+
+class ServedRunTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    fs::remove_all(Root());
+    fs::create_directories(Root());
+    // Two bases: the served one, dense, so that no router's tie tells the two engines apart; and one of another architecture.
+    for (const auto& [name, experts] : {std::pair{"base", "0"}, std::pair{"other", "4"}}) {
+      runs::Write(Root() + "/" + name + ".yaml", runs::TinyRun(Root() + "/" + name));
+      const Outcome made = Program({"train", Root() + "/" + name + ".yaml", "--quiet", "train.steps=0", "eval.final_tasks=2", std::string("policy.model.n_routed_experts=") + experts}, Root() + "/output.txt").Wait();
+      ASSERT_EQ(made.code, 0) << made.text;
+    }
+    server_ = std::make_unique<Program>(std::vector<std::string>{"serve", "-m", Base(), "--port", "0", "--name", "policy", "--slots", "5", "--threads", "2"}, Root() + "/served.txt");
+    ASSERT_TRUE(server_->WaitUntil([] { return Lines(Root() + "/served.txt") > 0; })) << Read(Root() + "/served.txt");
+    const std::string said = Read(Root() + "/served.txt");
+    url_ = said.substr(said.find("http://"), said.find(';') - said.find("http://"));
+    const Outcome whole = Start("whole", {"--quiet"}).Wait();
+    ASSERT_EQ(whole.code, 0) << whole.text;
+  }
+  static void TearDownTestSuite() {
+    if (server_ != nullptr) {
+      server_->Signal(SIGINT);
+      EXPECT_EQ(server_->Wait().code, 0) << Read(Root() + "/served.txt");
+    }
+    server_.reset();
+    fs::remove_all(Root());
+  }
+
+  static std::string Root() { return testing::TempDir() + "/cogent_served_runs_test." + std::to_string(getpid()); }
+  static std::string Dir(const std::string& output) { return Root() + "/" + output + "/tiny"; }
+  static std::string Base() { return Dir("base") + "/checkpoints/base"; }
+  static std::string Config(const std::string& output) {
+    const std::string path = Root() + "/" + output + ".yaml";
+    runs::Write(path, runs::TinyRun(Root() + "/" + output));
+    return path;
+  }
+  // Settings of a run whose server is at `url`.
+  static std::vector<std::string> Settings(const std::string& url) {
+    return {"pretrain=null", "policy.checkpoint=" + Base(), "rollout.remote={url: \"" + url + "\", model: policy, concurrent: 6}", "train.steps=5", "train.samples_per_step=16",
+            "eval.every=2", "optimizer.learning_rate=1e-2",
+            "rewards=[{name: accuracy}, {name: overlong, max_tokens: 16, cache_tokens: 15}]"};  // which differ between completions
+  }
+  static Program Start(const std::string& output, const std::vector<std::string>& more, const std::string& url = url_) {
+    std::vector<std::string> words = {"train", Config(output)};
+    for (const std::string& word : Settings(url)) words.push_back(word);
+    words.insert(words.end(), more.begin(), more.end());
+    return Program(words, Root() + "/output.txt");
+  }
+  static HttpReply Post(const std::string& path, const json& body) {
+    return HttpClient({.url = url_.substr(0, url_.size() - 3), .retries = 0}).PostAll(path, {body.dump()}, Rng(1)).front();
+  }
+  static void Load(const std::string& dir) {
+    const HttpReply reply = Post("/update_weights_from_disk", {{"model_path", dir}});
+    ASSERT_EQ(reply.status, 200) << reply.body;
+  }
+  static std::vector<json> Metrics(const std::string& output) {
+    std::vector<json> steps;
+    std::istringstream text(Read(Dir(output) + "/metrics.jsonl"));
+    for (std::string line; std::getline(text, line);) steps.push_back(json::parse(line));
+    return steps;
+  }
+  // That the server draws as the policy of a checkpoint does.
+  static void ExpectServes(const std::string& dir) {
+    const Local local(dir);
+    const Generator generator(local.weights, local.tokenizer, {});
+    const auto prompt = local.tokenizer.EncodePrompt("1 + 2 =");
+    for (const double temperature : {0.0, 1.0}) {
+      const Generated want = generator.Generate({prompt}, {Rng(7).Fork(0)}, {.temperature = temperature, .max_new_tokens = 20}).front();
+      const json choice = json::parse(Post("/v1/completions", {{"prompt", prompt}, {"temperature", temperature}, {"max_tokens", 20}, {"seed", 7}, {"logprobs", 0}, {"return_token_ids", true}}).body)["choices"][0];
+      EXPECT_EQ(choice["token_ids"].get<std::vector<std::int32_t>>(), want.ids);
+      EXPECT_EQ(choice["logprobs"]["token_logprobs"].get<std::vector<float>>(), want.logprobs) << "the same engine: the same bits";
+    }
+  }
+
+  static inline std::unique_ptr<Program> server_;
+  static inline std::string url_;
+};
+
+TEST_F(ServedRunTest, EveryStepIsSampledWithTheWeightsThatAreTrained) {
+  const auto steps = Metrics("whole");
+  ASSERT_EQ(steps.size(), 5u);
+  for (const json& step : steps) {
+    EXPECT_LT(step.at("sampling/sampling_logp_difference/max").get<double>(), 1e-4);
+    EXPECT_EQ(step.at("sampling/staleness"), 0.0);
+  }
+  EXPECT_FALSE(Read(Dir("whole") + "/checkpoints/latest/model.safetensors") == Read(Base() + "/model.safetensors")) << "nothing was learned, so nothing was tested";
+}
+
+TEST_F(ServedRunTest, TheFirstStepsCompletionsAreThoseOfTheLocalPolicy) {
+  const Parts parts;
+  std::vector<std::string> settings = Settings(url_);
+  const RunConfig config = LoadRunConfig(Root() + "/whole.yaml", settings, parts, nullptr).config;
+  Problems problems;
+  const Rubric rubric = Rubric::Make(config.rewards, parts.rewards, problems);
+  const Local local(Base());
+  const Generator generator(local.weights, local.tokenizer, {});
+  PolicyAgent policy(generator, config.prompt_template, config.rollout.sampling);
+  Reseeded agent(policy);
+  const auto groups = CollectGroups({config.rollout.group_size, config.rollout.max_turns, 0}, EnvFactory(config, parts), rubric, agent, TrainTasks(config, static_cast<std::uint64_t>(config.rollout.prompts)),
+                                    Rng(config.seed).Fork("rollout").Fork(1));
+  std::vector<std::string> wanted, seen;
+  for (const Group& group : groups) {
+    for (const Trajectory& t : group.members) wanted.push_back(t.turns.back().text);
+  }
+  std::istringstream samples(Read(Dir("whole") + "/samples.jsonl"));
+  for (std::string line; std::getline(samples, line);) {
+    const json sample = json::parse(line);
+    if (sample["step"] == 1 && sample["split"] == "train") seen.push_back(sample["completion"]);
+  }
+  ASSERT_EQ(seen.size(), 16u);
+  EXPECT_EQ(seen, wanted);
+}
+
+TEST_F(ServedRunTest, KilledAndResumedItHandsItsWeightsOverAgainAndEndsTheSame) {
+  {
+    Program program = Start("killed", {});
+    ASSERT_TRUE(program.WaitUntil([] { return Lines(Dir("killed") + "/metrics.jsonl") >= 3; })) << Read(Root() + "/output.txt");
+    program.Signal(SIGKILL);
+    ASSERT_EQ(program.Wait().signal, SIGKILL);
+  }
+  Load(Base());  // whatever the server has by then
+  const Outcome end = Start("killed", {"--resume"}).Wait();
+  ASSERT_EQ(end.code, 0) << end.text;
+  for (const char* file : {"metrics.jsonl", "eval.jsonl"}) EXPECT_EQ(runs::LinesWithoutTimes(Dir("killed") + "/" + file), runs::LinesWithoutTimes(Dir("whole") + "/" + file)) << file;
+  for (const char* file : {"samples.jsonl", "checkpoints/latest/model.safetensors", "checkpoints/latest/optimizer.safetensors"}) {
+    EXPECT_TRUE(Read(Dir("killed") + "/" + file) == Read(Dir("whole") + "/" + file)) << file;
+  }
+  ExpectServes(Dir("killed") + "/checkpoints/latest");
+  EXPECT_EQ(std::distance(fs::directory_iterator(Dir("killed") + "/handover"), {}), 1) << "older weights went";
+}
+
+TEST_F(ServedRunTest, WeightsThatAreHandedOverSeldomAreLoggedAsStale) {
+  const Outcome end = Start("seldom", {"--quiet", "rollout.remote.reload_every=3", "algorithm.importance=token_truncate"}).Wait();
+  ASSERT_EQ(end.code, 0) << end.text;
+  std::vector<double> staleness;
+  for (const json& step : Metrics("seldom")) {
+    staleness.push_back(step.at("sampling/staleness"));
+    const double gap = step.at("sampling/sampling_logp_difference/max");
+    EXPECT_TRUE(staleness.back() == 0 ? gap < 1e-4 : gap > 1e-3) << gap << " at " << staleness.back();
+  }
+  EXPECT_THAT(staleness, testing::ElementsAre(0, 1, 2, 0, 1));
+}
+
+TEST_F(ServedRunTest, ARunOfAdaptersHandsOverTheSum) {
+  const Outcome end = Start("adapters", {"--quiet", "policy.lora={rank: 4, alpha: 8}", "train.steps=3"}).Wait();
+  ASSERT_EQ(end.code, 0) << end.text;
+  for (const json& step : Metrics("adapters")) EXPECT_LT(step.at("sampling/sampling_logp_difference/max").get<double>(), 1e-4);
+  EXPECT_FALSE(Read(Dir("adapters") + "/handover/step-000003/model.safetensors") == Read(Base() + "/model.safetensors")) << "nothing was learned, so nothing was tested";
+}
+
+TEST_F(ServedRunTest, AServerThatGivesNoIdsEndsTheRunWhichGoesOnWithOneThatDoes) {
+  HttpServer poor([](const auto&) { return HttpServer::Reply{200, R"({"choices": [{"text": "4", "finish_reason": "stop"}]})"}; });
+  const Outcome poorly = Start("poor", {"rollout.remote.reload=none"}, poor.url()).Wait();
+  EXPECT_EQ(poorly.code, 1) << poorly.text;
+  EXPECT_THAT(poorly.text, HasSubstr("its answers cannot be learned from: they have no `token_ids`"));
+  const Outcome end = Start("poor", {"--resume", "--quiet"}).Wait();
+  ASSERT_EQ(end.code, 0) << end.text;
+  EXPECT_TRUE(Read(Dir("poor") + "/checkpoints/latest/model.safetensors") == Read(Dir("whole") + "/checkpoints/latest/model.safetensors"));
+}
+
+TEST_F(ServedRunTest, AServerThatCannotLoadWeightsEndsTheRunAndSaysWhatToSet) {
+  HttpServer fixed([](const auto&) { return HttpServer::Reply{404, R"({"detail": "Not Found"})"}; });
+  const Outcome outcome = Start("fixed", {}, fixed.url()).Wait();
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.text, HasSubstr("/update_weights_from_disk did not load the weights of step 0"));
+  EXPECT_THAT(outcome.text, HasSubstr("others need rollout.remote.reload=none"));
+  EXPECT_EQ(fixed.requests().front().path, "/update_weights_from_disk") << "beside /v1, not below it";
+}
+
+TEST_F(ServedRunTest, OtherNetworksAreRefusedAndTheOldWeightsStay) {
+  Load(Base());
+  ExpectServes(Base());
+  for (const auto& [dir, why] : {std::pair{Dir("other") + "/checkpoints/base", "architecture is another"}, std::pair{Root() + "/nowhere", "no such directory"}}) {
+    const HttpReply reply = Post("/update_weights_from_disk", {{"model_path", dir}});
+    EXPECT_EQ(reply.status, 400);
+    EXPECT_EQ(json::parse(reply.body)["success"], false);
+    EXPECT_THAT(reply.body, HasSubstr(why));
+  }
+  ExpectServes(Base());
+}
+
+TEST_F(ServedRunTest, CompletionsAtTheSameTimeAreThoseThatOneAloneIs) {
+  Load(Base());
+  std::vector<std::string> bodies;
+  for (int i = 0; i < 24; ++i) bodies.push_back(json{{"prompt", std::string(static_cast<std::size_t>(1 + i % 5), '1')}, {"seed", i}, {"temperature", 0.5 + 0.1 * (i % 3)}, {"max_tokens", 4 + i % 9}, {"return_token_ids", true}}.dump());
+  const auto ids = [&](int concurrent) {
+    std::vector<json> all;
+    for (const HttpReply& reply : HttpClient({.url = url_, .retries = 0, .concurrent = concurrent}).PostAll("/completions", bodies, Rng(1))) all.push_back(json::parse(reply.body)["choices"][0]["token_ids"]);
+    return all;
+  };
+  EXPECT_EQ(ids(12), ids(1));
+}
+
+TEST_F(ServedRunTest, SettingsThatCannotBeLearnedFromAreRefusedBeforeAnything) {
+  for (const auto& [setting, said] : {std::pair{"rollout.temperature=0.7", "raw_logprobs are those at temperature 1"}, std::pair{"rollout.top_p=0.9", "leave top_k"},
+                                      std::pair{"rollout.remote.model=''", "remote.model is missing"}, std::pair{"rollout.remote.reload=ftp", "sglang"}}) {
+    const Outcome outcome = Start("refused", {setting}).Wait();
+    EXPECT_EQ(outcome.code, 2) << setting;
+    EXPECT_THAT(outcome.text, HasSubstr(said));
+    EXPECT_FALSE(fs::exists(Dir("refused")));
+  }
+}
+
+TEST(ServeProgram, MistakesOnTheLineAreTold) {
+  const std::string output = testing::TempDir() + "/cogent_serve_line.txt";
+  const std::string there = testing::TempDir();  // a directory, and no checkpoint
+  for (const auto& [words, said] : std::vector<std::pair<std::vector<std::string>, std::string>>{{{"serve"}, "--model"},
+                                                                                                 {{"serve", "-m", "/nowhere"}, "--model: there is no '/nowhere'"},
+                                                                                                 {{"serve", "-m", there}, "config.json"},
+                                                                                                 {{"serve", "-m", there, "--port", "70000"}, "--port"},
+                                                                                                 {{"serve", "-m", there, "--logprobs-mode", "x"}, "--logprobs-mode"}}) {
+    const Outcome outcome = Program(words, output).Wait();
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_THAT(outcome.text, HasSubstr(said));
+  }
+}
+
+}  // namespace
+}  // namespace cogent
