@@ -227,6 +227,7 @@ CommandSpec Serve() {
            {.name = "context", .kind = kCount, .placeholder = "N", .help = "tokens of prompt and completion (default: the model's, at most 4096); each slot has memory for as many"},
            {.name = "threads", .kind = kCount, .placeholder = "N", .help = "default: all cores"},
            {.name = "weights", .kind = kText, .placeholder = "TYPE", .help = "float32 or bfloat16: what the matrices are held in; bfloat16 takes half the memory and less time"},
+           {.name = "device", .kind = kText, .placeholder = "NAME", .help = "cpu or cuda: where the model runs (cuda: in a build by ./setup.sh --cuda)"},
            {.name = "logprobs-mode", .kind = kText, .placeholder = "MODE",
             .help = "raw_logprobs (default): of the model at temperature 1; processed_logprobs: of the distribution that was drawn from"},
            {.name = "seed", .kind = kWhole, .placeholder = "N", .help = "of requests that bring none"}},

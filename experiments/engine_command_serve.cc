@@ -42,9 +42,9 @@ std::string Differences(const ModelConfig& other, const ModelConfig& served) {
 }
 
 // Loads other weights of the served model into its generator; the reason, where they cannot be.
-std::optional<std::string> LoadOthers(const std::string& path, Served& served) {
+std::optional<std::string> LoadOthers(const std::string& path, const std::string& device, Served& served) {
   try {
-    const StoredPolicy other = LoadPolicy(path);
+    const StoredPolicy other = LoadPolicy(path, device);
     const std::string differences = Differences(other.parameters.config(), served.config);
     if (!differences.empty()) return path + ": its architecture is another than the served model's (config.json: " + differences + ")";
     if (const int ids = DifferingIds(other.tokenizer, served.tokenizer); ids > 0) return fmt::format("{}: its tokenizer is another than the served model's; {} ids mean other texts", path, ids);
@@ -56,7 +56,7 @@ std::optional<std::string> LoadOthers(const std::string& path, Served& served) {
 }
 
 // Draws what stands at the desk until it closes.
-void Draw(Desk& desk, Served& served, int slots, int context) {
+void Draw(Desk& desk, Served& served, const std::string& device, int slots, int context) {
   const Service service{
       .next = [&](bool wait) -> std::optional<Asked> {
         const auto ticket = desk.Take(wait);
@@ -70,7 +70,7 @@ void Draw(Desk& desk, Served& served, int slots, int context) {
     served.generator.Serve(service, slots, context);
     const auto path = desk.TakeReload();
     if (!path) continue;
-    const auto why_not = LoadOthers(*path, served);
+    const auto why_not = LoadOthers(*path, device, served);
     if (why_not) LogWarn("the weights stay: " + *why_not);
     else LogInfo("weights of " + *path);
     desk.Reloaded(!why_not, why_not.value_or("the weights of " + *path + " are served"));
@@ -80,7 +80,7 @@ void Draw(Desk& desk, Served& served, int slots, int context) {
 }  // namespace
 
 int ServeCommand(const Command& command) {
-  const std::string& source = command.Get("model");
+  const std::string &source = command.Get("model"), device = command.Get("device", "cpu");
   const Products weights = ReadProducts("--weights", command.Get("weights", "float32"));
   ServeOptions options;
   options.host = command.Get("host", options.host);
@@ -93,7 +93,7 @@ int ServeCommand(const Command& command) {
   if (mode != "raw_logprobs" && mode != "processed_logprobs") throw ConfigError("--logprobs-mode: '" + mode + "' is neither raw_logprobs nor processed_logprobs");
 
   const int threads = command.Has("threads") ? WholeNumber("--threads", command.Get("threads"), 1, 1024) : ThreadsOr(0);
-  Served served(LoadPolicy(source), {.threads = threads, .weights = weights});
+  Served served(LoadPolicy(source, device), {.threads = threads, .weights = weights});
   const ModelConfig& config = served.config;
   const Tokenizer& tokenizer = served.tokenizer;
   const int longest = config.max_position_embeddings;
@@ -111,7 +111,7 @@ int ServeCommand(const Command& command) {
                            static_cast<double>(Decoder::CacheBytes(config, slots + 1, context)) / 1e6)
             << std::flush;
   if (options.host != "127.0.0.1" && options.host != "::1") LogWarn("whoever reaches " + options.host + " may ask, and may have weights loaded: there is no key");
-  Draw(desk, served, slots, context);
+  Draw(desk, served, device, slots, context);
   return kExitDone;
 }
 
