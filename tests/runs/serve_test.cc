@@ -53,22 +53,31 @@ class ServedRunTest : public testing::Test {
       const Outcome made = Program({"train", Root() + "/" + name + ".yaml", "--quiet", "train.steps=0", "eval.final_tasks=2", std::string("policy.model.n_routed_experts=") + experts}, Root() + "/output.txt").Wait();
       ASSERT_EQ(made.code, 0) << made.text;
     }
-    server_ = std::make_unique<Program>(std::vector<std::string>{"serve", "-m", Base(), "--port", "0", "--name", "policy", "--slots", "5", "--threads", "2"}, Root() + "/served.txt");
-    ASSERT_TRUE(server_->WaitUntil([] { return Lines(Root() + "/served.txt") > 0; })) << Read(Root() + "/served.txt");
-    const std::string said = Read(Root() + "/served.txt");
-    url_ = said.substr(said.find("http://"), said.find(';') - said.find("http://"));
+    server_ = Serve({"--slots", "5", "--threads", "2"}, url_);
+    ASSERT_NE(url_, "");
     const Outcome whole = Start("whole", {"--quiet"}).Wait();
     ASSERT_EQ(whole.code, 0) << whole.text;
   }
   static void TearDownTestSuite() {
     if (server_ != nullptr) {
       server_->Signal(SIGINT);
-      EXPECT_EQ(server_->Wait().code, 0) << Read(Root() + "/served.txt");
+      EXPECT_EQ(server_->Wait().code, 0);
     }
     server_.reset();
     fs::remove_all(Root());
   }
 
+  // A server of the base at a free port.
+  static std::unique_ptr<Program> Serve(const std::vector<std::string>& more, std::string& url) {
+    std::vector<std::string> words = {"serve", "-m", Base(), "--port", "0", "--name", "policy"};
+    words.insert(words.end(), more.begin(), more.end());
+    const std::string output = Root() + "/served" + std::to_string(more.size()) + ".txt";
+    auto server = std::make_unique<Program>(words, output);
+    if (!server->WaitUntil([&] { return Lines(output) > 0; })) return server;
+    const std::string said = Read(output);
+    url = said.substr(said.find("http://"), said.find(';') - said.find("http://"));
+    return server;
+  }
   static std::string Root() { return testing::TempDir() + "/cogent_served_runs_test." + std::to_string(getpid()); }
   static std::string Dir(const std::string& output) { return Root() + "/" + output + "/tiny"; }
   static std::string Base() { return Dir("base") + "/checkpoints/base"; }
@@ -182,6 +191,15 @@ TEST_F(ServedRunTest, WeightsThatAreHandedOverSeldomAreLoggedAsStale) {
     EXPECT_TRUE(staleness.back() == 0 ? gap < 1e-4 : gap > 1e-3) << gap << " at " << staleness.back();
   }
   EXPECT_THAT(staleness, testing::ElementsAre(0, 1, 2, 0, 1));
+}
+
+TEST_F(ServedRunTest, AtAnotherTemperatureTheServersLogprobsAreThoseOfWhatWasDrawnFrom) {
+  std::string url;
+  const auto server = Serve({"--logprobs-mode", "processed_logprobs"}, url);
+  ASSERT_NE(url, "");
+  const Outcome end = Start("cool", {"--quiet", "rollout.temperature=0.7", "rollout.remote.logprobs_mode=processed_logprobs", "train.steps=3"}, url).Wait();
+  ASSERT_EQ(end.code, 0) << end.text;
+  for (const json& step : Metrics("cool")) EXPECT_LT(step.at("sampling/sampling_logp_difference/max").get<double>(), 1e-4);
 }
 
 TEST_F(ServedRunTest, ARunOfAdaptersHandsOverTheSum) {
