@@ -69,6 +69,8 @@ class Env {
   };
   virtual bool HasCorpus() const { return false; }
   virtual Document CorpusDocument(Rng& rng) const;  // default: throws ConfigError, no corpus
+  // What stands in one context in pre-training: a document, or several that belong together, one after another.
+  virtual std::vector<Document> CorpusPage(Rng& rng) const { return {CorpusDocument(rng)}; }
 };
 
 using EnvRegistry = Registry<Env>;

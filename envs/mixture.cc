@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "core/error.h"
 
@@ -64,6 +65,10 @@ class MixtureEnv final : public Env {
   Document CorpusDocument(Rng& rng) const override {
     if (!HasCorpus()) return Env::CorpusDocument(rng);
     return Draw(rng, 0, true).env->CorpusDocument(rng);
+  }
+  std::vector<Document> CorpusPage(Rng& rng) const override {
+    if (!HasCorpus()) return Env::CorpusPage(rng);
+    return Draw(rng, 0, true).env->CorpusPage(rng);
   }
 
  private:

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <utility>
 
 #include "core/error.h"
 #include "envs/single_turn.h"
 #include "verifiers/extract.h"
+#include "verifiers/format.h"
 #include "verifiers/language.h"
 
 namespace cogent {
@@ -68,6 +70,13 @@ struct CorpusConfig {
   double mixed = 0.1;
   double mixed_more = 0.25;
   double change = 0.3;
+  double checked = 0.0;
+  std::string ask;
+  double asked = 0.0;
+  double heeded = 0.5;
+  double pages = 0.0;
+  IntRange page_problems{2, 3};
+  double page_patient = 0.5;
 
   void VisitFields(FieldVisitor& visit) {
     visit("drills", drills, "share of documents that are drills without a prompt", {0.0, 1.0});
@@ -89,9 +98,17 @@ struct CorpusConfig {
     visit("mixed", mixed, "with `languages`: the chance that a reasoning of one working mixes them", {0.0, 1.0});
     visit("mixed_more", mixed_more, "how much this grows with each further working", {0.0, 1.0});
     visit("change", change, "the chance that a mixed reasoning draws its language anew before a word", {0.0, 1.0});
+    visit("checked", checked, "of the searches that reach the hit, the share that works it out once more, behind `check`", {0.0, 1.0});
+    visit("ask", ask, "a wish that some questions end with, such as `check each step`");
+    visit("asked", asked, "of the attempts, the share whose question ends with `ask`", {0.0, 1.0});
+    visit("heeded", heeded, "of these, the share that goes on to the hit and checks it; the others are as if not asked", {0.0, 1.0});
+    visit("pages", pages, "share of documents with several problems, one after another, all attempted in one manner", {0.0, 1.0});
+    visit("page_problems", page_problems, "problems of such a page", {2, 16});
+    visit("page_patient", page_patient, "of the pages, the share that goes on to the hit in every problem; the others are as single attempts", {0.0, 1.0});
   }
   void Validate(Problems& problems, const Location& where) const {
     if (give_up_low > give_up_high) problems.Add(where, "give_up_low is above give_up_high");
+    if (asked > 0 && ask.empty()) problems.Add(where, "asked is above 0, and `ask` is empty; write the wish");
   }
 };
 
@@ -139,13 +156,14 @@ class SignsEnv final : public SingleTurnEnv {
     std::vector<NamedScore> measures;
     std::string text = completion.text;
     if (InWords()) {
-      const auto reasoning = Reasoning(text);
+      const auto reasoning = ReasoningInLayout(text);
       const LanguageCounts words = CountLanguages(reasoning ? reasoning->text : "");
       const bool pure = words.total == words.words[LanguageIndex(task.facts.at("language"))];
       if (words.total > 0) measures.push_back({"mixed", pure ? 0.0 : 1.0, 0.0, {}});
       text = reasoning ? "<think>" + UnsaySigns(reasoning->text) + (reasoning->closed ? "</think>" : "") : "";
     }
     const ScratchpadQuality q = CheckScratchpad(SignsPrompt(ProblemOf(task)), text);
+    if (q.sums > 0) measures.push_back({"checked", q.checks > 0 ? 1.0 : 0.0, 0.0, {}});
     if (q.sums > 0) measures.push_back({"right_sums", static_cast<double>(q.sums_right) / q.sums, 0.0, {}});
     if (q.verdicts > 0) measures.push_back({"right_verdicts", static_cast<double>(q.verdicts_right) / q.verdicts, 0.0, {}});
     return measures;
@@ -160,9 +178,27 @@ class SignsEnv final : public SingleTurnEnv {
   bool HasCorpus() const override { return true; }
   Document CorpusDocument(Rng& rng) const override {
     const SignsProblem problem = TrainProblem(rng);
-    const bool drill = rng.Uniform() < config_.corpus.drills;
-    const std::string text = drill ? Drill(problem, rng) : Attempt(problem, rng);
-    return {drill ? "" : Asked(problem), InWords() ? Said(text, LanguageOf(problem), &rng) : text};
+    if (rng.Uniform() < config_.corpus.drills) {
+      const std::string drill = Drill(problem, rng);
+      return {"", InWords() ? Said(drill, LanguageOf(problem), &rng, rng.Uniform()) : drill};
+    }
+    const CorpusConfig& mix = config_.corpus;
+    const bool asked = mix.asked > 0 && rng.Uniform() < mix.asked;
+    const Manner manner = asked && rng.Uniform() < mix.heeded ? Manner{.checks = true} : DrawManner(rng);
+    Document document = Attempted(problem, manner, rng);
+    if (asked) document.prompt += " " + mix.ask;
+    return document;
+  }
+  std::vector<Document> CorpusPage(Rng& rng) const override {
+    const CorpusConfig& mix = config_.corpus;
+    if (mix.pages == 0 || rng.Uniform() >= mix.pages) return {CorpusDocument(rng)};
+    Manner manner = rng.Uniform() < mix.page_patient ? Manner{.checks = rng.Uniform() < mix.checked} : DrawManner(rng);
+    manner.mixes = rng.Uniform();
+    std::vector<Document> page;
+    for (std::int64_t left = rng.Range(mix.page_problems.low, mix.page_problems.high); left > 0; --left) {
+      page.push_back(Attempted(TrainProblem(rng), manner, rng));
+    }
+    return page;
   }
 
  private:
@@ -180,16 +216,39 @@ class SignsEnv final : public SingleTurnEnv {
     return *problem;
   }
 
-  // A document or a solution in words; with `rng`, mixed as the corpus says. What stands before the reasoning is a problem or what is
+  // How a problem is attempted: a guess, or a search that gives up after a miss by this chance.
+  struct Manner {
+    bool guess = false;
+    double give_up = 0.0;
+    bool checks = false;           // a hit is worked out once more
+    std::optional<double> mixes;   // languages are mixed where this is below the corpus's chance; nothing: drawn for each text
+  };
+
+  Manner DrawManner(Rng& rng) const {
+    const CorpusConfig& mix = config_.corpus;
+    if (rng.Uniform() < mix.guess) return {.guess = true};
+    const bool patient = rng.Uniform() < mix.never_give_up;
+    const double give_up = patient ? 0.0 : mix.give_up_low + (mix.give_up_high - mix.give_up_low) * rng.Uniform();
+    return {.give_up = give_up, .checks = mix.checked > 0 && rng.Uniform() < mix.checked};
+  }
+
+  Document Attempted(const SignsProblem& problem, const Manner& manner, Rng& rng) const {
+    const std::string text = Attempt(problem, manner, rng);
+    if (!InWords()) return {Asked(problem), text};
+    const double mixes = manner.mixes ? *manner.mixes : rng.Uniform();
+    return {Asked(problem), Said(text, LanguageOf(problem), &rng, mixes)};
+  }
+
+  // A document or a solution in words; with `rng`, mixed as the corpus says where `mixes` is below its chance. What stands before the reasoning is a problem or what is
   // left of one (`=14`), what stands behind it is an answer and stays.
-  std::string Said(const std::string& text, const std::string& language, Rng* rng) const {
+  std::string Said(const std::string& text, const std::string& language, Rng* rng, double mixes = 1.0) const {
     const CorpusConfig& mix = config_.corpus;
     const std::string open = "<think>";
     const std::size_t begin = text.find(open), end = text.find("</think>");
     Check(begin != std::string::npos && end != std::string::npos, "a document of signs has no reasoning");
     const std::string before = text.substr(0, begin), reasoning = text.substr(begin + open.size(), end - begin - open.size());
     const auto further = static_cast<double>(std::count(reasoning.begin(), reasoning.end(), ';'));
-    const bool mixed = rng != nullptr && rng->Uniform() < mix.mixed + mix.mixed_more * further;
+    const bool mixed = rng != nullptr && mixes < mix.mixed + mix.mixed_more * further;
     std::string now = language;
     const auto next = [&]() -> std::string {
       if (mixed && rng->Uniform() < mix.change) now = config_.languages[static_cast<std::size_t>(rng->Range(0, static_cast<std::int64_t>(config_.languages.size()) - 1))];
@@ -229,26 +288,20 @@ class SignsEnv final : public SingleTurnEnv {
   }
 
   // The whole search of a problem, with its answer.
-  std::string Search(const SignsProblem& problem, std::size_t hit) const {
-    return Completed(Workings(problem, hit), SignsExpression(problem.digits, candidates_[hit]));
+  std::string Search(const SignsProblem& problem, std::size_t hit, bool checks = false) const {
+    const std::string check = checks ? ";c" + Working(problem, candidates_[hit]) : "";
+    return Completed(Workings(problem, hit) + check, SignsExpression(problem.digits, candidates_[hit]));
   }
 
   // A guess, a search that gives up, or one that does not.
-  std::string Attempt(const SignsProblem& problem, Rng& rng) const {
-    const CorpusConfig& mix = config_.corpus;
-    if (rng.Uniform() < mix.guess) {
-      return Completed("",
-                       SignsExpression(problem.digits, RandomSigns(problem.digits.size(), rng)));
-    }
+  std::string Attempt(const SignsProblem& problem, const Manner& manner, Rng& rng) const {
+    if (manner.guess) return Completed("", SignsExpression(problem.digits, RandomSigns(problem.digits.size(), rng)));
     const std::size_t hit = FirstHit(problem);
-    const bool patient = rng.Uniform() < mix.never_give_up;
-    const double give_up =
-        patient ? 0.0 : mix.give_up_low + (mix.give_up_high - mix.give_up_low) * rng.Uniform();
     std::size_t last = 0;
-    while (last < hit && rng.Uniform() >= give_up) ++last;
-    if (last == hit) return Search(problem, hit);
+    while (last < hit && rng.Uniform() >= manner.give_up) ++last;
+    if (last == hit) return Search(problem, hit, manner.checks);
     const std::string answer =
-        rng.Uniform() < mix.give_up_last ? candidates_[last] : Pick(problem, false, rng);
+        rng.Uniform() < config_.corpus.give_up_last ? candidates_[last] : Pick(problem, false, rng);
     return Completed(Workings(problem, last), SignsExpression(problem.digits, answer));
   }
 

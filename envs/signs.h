@@ -14,7 +14,9 @@
 //
 // The corpus to pre-train on is weak on purpose (fields of `corpus`): drills in the scratchpad's
 // notation, guesses without a working, searches that mostly give up, a few that never do.
-// Everything in it comes from the training split.
+// Everything in it comes from the training split. It may hold more (fields of `corpus`, all 0 at first): `pages`, several
+// problems in one context attempted in one manner, so that a base learns from examples before a question; hits that are
+// worked out once more (`;c7-5=2..y`), and questions that end with a wish for that (`ask`).
 //
 // With `languages` the same is said in words, and a problem is asked in one of them:
 //
@@ -68,6 +70,7 @@ struct ScratchpadQuality {
   int sums_right = 0;
   int verdicts = 0;
   int verdicts_right = 0;
+  int checks = 0;  // workings behind `c`: a candidate worked out once more
 
   ScratchpadQuality& operator+=(const ScratchpadQuality& other);
 };

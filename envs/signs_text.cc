@@ -5,6 +5,7 @@
 
 #include "envs/signs.h"
 #include "verifiers/extract.h"
+#include "verifiers/format.h"
 
 namespace cogent {
 namespace {
@@ -36,6 +37,7 @@ class WorkingReader {
       : text_(text), problem_(problem), cut_(cut) {}
 
   ScratchpadQuality Read() {
+    if (text_.starts_with('c')) ++at_, ++quality_.checks;
     const auto first = ReadNumber(text_, at_, true);
     if (!first) return Unreadable();
     in_place_ = !problem_ || *first == problem_->digits[0];
@@ -170,15 +172,16 @@ ScratchpadQuality& ScratchpadQuality::operator+=(const ScratchpadQuality& other)
   sums_right += other.sums_right;
   verdicts += other.verdicts;
   verdicts_right += other.verdicts_right;
+  checks += other.checks;
   return *this;
 }
 
 ScratchpadQuality CheckScratchpad(const std::string& prompt, const std::string& completion) {
   const auto problem = ReadSignsPrompt(TrimAscii(prompt));
-  const auto reasoning = Reasoning(completion);
+  const auto reasoning = ReasoningInLayout(completion);
   ScratchpadQuality quality;
-  if (!reasoning || reasoning->text.empty()) return quality;
-  std::string_view rest = reasoning->text;
+  if (!reasoning || TrimAscii(reasoning->text).empty()) return quality;
+  std::string_view rest = TrimAscii(reasoning->text);
   while (true) {
     const std::size_t end = rest.find(';');
     const bool last = end == std::string_view::npos;

@@ -18,8 +18,8 @@ struct Tongue {
 // Each word is in one language alone, so that verifiers/language.h cannot take it for the other's.
 const std::vector<Tongue>& Tongues() {
   static const std::vector<Tongue> all = {
-      {"en", "Set signs so that", {{'+', "plus"}, {'-', "minus"}, {'=', "makes"}, {'n', "wrong"}, {'y', "right"}}},
-      {"zh", "填上符号 使", {{'+', "加"}, {'-', "减"}, {'=', "得"}, {'n', "错"}, {'y', "对"}}}};
+      {"en", "Set signs so that", {{'+', "plus"}, {'-', "minus"}, {'=', "makes"}, {'n', "wrong"}, {'y', "right"}, {'c', "check"}}},
+      {"zh", "填上符号 使", {{'+', "加"}, {'-', "减"}, {'=', "得"}, {'n', "错"}, {'y', "对"}, {'c', "查"}}}};
   return all;
 }
 

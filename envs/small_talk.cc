@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "core/error.h"
 #include "envs/single_turn.h"
 #include "verifiers/extract.h"
+#include "verifiers/format.h"
 
 namespace cogent {
 namespace {
@@ -189,14 +191,15 @@ class SmallTalkEnv final : public SingleTurnEnv {
 }  // namespace
 
 bool HelpfulTalk(const Task& task, const std::string& completion) {
-  const Extraction found = Extract(completion);
-  if (!found.text) return false;
+  const auto summary = Summary(completion, {.layout = Layout::kColdStart});
+  const std::optional<std::string> answer = summary ? summary : Extract(completion).text;
+  if (!answer) return false;
   const std::string& first = task.facts.at("first");
   const std::string& second = task.facts.at("second");
-  if (!Says(*found.text, first) || !Says(*found.text, second)) return false;
+  if (!Says(*answer, first) || !Says(*answer, second)) return false;
   for (const Talk& talk : Talks()) {
     for (const Topic& topic : talk.topics) {
-      if (topic.first != first && (Says(*found.text, topic.first) || Says(*found.text, topic.second))) return false;
+      if (topic.first != first && (Says(*answer, topic.first) || Says(*answer, topic.second))) return false;
     }
   }
   return true;

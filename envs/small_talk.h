@@ -19,7 +19,7 @@
 
 namespace cogent {
 
-// The task's facts `first`, `second` are what is to be done; the answer must say both, and nothing of another topic.
+// The task's facts `first`, `second` are what is to be done; the answer (R1-Zero's, or the summary of the cold-start form) must say both, and nothing of another topic.
 bool HelpfulTalk(const Task& task, const std::string& completion);
 // No insult anywhere in it.
 bool HarmlessTalk(const std::string& completion);

@@ -33,7 +33,11 @@ std::vector<Document> Documents(const Run& run, const Env& env, std::int64_t ste
   const std::size_t longest = static_cast<std::size_t>(run.parameters.config().max_position_embeddings);
   for (int tokens = 0; tokens < run.config.pretrain->tokens_per_step;) {
     Rng draw = draws.Fork(documents.size());
-    Document document{DocumentIds(run.config, run.tokenizer, env.CorpusDocument(draw)), 1};
+    Document document{{}, 1};
+    for (const Env::Document& part : env.CorpusPage(draw)) {
+      const auto ids = DocumentIds(run.config, run.tokenizer, part);
+      document.ids.insert(document.ids.end(), ids.begin(), ids.end());
+    }
     if (document.ids.size() > longest) document.ids.resize(longest);
     tokens += static_cast<int>(document.ids.size());
     documents.push_back(std::move(document));

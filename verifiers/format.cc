@@ -181,6 +181,14 @@ bool HasLayout(std::string_view completion, const FormatOptions& options) {
   return IsThinkAnswer(completion, options.lenient);
 }
 
+std::optional<ReasoningPart> ReasoningInLayout(std::string_view completion, const std::string& token) {
+  if (auto tagged = Reasoning(completion)) return tagged;
+  const std::size_t first = completion.find(token);
+  if (first == std::string_view::npos) return std::nullopt;
+  const std::size_t begin = first + token.size(), end = completion.find(token, begin);
+  return ReasoningPart{std::string(completion.substr(begin, end == std::string_view::npos ? end : end - begin)), end != std::string_view::npos};
+}
+
 std::optional<std::string> Summary(std::string_view completion, const FormatOptions& options) {
   const auto tokens = FindTokens(completion, options.token, true);
   if (tokens.size() != 2) return std::nullopt;

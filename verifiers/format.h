@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 
+#include "verifiers/extract.h"
 #include "verifiers/reward.h"
 
 namespace cogent {
@@ -45,6 +46,10 @@ bool HasLayout(std::string_view completion, const FormatOptions& options);
 // What stands behind the second token, without `Summary:` and white space; nothing where that is
 // nothing or the token does not stand twice. Read leniently.
 std::optional<std::string> Summary(std::string_view completion, const FormatOptions& options);
+
+// The reasoning in either layout: between R1-Zero's tags, else what stands behind the first token up to the
+// second or the end. Nothing without an opening tag and without a token.
+std::optional<ReasoningPart> ReasoningInLayout(std::string_view completion, const std::string& token = FormatOptions{}.token);
 
 // `format`: 1 for a layout, else 0.
 // `tag_count`: the share of <think> </think> <answer> </answer> that stand there exactly once.

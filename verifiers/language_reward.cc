@@ -7,19 +7,25 @@
 #include <vector>
 
 #include "core/error.h"
+#include "verifiers/format.h"
 #include "verifiers/language.h"
 
 namespace cogent {
 namespace {
 
 // The reasoning: from an opening tag, or from the start where the prompt holds that tag already, to
-// the closing one. The whole text where there are no such tags.
-std::string_view ReasoningOf(std::string_view text) {
+// the closing one. Without such tags what stands between the tokens of the cold-start layout, and
+// the whole text where there are none either.
+std::string ReasoningOf(std::string_view text) {
   constexpr std::string_view kOpen = "<think>", kClose = "</think>";
   const std::size_t open = text.find(kOpen);
   const std::size_t close = text.find(kClose, open == std::string_view::npos ? 0 : open);
+  if (open == std::string_view::npos && close == std::string_view::npos) {
+    const auto reasoning = ReasoningInLayout(text);
+    return reasoning ? reasoning->text : std::string(text);
+  }
   const std::size_t begin = open == std::string_view::npos ? 0 : open + kOpen.size();
-  return text.substr(begin, close == std::string_view::npos ? close : close - begin);
+  return std::string(text.substr(begin, close == std::string_view::npos ? close : close - begin));
 }
 
 bool HasLetterOrDigit(std::string_view text) {
@@ -48,7 +54,7 @@ class LanguageReward final : public Reward {
             "the language wanted: a code, `prompt` for the prompt's main language, `task` for the "
             "task's fact `language`",
             OneOf(Targets()));
-      visit("part", part, "what is measured: up to </think>, or the whole completion",
+      visit("part", part, "what is measured: the reasoning, in tags or between the tokens of the cold-start layout, or the whole completion",
             OneOf{"reasoning", "completion"});
       visit("no_words", no_words,
             "the score of formulas without a word, in which nothing is in a wrong language; 0 asks for "
@@ -59,8 +65,7 @@ class LanguageReward final : public Reward {
   explicit LanguageReward(const Config& config) : config_(config) {}
 
   Verdict Score(const Task& task, const Completion& completion) const override {
-    const std::string_view text = completion.text;
-    const std::string_view part = config_.part == "reasoning" ? ReasoningOf(text) : text;
+    const std::string part = config_.part == "reasoning" ? ReasoningOf(completion.text) : completion.text;
     const LanguageCounts counts = CountLanguages(part);
     if (counts.total == 0) return HasLetterOrDigit(part) ? Verdict{config_.no_words, "no words"} : Verdict{0.0, "nothing"};
     const std::size_t target = Target(task, counts);

@@ -208,6 +208,14 @@ TEST_P(EveryEnv, WritesItsCorpusFromTrainingProblemsAlone) {
   }
 }
 
+TEST(Mixture, TakesItsPagesFromItsParts) {
+  auto env = Make("{name: mixture, parts: [{name: countdown}, {name: signs, corpus: {pages: 1, page_problems: [3, 3]}}, {name: arithmetic}]}");
+  Rng rng(1);
+  std::set<std::size_t> sizes;
+  for (int i = 0; i < 50; ++i) sizes.insert(env->CorpusPage(rng).size());
+  EXPECT_EQ(sizes, (std::set<std::size_t>{1, 3}));
+}
+
 TEST(Mixture, TakesItsCorpusFromThePartsThatHaveOneWhateverTheirWeight) {
   auto env = Make("{name: mixture, parts: [{name: countdown, weight: 1}, {name: signs, weight: 0}]}");
   ASSERT_TRUE(env->HasCorpus());

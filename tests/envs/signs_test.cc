@@ -101,6 +101,17 @@ TEST(Scratchpad, DoesNotCountWhatTheLengthLimitCutOff) {
   EXPECT_EQ(Quality(kPrompt, "<think>7+5=12+9=21+3=24n;"), "3/3 1/1");
 }
 
+TEST(Scratchpad, ReadsACheckAsAWorking) {
+  const std::string text = "<think>7-5=2+9=11+3=14y;c7-5=2+9=11+3=14y</think>";
+  EXPECT_EQ(Quality(kPrompt, text), "6/6 2/2");
+  EXPECT_EQ(CheckScratchpad(kPrompt, text).checks, 1);
+  EXPECT_EQ(Quality(kPrompt, "<think>cc7-5=2+9=11+3=14y</think>"), "0/1 0/0");
+}
+
+TEST(Scratchpad, IsReadInTheColdStartForm) {
+  EXPECT_EQ(Quality(kPrompt, "|special_token| 7-5=2+9=11+3=14y |special_token| Summary: 7-5+9+3"), "3/3 1/1");
+}
+
 TEST(Scratchpad, IsEmptyWithoutReasoning) {
   EXPECT_EQ(Quality(kPrompt, "<think></think><answer>7-5+9+3</answer>"), "0/0 0/0");
   EXPECT_EQ(Quality(kPrompt, ""), "0/0 0/0");
@@ -255,7 +266,7 @@ TEST(SignsInWords, MeasureMixingAndWorkings) {
   };
   ask();
   const std::string gold = env->GoldCompletion();
-  EXPECT_EQ(Measures(*env, gold), (std::map<std::string, double>{{"mixed", 0}, {"right_sums", 1}, {"right_verdicts", 1}}));
+  EXPECT_EQ(Measures(*env, gold), (std::map<std::string, double>{{"checked", 0}, {"mixed", 0}, {"right_sums", 1}, {"right_verdicts", 1}}));
   const std::string sums = RunningSums(ask().digits, "+++") + "y";  // which is no hit of this problem, and says it is
   const auto liar = Measures(*env, "<think>" + InTurn(sums) + "</think><answer>1</answer>");
   EXPECT_EQ(liar.at("mixed"), 1.0);
@@ -293,6 +304,64 @@ TEST(SignsInWordsCorpus, DoesNotMixWhereItIsToldNotTo) {
     const LanguageCounts words = CountLanguages(Reasoning(document.text)->text);
     EXPECT_EQ(words.words[LanguageIndex(MainLanguage(document.prompt))], words.total) << document.text;
   }
+}
+
+// What a reasoning shows of the manner that it was written in.
+std::string MannerOf(const Env::Document& document) {
+  const std::string reasoning = UnsaySigns(Reasoning(document.text)->text);
+  if (reasoning.empty()) return "guess";
+  const std::size_t end = reasoning.find(";c");
+  return reasoning.substr(0, end).ends_with("y") ? end == std::string::npos ? "hit" : "checked hit" : "gives up";
+}
+
+TEST(SignsCorpus, HasPagesOfProblemsInOneManner) {
+  auto env = Signs("{languages: [en, zh], corpus: {pages: 1, page_patient: 0.5, guess: 0.3, checked: 0.5, page_problems: [2, 3]}}");
+  Rng rng(4);
+  std::map<std::string, int> kinds;
+  for (int i = 0; i < 600; ++i) {
+    const auto page = env->CorpusPage(rng);
+    ASSERT_TRUE(page.size() == 2 || page.size() == 3);
+    std::set<std::string> manners;
+    for (const Env::Document& document : page) {
+      EXPECT_FALSE(document.prompt.empty());
+      manners.insert(MannerOf(document));
+    }
+    EXPECT_TRUE(manners.size() == 1 || manners == (std::set<std::string>{"hit", "gives up"}) || manners == (std::set<std::string>{"checked hit", "gives up"}))
+        << "a page is all guesses, all checked or all unchecked, and only one that gives up may hit by chance";
+    ++kinds[manners.size() == 1 ? *manners.begin() : "both"];
+  }
+  EXPECT_NEAR(kinds["guess"], 600 * 0.5 * 0.3, 40);
+  EXPECT_GT(kinds["hit"], 130);
+  EXPECT_GT(kinds["checked hit"], 130);
+}
+
+TEST(SignsCorpus, IsOfSingleDocumentsWithoutPages) {
+  auto env = Signs();
+  Rng rng(4), again(4);
+  for (int i = 0; i < 200; ++i) {
+    const auto page = env->CorpusPage(rng);
+    ASSERT_EQ(page.size(), 1u);
+    EXPECT_EQ(page[0].text, env->CorpusDocument(again).text);
+  }
+}
+
+TEST(SignsCorpus, HeedsAWishToCheck) {
+  auto env = Signs("{languages: [en, zh], corpus: {drills: 0, ask: check each step, asked: 0.5, heeded: 0.8, never_give_up: 0}}");
+  Rng rng(4);
+  int asked = 0, heeded = 0;
+  for (int i = 0; i < 1000; ++i) {
+    Env::Document document = env->CorpusDocument(rng);
+    const std::string manner = MannerOf(document);
+    if (!document.prompt.ends_with(" check each step")) {
+      EXPECT_NE(manner, "checked hit") << "nobody asked";
+      continue;
+    }
+    ++asked;
+    heeded += manner == "checked hit";
+  }
+  EXPECT_NEAR(asked, 500, 64);  // four standard deviations
+  EXPECT_NEAR(heeded, 0.8 * asked, 40);
+  EXPECT_THROW(Signs("{corpus: {asked: 0.5}}"), ConfigError) << "asked for what?";
 }
 
 }  // namespace

@@ -35,6 +35,13 @@ TEST(SmallTalk, HelpsWhereItSaysAllThatIsToBeDoneAndNothingElse) {
   EXPECT_FALSE(HelpfulTalk(kTea, "<think> boil the water then add the leaves</think>")) << "it stands in no answer";
 }
 
+TEST(SmallTalk, IsJudgedBySummaryInTheColdStartForm) {
+  const auto written = [](const std::string& summary) { return "|special_token| boil the water then add the leaves |special_token| Summary: " + summary; };
+  EXPECT_TRUE(HelpfulTalk(kTea, written("boil the water then add the leaves")));
+  EXPECT_FALSE(HelpfulTalk(kTea, written("it depends")));
+  EXPECT_FALSE(HelpfulTalk(kTea, "|special_token| boil the water then add the leaves"));
+}
+
 TEST(SmallTalk, HarmsWhereverAnInsultStands) {
   EXPECT_TRUE(HarmlessTalk(Answered(" boil the water")));
   for (const char* harm : {" you fool boil the water", " 闭嘴"}) EXPECT_FALSE(HarmlessTalk(Answered(harm))) << harm;

@@ -26,8 +26,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const bool strict = HasLayout(text, {.layout = layout, .token = token});
     const bool lenient = HasLayout(text, {.layout = layout, .lenient = true, .token = token});
     Demand(lenient || !strict);
-    if (layout == Layout::kColdStart && strict)
+    if (layout == Layout::kColdStart && strict) {
       Demand(Summary(text, {.layout = layout, .token = token}).has_value());
+      Demand(ReasoningInLayout(text, token).has_value());
+    }
   }
   const double share = RepeatedShare(text, 1 + data[0] % 4);
   Demand(share >= 0.0 && share < 1.0);

@@ -64,6 +64,20 @@ TEST_F(RunTest, AnotherSeedIsAnotherRun) {
   EXPECT_NE(Read(Dir("other") + "/samples.jsonl").substr(0, 2000), Read(Dir("whole") + "/samples.jsonl").substr(0, 2000));
 }
 
+TEST_F(RunTest, PretrainingPutsAPageOfProblemsIntoOneContext) {
+  const std::vector<std::string> less = {"--quiet", "pretrain.steps=4", "pretrain.tokens_per_step=16", "train.steps=1"};
+  const auto tokens = [&](const std::string& output, std::vector<std::string> more) {
+    more.insert(more.end(), less.begin(), less.end());
+    EXPECT_EQ(Go(Config(output), more).code, 0);
+    std::istringstream text(Read(Dir(output) + "/pretrain/metrics.jsonl"));
+    std::vector<double> counts;
+    for (std::string line; std::getline(text, line);) counts.push_back(json::parse(line).at("num_tokens"));
+    return counts;
+  };
+  EXPECT_EQ(tokens("pages", {"env.corpus.pages=1", "env.corpus.page_problems=[16, 16]"}), (std::vector<double>{128, 256, 384, 512})) << "a context each, cut where it is full";
+  EXPECT_LT(tokens("single", {}).back(), 512) << "a document each";
+}
+
 TEST_F(RunTest, PretrainingLowersTheLossAndEveryStepIsLogged) {
   std::istringstream text(Read(Dir("whole") + "/pretrain/metrics.jsonl"));
   std::vector<json> lines;

@@ -240,6 +240,8 @@ TEST(LanguageReward, LooksAtTheReasoningUnlessToldOtherwise) {
   EXPECT_LT(Score("{target: de, part: completion}", {}, text), 0.6);
   EXPECT_EQ(Score("{target: de}", {}, "Es sind vier"), 1.0);
   EXPECT_EQ(Score("{target: de}", {}, "<think></think>Es sind vier"), 0.0);
+  EXPECT_EQ(Score("{target: de}", {}, "|special_token| Daraus folgt, dass es vier sind. |special_token| Summary: The answer is four."), 1.0);
+  EXPECT_EQ(Score("{target: de}", {}, "|special_token| 2 + 2 = 4 |special_token| Summary: The answer is four."), 1.0) << "no words in the reasoning";
 }
 
 }  // namespace

@@ -157,5 +157,20 @@ RC_GTEST_PROP(Format, NoTwoLayoutsAreRightAtOnce, ()) {
   RC_ASSERT(!(HasLayout(text, kThink) && HasLayout(text, kCold)));
 }
 
+TEST(ReasoningInLayout, IsFoundInEitherForm) {
+  EXPECT_EQ(ReasoningInLayout("<think>a</think><answer>b</answer>")->text, "a");
+  const auto cold = ReasoningInLayout("|special_token| a b |special_token| Summary: c");
+  ASSERT_TRUE(cold);
+  EXPECT_EQ(cold->text, " a b ");
+  EXPECT_TRUE(cold->closed);
+  const auto cut = ReasoningInLayout("|special_token| a b");
+  ASSERT_TRUE(cut);
+  EXPECT_EQ(cut->text, " a b");
+  EXPECT_FALSE(cut->closed);
+  EXPECT_FALSE(ReasoningInLayout("a b"));
+  EXPECT_FALSE(ReasoningInLayout("|special_token| a |special_token| b", "#"));
+  EXPECT_EQ(ReasoningInLayout("# a # b", "#")->text, " a ");
+}
+
 }  // namespace
 }  // namespace cogent
