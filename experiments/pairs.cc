@@ -66,12 +66,41 @@ int Finish(const std::string& output, const std::string& text, std::size_t lines
   return malformed > 0 ? kExitUserMistake : kExitDone;
 }
 
+// The judge that is to be taught, where one is.
+std::optional<JudgeSettings> ReadJudge(const Command& command) {
+  if (!command.Has("judge-ask")) return std::nullopt;
+  JudgeSettings judge;
+  judge.ask = command.Get("judge-ask");
+  const auto end_of_scale = [&](const char* option, int& value) {
+    if (!command.Has(option)) return;
+    const auto given = ParseInteger(command.Get(option));
+    if (!given.ok() || std::abs(given.value) > 1000) throw ConfigError("--" + std::string(option) + ": '" + command.Get(option) + "' is no whole number from -1000 to 1000");
+    value = static_cast<int>(given.value);
+  };
+  end_of_scale("lowest", judge.lowest);
+  end_of_scale("highest", judge.highest);
+  judge.at_least = judge.highest;
+  Problems problems;
+  judge.Validate(problems, Node::Map());
+  problems.ThrowIfAny();
+  return judge;
+}
+
+// A pair's line, or the two questions to a judge that come of it.
+std::string LinesOf(const std::string& prompt, const Spoiled& pair, const std::optional<JudgeSettings>& judge, const std::string& chosen_rule) {
+  if (!judge) return JsonLine(PairJson(prompt, pair));
+  const auto question = [&](const std::string& completion, int verdict, const std::string& rule) {
+    return JsonLine({{"prompt", JudgePrompt(judge->ask, {prompt, completion})}, {"completion", JudgeVerdict(verdict)}, {"rule", rule}});
+  };
+  return question(pair.chosen, judge->highest, chosen_rule) + question(pair.rejected, judge->lowest, pair.rule);
+}
+
 // The rule `scored`.
 int ScoredPairs(const Command& command, const std::string& token) {
   const std::string score = command.Get("score"), reads = command.Get("reads", "whole"), input = command.Get("input");
   if (score.empty()) throw ConfigError("--rule scored needs --score, the name of a number in each line's `rewards`");
   if (reads != "whole" && reads != "summary") throw ConfigError("--reads '" + reads + "' is none. Known: whole, summary");
-  if (command.Has("judge-ask")) throw ConfigError("--judge-ask teaches a judge by the other rules; --rule scored is for reward models");
+  const auto judge = ReadJudge(command);
   int malformed = 0, without = 0, kept = 0;
   const std::vector<Line> lines = ReadLines(input, score, malformed);
   std::vector<std::pair<std::string, std::vector<Scored>>> prompts;  // in the order of their first lines
@@ -89,7 +118,7 @@ int ScoredPairs(const Command& command, const std::string& token) {
   std::string text;
   for (const auto& [prompt, completions] : prompts) {
     for (const Spoiled& pair : PairByScore(completions, score)) {
-      text += JsonLine(PairJson(prompt, pair));
+      text += LinesOf(prompt, pair, judge, pair.rule);
       ++kept;
     }
   }
@@ -159,20 +188,7 @@ int PairsCommand(const Command& command) {
   for (const char* option : {"score", "reads"}) {
     if (command.Has(option)) throw ConfigError("--" + std::string(option) + " is for --rule scored");
   }
-  JudgeSettings judge;
-  if (command.Has("judge-ask")) judge.ask = command.Get("judge-ask");
-  const auto end_of_scale = [&](const char* option, int& value) {
-    if (!command.Has(option)) return;
-    const auto given = ParseInteger(command.Get(option));
-    if (!given.ok() || std::abs(given.value) > 1000) throw ConfigError("--" + std::string(option) + ": '" + command.Get(option) + "' is no whole number from -1000 to 1000");
-    value = static_cast<int>(given.value);
-  };
-  end_of_scale("lowest", judge.lowest);
-  end_of_scale("highest", judge.highest);
-  judge.at_least = judge.highest;
-  Problems problems;
-  judge.Validate(problems, Node::Map());
-  problems.ThrowIfAny();
+  const auto judge = ReadJudge(command);
   int malformed = 0, without = 0, kept = 0;
   const std::vector<Line> lines = ReadLines(command.Get("input"), "", malformed);
   std::string text;
@@ -186,12 +202,7 @@ int PairsCommand(const Command& command) {
       continue;
     }
     ++kept;
-    if (!command.Has("judge-ask")) {
-      text += JsonLine(PairJson(line.prompt, *pair));
-      continue;
-    }
-    text += JsonLine({{"prompt", JudgePrompt(judge.ask, {line.prompt, pair->chosen})}, {"completion", JudgeVerdict(judge.highest)}, {"rule", "as it was"}});
-    text += JsonLine({{"prompt", JudgePrompt(judge.ask, {line.prompt, pair->rejected})}, {"completion", JudgeVerdict(judge.lowest)}, {"rule", pair->rule}});
+    text += LinesOf(line.prompt, *pair, judge, "as it was");
   }
   const std::string why = rule == "sound" ? "no number before a second token" : "no summary";
   if (kept == 0) throw DataError(command.Get("input") + ": no line has " + (rule == "sound" ? "a number before" : "a summary behind") + " a second " + token);

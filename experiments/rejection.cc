@@ -15,6 +15,7 @@ void SampleSettings::VisitFields(FieldVisitor& visit) {
   visit("keep", keep, "kept a task at most", {1, 1 << 16});
   visit("min_reward", min_reward, "the weighted reward that a kept completion has at least", {-1e9, 1e9});
   visit("min_scores", min_scores, "the same for single rewards by name: {accuracy: 1, format: 1}; list a reward with weight 0 to only filter by it");
+  visit("min_tokens", min_tokens, "shortest kept completion: long chains of thought alone, as examples", {0, 1 << 30});
   visit("max_tokens", max_tokens, "longest kept completion, 0 = any; completions cut by a length limit are never kept", {0, 1 << 30});
   visit("prefer", prefer, "which of more than `keep` good ones: first (as drawn), shortest, or the highest reward", OneOf{"first", "shortest", "reward"});
   visit("dedupe", dedupe, "no prompt and completion twice in the file");
@@ -50,6 +51,7 @@ std::string Rejection::Reason(const Trajectory& t) const {
     const auto score = std::find_if(t.scores.begin(), t.scores.end(), [&](const NamedScore& s) { return s.name == name; });
     if (score == t.scores.end() || score->score < least) return name + " below min_scores." + name;
   }
+  if (t.CompletionTokens() < settings_.min_tokens) return "shorter than min_tokens";
   if (settings_.max_tokens > 0 && t.CompletionTokens() > settings_.max_tokens) return "longer than max_tokens";
   return {};
 }

@@ -29,6 +29,7 @@ struct SampleSettings {
   int keep = 1;
   double min_reward = 1.0;
   Node min_scores = Node::Map();
+  int min_tokens = 0;
   int max_tokens = 0;
   std::string prefer = "first";
   bool dedupe = true;

@@ -138,7 +138,14 @@ TEST_F(PairsCommandTest, ByScoreAreOfOnePromptAndReadWhatTheRewardModelReads) {
   EXPECT_THROW(run({}), ConfigError) << "no score is named";
   EXPECT_THROW(run({{"score", "is_harmless"}}), DataError) << "no line has that score";
   EXPECT_THROW(run({{"score", "is_helpful"}, {"reads", "all"}}), ConfigError);
-  EXPECT_THROW(run({{"score", "is_helpful"}, {"judge-ask", "{prompt}{completion}"}}), ConfigError);
+  ASSERT_EQ(run({{"score", "is_helpful"}, {"judge-ask", "{prompt} {completion}"}, {"lowest", "0"}, {"highest", "1"}}), kExitDone);
+  std::vector<nlohmann::json> taught;
+  ForEachLine(ReadFile(Out()), [&](int, std::string_view text) { taught.push_back(nlohmann::json::parse(text)); });
+  ASSERT_EQ(taught.size(), 2u);
+  EXPECT_EQ(taught[0]["prompt"], "q <think>a</think> <answer>good</answer>");
+  EXPECT_EQ(taught[0]["completion"], "<score>1</score>");
+  EXPECT_EQ(taught[1]["prompt"], "q <think>a</think> <answer>bad</answer>");
+  EXPECT_EQ(taught[1]["completion"], "<score>0</score>");
   EXPECT_THROW(run({{"rule", "harmless"}, {"score", "is_helpful"}}), ConfigError);
 }
 

@@ -55,6 +55,13 @@ TEST(Rejection, KeepsOneRightCompletionATaskAndCountsEveryOtherUnderItsReason) {
   EXPECT_EQ(c.completions, c.kept + dropped);
 }
 
+TEST(Rejection, CanKeepLongChainsAlone) {
+  Rejection rules(Settings("{min_tokens: 9, keep: 4}"));
+  const std::vector<Group> groups = {Of({Made("a", 1.0, 9), Made("b", 1.0, 8), Made("c", 1.0, 30)})};
+  EXPECT_THAT(Texts(rules.Select(groups)), ElementsAre("a", "c"));
+  EXPECT_THAT(rules.counts().dropped, ElementsAre(Pair("shorter than min_tokens", 1)));
+}
+
 TEST(Rejection, PrefersWhatItIsTold) {
   const std::vector<Group> groups = {Of({Made("a", 1.0, 9), Made("b", 1.1, 7), Made("c", 1.0, 3)})};
   EXPECT_THAT(Texts(Rejection(Settings("{keep: 2}")).Select(groups)), ElementsAre("a", "b"));
