@@ -122,8 +122,9 @@ void MixColumns(const float* values, int r, const float* scores, std::ptrdiff_t 
 
 template <int H>
 void MixedValues(const float* values, const float* scores, std::ptrdiff_t scores_stride, int positions, int r, float* mixed) {
+  constexpr int kVectors = kRegisters == 32 ? 4 : 2;
   int d = 0;
-  for (; d + 4 * kLanes <= r; d += 4 * kLanes) MixColumns<H, 4>(values + d, r, scores, scores_stride, positions, kLanes, mixed + d);
+  for (; d + kVectors * kLanes <= r; d += kVectors * kLanes) MixColumns<H, kVectors>(values + d, r, scores, scores_stride, positions, kLanes, mixed + d);
   for (; d < r; d += kLanes) MixColumns<H, 1>(values + d, r, scores, scores_stride, positions, std::min(kLanes, r - d), mixed + d);
 }
 

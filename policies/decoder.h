@@ -128,7 +128,7 @@ class Decoder final : public BatchDecoder {
   void Normalize(const float* x, std::ptrdiff_t x_stride, const std::vector<float>& weight, double eps, int rows, float* y) const;
   void Mlp(const DecoderWeights::Layer& layer, int rows);
   void Mixture(const DecoderWeights::Layer& layer, int index, int rows);
-  // Of a slot and, where attention is grouped, of one group: keys, [block of 16 positions][key size][16], lanes are positions, so
+  // Of a slot and, where attention is grouped, of one group: keys, [block of kLanes positions][key size][kLanes], lanes are positions, so
   // that scores are sums of vectors; behind them values, [position][value size], so that means of them are. Latent
   // attention has keys alone.
   float* Keys(int layer, int slot, int group = 0) { return cache_.data() + ((static_cast<std::size_t>(layer) * slots_ + slot) * groups_ + group) * group_floats_; }

@@ -13,15 +13,11 @@ namespace cogent {
 namespace {
 
 constexpr int kPanel = PackedMatrix::kPanel;
-#ifdef __AVX512F__
-constexpr int kRows = 8;
-#else
-constexpr int kRows = 4;
-#endif
+constexpr int kRows = kRegisters == 32 ? 8 : 6;  // of a block: sums in two vectors each, and room for a panel's vectors and a factor
 
-typedef std::uint32_t UnsignedVec __attribute__((vector_size(64), aligned(64)));
+typedef std::uint32_t UnsignedVec __attribute__((vector_size(4 * kLanes), aligned(4 * kLanes)));
 
-// Both kinds of product have one layout: units of 4 bytes on the left, vectors of 64 bytes on the right.
+// Both kinds of product have one layout: units of 4 bytes on the left, vectors on the right.
 // A unit is a float, or a pair of bfloat16 whose two products join one float32 sum.
 template <Products kProducts>
 inline Vec MultiplyAdd(Vec sum, Vec x, Vec w) {
@@ -102,7 +98,7 @@ void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float
 // R rows against the panels; few rows take several panels at once, so that enough sums run side by side.
 template <Products kProducts, int R>
 void RowBlock(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int in, const Target& to) {
-  constexpr int kWide = R <= 2 ? 4 : R < 4 ? 2 : 1;
+  constexpr int kWide = kRegisters == 32 ? (R <= 2 ? 4 : R < 4 ? 2 : 1) : R == 1 ? 4 : R <= 3 ? 2 : 1;
   constexpr bool kFetch = kWide == 1;  // several panels are several streams, which the processor follows by itself
   const std::size_t panel_size = static_cast<std::size_t>(in) * kPanel;
   int column = to.first;
@@ -222,7 +218,7 @@ void PackStripPairs(const float* a, std::ptrdiff_t stride, int rows, int used, f
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_unpacklo_epi16(low, high));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 4), _mm_unpackhi_epi16(low, high));
 #else
-    StorePart(to, Pairs(LoadPart(a, used), k + 1 < rows ? LoadPart(a + stride, used) : Vec{}), kRows);
+    for (int i = 0; i < used; ++i) StorePart(to + i, Pairs(Fill(a[i]), Fill(k + 1 < rows ? a[stride + i] : 0.0f)), 1);
 #endif
   }
 }

@@ -5,8 +5,8 @@
 // beside it. So a token's logits are the same bits whatever the batch, the slot or the thread: that
 // is what makes a completion depend on its own seed alone.
 //
-// Vectors are 16 floats wide, by the compiler's vector extension: one AVX-512 register where the
-// processor has them, two or four narrower ones where not.
+// Vectors are one register wide, by the compiler's vector extension: 16 floats with AVX-512, 8 with AVX, 4 elsewhere. Wider ones
+// than the processor has are possible, too, but GCC takes them apart through memory, at a tenth of the speed.
 // All matrices are row-major float32; `stride` is the distance of rows, in floats.
 #pragma once
 
@@ -17,15 +17,27 @@
 
 namespace cogent {
 
+#if defined(__AVX512F__)
 inline constexpr int kLanes = 16;
-typedef float Vec __attribute__((vector_size(64), aligned(64)));
-typedef float LooseVec __attribute__((vector_size(64), aligned(4)));
-typedef std::int32_t IntVec __attribute__((vector_size(64), aligned(64)));
+#elif defined(__AVX__)
+inline constexpr int kLanes = 8;
+#else
+inline constexpr int kLanes = 4;
+#endif
+// Vector registers of the processor: what a kernel may hold without spilling.
+#if defined(__AVX512F__) || defined(__aarch64__)
+inline constexpr int kRegisters = 32;
+#else
+inline constexpr int kRegisters = 16;
+#endif
+typedef float Vec __attribute__((vector_size(4 * kLanes), aligned(4 * kLanes)));
+typedef float LooseVec __attribute__((vector_size(4 * kLanes), aligned(4)));
+typedef std::int32_t IntVec __attribute__((vector_size(4 * kLanes), aligned(4 * kLanes)));
 
 inline Vec Load(const float* p) { return *reinterpret_cast<const LooseVec*>(p); }
 inline void Store(float* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
-inline Vec Fill(float x) { return Vec{x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }  // a broadcast; Vec{} + x is an addition, too
-// The first n (< 16) floats, zeros behind.
+inline Vec Fill(float x) { return x - Vec{}; }  // a broadcast: less zero is nothing, also for -0, and plus zero is an addition
+// The first n (< kLanes) floats, zeros behind.
 inline Vec LoadPart(const float* p, int n) {
   alignas(64) float buffer[kLanes] = {};
   std::memcpy(buffer, p, static_cast<std::size_t>(n) * sizeof(float));
@@ -36,16 +48,26 @@ inline void StorePart(float* p, Vec v, int n) {
   Store(buffer, v);
   std::memcpy(p, buffer, static_cast<std::size_t>(n) * sizeof(float));
 }
-// A tree of halves: lanes i and i + 8, then i + 4, i + 2, i + 1.
+// A tree of halves: of 16 lanes i and i + 8, then i + 4, i + 2, i + 1.
 inline float Sum(Vec v) {
   typedef float Eight __attribute__((vector_size(32)));
   typedef float Four __attribute__((vector_size(16)));
-  Eight half[2];
-  std::memcpy(half, &v, sizeof half);
-  const Eight eight = half[0] + half[1];
-  Four quarter[2];
-  std::memcpy(quarter, &eight, sizeof quarter);
-  const Four four = quarter[0] + quarter[1];
+  Four four;
+  if constexpr (kLanes == 4) {
+    std::memcpy(&four, &v, sizeof four);
+  } else {
+    Eight eight;
+    if constexpr (kLanes == 16) {
+      Eight half[2];
+      std::memcpy(half, &v, sizeof half);
+      eight = half[0] + half[1];
+    } else {
+      std::memcpy(&eight, &v, sizeof eight);
+    }
+    Four quarter[2];
+    std::memcpy(quarter, &eight, sizeof quarter);
+    four = quarter[0] + quarter[1];
+  }
   const float low = four[0] + four[2], high = four[1] + four[3];
   return low + high;
 }
@@ -88,7 +110,7 @@ enum class Products { kFloat32, kBfloat16 };
 Products Supported(Products wanted);
 
 // A weight matrix, rearranged so that a product streams through it. Columns of the product come in
-// panels of 32, the last of 16 when that is enough.
+// panels of two vectors, the last of one when that is enough.
 class PackedMatrix {
  public:
   PackedMatrix() = default;
@@ -125,7 +147,7 @@ class PackedMatrix {
 
   int out_ = 0, in_ = 0;
   Products products_ = Products::kFloat32;
-  std::vector<float> panels_;  // [panel][in][32 or 16], zeros behind the last column
+  std::vector<float> panels_;  // [panel][in][two vectors or one], zeros behind the last column
 };
 
 // c[m, n] += a[rows, m]^T * b[rows, n]: the gradient of a weight from its output's and its input.

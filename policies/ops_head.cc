@@ -18,7 +18,7 @@ namespace {
 
 constexpr int kChunk = 64;
 
-// Log-sum-exp of a row and sum of p * logit; `row` has room up to a multiple of 16.
+// Log-sum-exp of a row and sum of p * logit.
 struct RowSums {
   float log_sum, mean_logit;
 };

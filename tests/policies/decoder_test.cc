@@ -233,7 +233,7 @@ TEST(Decoder, KeepsTheLatentAndTheSharedKeyOnlyWhateverTheHeads) {
     const std::size_t numbers = static_cast<std::size_t>(c.kv_lora_rank + c.qk_rope_head_dim);
     EXPECT_EQ(Decoder::CacheBytes(c, 1, 16), numbers * 16 * 3 * sizeof(float));
     EXPECT_EQ(Decoder::CacheBytes(c, 7, 160), numbers * 160 * 3 * 7 * sizeof(float));
-    EXPECT_EQ(Decoder::CacheBytes(c, 1, 17), numbers * 32 * 3 * sizeof(float)) << "in blocks of 16 positions";
+    EXPECT_EQ(Decoder::CacheBytes(c, 1, 17), numbers * (16 + kLanes) * 3 * sizeof(float)) << "in blocks of as many positions as a vector has lanes";
   }
 }
 
