@@ -141,7 +141,8 @@ TEST(PackedMatrix, ComputesTheFirstColumnsAloneWithTheSameBits) {
   Floats whole(static_cast<std::size_t>(rows) * out);
   packed.Multiply(x.data(), in, rows, whole.data(), out);
   for (int columns : {0, 1, 31, 32, 33, 64, 99, 100}) {
-    const int panels = std::min(out, (columns + 31) / 32 * 32);  // rounded up to a panel
+    constexpr int kPanel = PackedMatrix::kPanel;
+    const int panels = std::min(out, (columns + kPanel - 1) / kPanel * kPanel);  // rounded up to a panel
     Floats part(whole.size(), -7.0f);
     packed.Multiply(x.data(), in, rows, part.data(), out, PackedMatrix::Into::kReplace, nullptr, columns);
     for (int r = 0; r < rows; ++r) {
