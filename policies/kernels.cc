@@ -46,6 +46,15 @@ inline Vec Pairs(Vec low, Vec high) {
 #endif
 }
 
+// Holds a vector in its register. GCC 12 reads it again from memory for each of its uses where few registers are taken, and loads,
+// not sums, are then what four rows wait for.
+inline Vec Kept(Vec v) {
+#if defined(__x86_64__) && !defined(__AVX512F__)
+  asm("" : "+x"(v));
+#endif
+  return v;
+}
+
 // Where a block of the product goes: columns first..out of y.
 struct Target {
   float* y;
@@ -72,7 +81,7 @@ void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float
       for (int v = 0; v < V; ++v) {
         const float* from = panel + p * panel_size + (static_cast<std::size_t>(k) * V + v) * kLanes;
         if (kFetch) __builtin_prefetch(from + kAhead);
-        w[p * V + v] = Load(from);
+        w[p * V + v] = P == 1 ? Kept(Load(from)) : Load(from);  // several panels' are more than there are registers
       }
     }
     for (int r = 0; r < R; ++r) {
@@ -117,23 +126,32 @@ void FewRows(int rows, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k,
   if constexpr (R > 1) FewRows<kProducts, R - 1>(rows, a, a_row, a_k, panels, in, to);
 }
 
+// Up to R rows against one panel.
+template <Products kProducts, int R, int V, bool kFetch>
+void OnePanel(int rows, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int in, const Target& to, int column) {
+  if constexpr (R > 1) {
+    if (rows < R) return OnePanel<kProducts, R - 1, V, kFetch>(rows, a, a_row, a_k, panel, in, to, column);
+  }
+  Block<kProducts, R, V, 1, kFetch>(a, a_row, a_k, panel, in, to, column);
+}
+
 // Any number of rows; `panels` begins at column to.first. A strip of rows stays in the first cache levels while the panels
-// pass, and a panel while the rows of the strip do.
+// pass, and a panel while the rows of the strip do. What is too few for a strip of its own joins the last one, and its blocks are
+// alike: the panels would pass once more for it.
 template <Products kProducts>
 void AllRows(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, int rows, const float* panels, int in, Target to) {
-  constexpr int kStrip = 4 * kRows;
+  constexpr int kStrip = 32;
   const std::size_t panel_size = static_cast<std::size_t>(in) * kPanel;
   while (rows >= kRows) {
-    const int strip = std::min(kStrip, rows / kRows * kRows);
+    const int strip = rows < kStrip + kRows ? rows : kStrip, blocks = (strip + kRows - 1) / kRows;
     const float* panel = panels;
     for (int column = to.first; column < to.out; column += kPanel, panel += panel_size) {
       const bool whole = column + kLanes < to.out;
-      for (int r = 0; r < strip; r += kRows) {
+      for (int b = 0; b < blocks; ++b) {
+        const int r = strip * b / blocks, count = strip * (b + 1) / blocks - r;
         const Target part{to.y + r * to.stride, to.stride, to.first, to.out, to.accumulate, to.bias};
-        const float* from = a + r * a_row;
-        if (!whole) Block<kProducts, kRows, 1, 1, false>(from, a_row, a_k, panel, in, part, column);
-        else if (r == 0) Block<kProducts, kRows, 2, 1, true>(from, a_row, a_k, panel, in, part, column);
-        else Block<kProducts, kRows, 2, 1, false>(from, a_row, a_k, panel, in, part, column);
+        const auto multiply = !whole ? OnePanel<kProducts, kRows, 1, false> : b == 0 ? OnePanel<kProducts, kRows, 2, true> : OnePanel<kProducts, kRows, 2, false>;
+        multiply(count, a + r * a_row, a_row, a_k, panel, in, part, column);
       }
     }
     a += strip * a_row, to.y += strip * to.stride, rows -= strip;
