@@ -1,6 +1,6 @@
 #include "policies/kernels.h"
 
-#ifdef __AVX512BF16__
+#ifdef __FMA__
 #include <immintrin.h>
 #endif
 
@@ -17,18 +17,30 @@ constexpr int kRows = kRegisters == 32 ? 8 : 6;  // of a block: sums in two vect
 
 typedef std::uint32_t UnsignedVec __attribute__((vector_size(4 * kLanes), aligned(4 * kLanes)));
 
+// sum + x w, rounded once where the processor can: left to the compiler it is so in one block and not in another, and a row's bits
+// would depend on how many rows stand beside it.
+inline Vec FusedSum(Vec sum, Vec x, Vec w) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Vec>(_mm512_fmadd_ps(reinterpret_cast<__m512>(x), reinterpret_cast<__m512>(w), reinterpret_cast<__m512>(sum)));
+#elif defined(__FMA__)
+  return reinterpret_cast<Vec>(_mm256_fmadd_ps(reinterpret_cast<__m256>(x), reinterpret_cast<__m256>(w), reinterpret_cast<__m256>(sum)));
+#else
+  return sum + x * w;
+#endif
+}
+
 // Both kinds of product have one layout: units of 4 bytes on the left, vectors on the right.
 // A unit is a float, or a pair of bfloat16 whose two products join one float32 sum.
 template <Products kProducts>
 inline Vec MultiplyAdd(Vec sum, Vec x, Vec w) {
-  if constexpr (kProducts == Products::kFloat32) return sum + x * w;
+  if constexpr (kProducts == Products::kFloat32) return FusedSum(sum, x, w);
 #ifdef __AVX512BF16__
   return reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(x), reinterpret_cast<__m512bh>(w)));
 #else
   // A bfloat16 is the upper half of a float: both of a unit are widened where they stand.
   const auto upper = [](Vec v) { return reinterpret_cast<Vec>(reinterpret_cast<UnsignedVec>(v) & 0xFFFF0000u); };
   const auto lower = [](Vec v) { return reinterpret_cast<Vec>(reinterpret_cast<UnsignedVec>(v) << 16); };
-  return sum + upper(x) * upper(w) + lower(x) * lower(w);
+  return FusedSum(FusedSum(sum, upper(x), upper(w)), lower(x), lower(w));
 #endif
 }
 
