@@ -35,7 +35,10 @@ void PolicyConfig::VisitFields(FieldVisitor& visit) {
 }
 
 void PolicyConfig::Validate(Problems& problems, const Node& section) const {
+  // Which matrices there are is known once the checkpoint is: a pipeline's stage may have it made by another.
+  const std::filesystem::path directory = checkpoint;
   if (!lora || (!checkpoint.empty() && !IsCheckpoint(checkpoint))) return;
+  if (std::filesystem::is_directory(directory) && !std::filesystem::exists(directory / "config.json") && !std::filesystem::exists(directory / "adapter_config.json")) return;
   try {
     ModelConfig adapted = checkpoint.empty() ? model : LoadModelConfig(checkpoint);
     adapted.lora = lora;

@@ -121,6 +121,24 @@ TEST_F(AdapterRunTest, LearnsFromExamplesToo) {
   EXPECT_TRUE(fs::exists(Dir("sft") + "/checkpoints/latest/adapter_model.safetensors"));
 }
 
+TEST_F(AdapterRunTest, AStageOfAPipelineAdaptsWhatAnotherMadeAndIsSampledFromAndAdaptedAgain) {
+  runs::Write(Root() + "/staged.yaml", runs::TinyRun(Root() + "/staged"));
+  runs::Write(Root() + "/stages.yaml", "name: p\noutput: " + Root() + R"(/stages
+base_config: staged.yaml
+evaluate: {eval: {final_tasks: 10}}
+stages:
+  base: {train: {train.steps: 0}}
+  zero: {train: {pretrain: null, policy: {checkpoint: "${base}", lora: {rank: 4}}, train.steps: 2}}
+  kept: {sample: {from: "${zero}", sample.tasks: 10, sample.min_reward: -1}}
+  sft: {train: {pretrain: null, policy: {checkpoint: "${zero}", lora: {rank: 2}}, algorithm: sft, train: {steps: 2, epochs: 1, minibatches: 1}, data: {paths: ["${kept}"], examples: 4}}}
+)");
+  const Outcome outcome = Run({"pipeline", Root() + "/stages.yaml", "--quiet"});
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  const std::string sft = Root() + "/stages/p/stages/sft/checkpoints/latest/";
+  EXPECT_EQ(json::parse(Read(sft + "adapter_config.json"))["r"], 2);
+  EXPECT_TRUE(fs::exists(Root() + "/stages/p/scores/sft.json"));
+}
+
 TEST_F(AdapterRunTest, MistakesAreToldBeforeTheRunBegins) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{"policy.lora={targets: [q_prj]}"}, "policy.lora.targets: 'q_prj' names no projection of a deepseek_v3 that can have an adapter; there are kv_a_proj_with_mqa, kv_b_proj"},
