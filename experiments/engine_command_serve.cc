@@ -13,6 +13,7 @@
 #include "experiments/engine_commands.h"
 #include "experiments/serve.h"
 #include "policies/generate.h"
+#include "policies/weight_files.h"
 
 namespace cogent {
 namespace {
@@ -41,18 +42,25 @@ std::string Differences(const ModelConfig& other, const ModelConfig& served) {
   return all;
 }
 
-// Loads other weights of the served model into its generator; the reason, where they cannot be.
+// Loads other weights of the served model into its generator; the reason, where they cannot be. The networks are compared before
+// anything is allocated.
 std::optional<std::string> LoadOthers(const std::string& path, const std::string& device, Served& served) {
+  std::optional<StoredPolicy> other;
   try {
-    const StoredPolicy other = LoadPolicy(path, device);
-    const std::string differences = Differences(other.parameters.config(), served.config);
-    if (!differences.empty()) return path + ": its architecture is another than the served model's (config.json: " + differences + ")";
-    if (const int ids = DifferingIds(other.tokenizer, served.tokenizer); ids > 0) return fmt::format("{}: its tokenizer is another than the served model's; {} ids mean other texts", path, ids);
-    served.generator.Refresh(other.parameters);
-    return std::nullopt;
+    if (IsCheckpoint(path)) {
+      const std::string differences = Differences(LoadPolicyConfig(path), served.config);
+      if (!differences.empty()) return path + ": its architecture is another than the served model's (config.json: " + differences + ")";
+    }
+    other.emplace(LoadPolicy(path, device));
+    if (const int ids = DifferingIds(other->tokenizer, served.tokenizer); ids > 0) return fmt::format("{}: its tokenizer is another than the served model's; {} ids mean other texts", path, ids);
   } catch (const Error& error) {
     return error.what();
+  } catch (const std::exception& error) {  // LibTorch's, when there is no memory: a message, and a trace of calls below
+    const std::string what = error.what();
+    return path + ": " + what.substr(0, what.find('\n'));
   }
+  served.generator.Refresh(other->parameters);
+  return std::nullopt;
 }
 
 // Draws what stands at the desk until it closes.

@@ -16,7 +16,7 @@ namespace {
 using Json = nlohmann::json;
 using Written = nlohmann::ordered_json;
 
-constexpr int kMostChoices = 128;
+constexpr int kMostChoices = 128, kDeepest = 32;
 constexpr std::size_t kMostStops = 16, kLongestStop = 1000;
 
 std::string Dump(const Written& json) { return json.dump(-1, ' ', false, Written::error_handler_t::replace); }
@@ -177,8 +177,13 @@ bool ReadStreamUsage(Json& body) {
   return wanted.get<bool>();
 }
 
+// Every copy of a value is as deep on the stack as the value is nested.
 Json ParseObject(std::string_view text) {
-  Json body = Json::parse(text, nullptr, false);
+  const auto watch = [](int depth, Json::parse_event_t, Json&) {
+    if (depth > kDeepest) throw ApiError(400, "", fmt::format("the body is nested more than {} deep, which no request needs", kDeepest));
+    return true;
+  };
+  Json body = Json::parse(text, watch, false);
   if (!body.is_object()) throw ApiError(400, "", "the body is no JSON object");
   return body;
 }

@@ -63,6 +63,27 @@ TEST(ServeRequest, MessagesGoThroughTheChatTemplateWithTheirPartsOfText) {
   EXPECT_TRUE(r.logprobs);
 }
 
+// A value is copied on its way, each level of it on the stack.
+TEST(ServeRequest, ABodyThatIsNestedWithoutEndIsRefused) {
+  const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  for (const auto& [field, chat] : {std::pair{"stop", false}, std::pair{"prompt", false}, std::pair{"logit_bias", false}, std::pair{"stream_options", false}, std::pair{"messages", true}, std::pair{"x", true}}) {
+    try {
+      Reads("{\"" + std::string(field) + "\": " + nested(100000) + "}", chat);
+      ADD_FAILURE() << field;
+    } catch (const ApiError& error) {
+      EXPECT_EQ(error.status(), 400);
+      EXPECT_THAT(error.what(), HasSubstr("nested more than 32 deep"));
+    }
+  }
+  EXPECT_THROW(ReadModelPath("{\"model_path\": " + nested(100000) + "}"), ApiError);
+  try {
+    Reads(R"({"prompt": "a", "stop": )" + nested(31) + "}");
+    ADD_FAILURE();
+  } catch (const ApiError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("'stop' must be")) << "not too deep to be told so";
+  }
+}
+
 TEST(ServeRequest, WhatIsWrongIsSaidWithItsField) {
   struct Case {
     std::string body, field, said;

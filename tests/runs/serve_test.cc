@@ -240,6 +240,26 @@ TEST_F(ServedRunTest, OtherNetworksAreRefusedAndTheOldWeightsStay) {
   ExpectServes(Base());
 }
 
+TEST_F(ServedRunTest, WeightsThatCannotBeLoadedForAnyReasonLeaveTheServerAsItWas) {
+  Load(Base());
+  // More than any memory has.
+  fs::copy(Base(), Root() + "/huge", fs::copy_options::recursive);
+  json config = json::parse(Read(Base() + "/config.json"));
+  config["vocab_size"] = 2'000'000'000, config["hidden_size"] = 1 << 20;
+  runs::Write(Root() + "/huge/config.json", config.dump());
+  // What the system says, not this program.
+  fs::copy(Base(), Root() + "/loop", fs::copy_options::recursive);
+  fs::remove(Root() + "/loop/tokenizer_config.json");
+  fs::create_symlink("tokenizer_config.json", Root() + "/loop/tokenizer_config.json");
+  for (const auto& [dir, why] : {std::pair{Root() + "/huge", "architecture is another than the served model's (config.json: hidden_size, vocab_size)"}, std::pair{Root() + "/loop", "Too many levels of symbolic links"}}) {
+    const HttpReply reply = Post("/update_weights_from_disk", {{"model_path", dir}});
+    EXPECT_EQ(reply.status, 400) << reply.body;
+    EXPECT_EQ(json::parse(reply.body)["success"], false);
+    EXPECT_THAT(reply.body, HasSubstr(why));
+  }
+  ExpectServes(Base());
+}
+
 TEST_F(ServedRunTest, CompletionsAtTheSameTimeAreThoseThatOneAloneIs) {
   Load(Base());
   std::vector<std::string> bodies;
