@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "agents/remote_agent.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "policies/generate.h"
 
 namespace cogent {
@@ -37,20 +39,38 @@ std::unique_ptr<Agent> RemoteRollout::MakeAgent(const Sampling& sampling) const 
 }
 
 void RemoteRollout::HandOver(std::int64_t step) {
-  const RemoteSampler& settings = *run_->config.rollout.remote;
-  if (settings.reload == "none" || (handed_ >= 0 && step - handed_ < settings.reload_every)) return;
-  const std::string path = Write(step);
-  AskToLoad(path, step);
-  handed_ = step;
+  if (run_->config.rollout.remote->reload == "none" || step == handed_) return;
+  std::int64_t of = Due(step);
+  if (handed_ >= 0 && of != step) return;
+  if (of != step && !fs::is_directory(Path(of))) {
+    LogWarn(fmt::format("{} is not there, which the server had at step {}; it gets the weights of that step, so the run does not go on with the same bits", Path(of), step));
+    of = step;
+  }
+  AskToLoad(of == step ? Write(step) : Path(of), of);
+  handed_ = of;
+  RemoveOthers(of);
+}
+
+std::int64_t RemoteRollout::Due(std::int64_t step) const { return step - step % run_->config.rollout.remote->reload_every; }
+
+std::string RemoteRollout::Path(std::int64_t step) const {
+  return (fs::absolute(run_->config.Directory()).lexically_normal() / "handover" / fmt::format("step-{:06d}", step)).string();
+}
+
+void RemoteRollout::RemoveOthers(std::int64_t step) const {
+  std::set<std::string> kept = {Path(step)};
+  for (const std::int64_t saved : run_->checkpoints.Steps("step")) {
+    if (Due(saved) != saved) kept.insert(Path(Due(saved)));
+  }
   std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(fs::path(path).parent_path(), ignored)) {
-    if (entry.path() != path) fs::remove_all(entry.path(), ignored);
+  for (const auto& entry : fs::directory_iterator(fs::path(Path(step)).parent_path(), ignored)) {
+    if (kept.count(entry.path().string()) == 0) fs::remove_all(entry.path(), ignored);
   }
 }
 
 // Whole under its name, or not there.
 std::string RemoteRollout::Write(std::int64_t step) const {
-  const fs::path folder = fs::absolute(run_->config.Directory()).lexically_normal() / "handover", path = folder / fmt::format("step-{:06d}", step), unfinished = folder / ".writing";
+  const fs::path path = Path(step), unfinished = path.parent_path() / ".writing";
   try {
     fs::remove_all(unfinished);
     fs::create_directories(unfinished);

@@ -182,7 +182,7 @@ TEST_F(ServedRunTest, KilledAndResumedItHandsItsWeightsOverAgainAndEndsTheSame) 
 }
 
 TEST_F(ServedRunTest, WeightsThatAreHandedOverSeldomAreLoggedAsStale) {
-  const Outcome end = Start("seldom", {"--quiet", "rollout.remote.reload_every=3", "algorithm.importance=token_truncate"}).Wait();
+  const Outcome end = Start("seldom", {"--quiet", "rollout.remote.reload_every=3", "algorithm.importance=token_truncate", "train.steps=7", "checkpoint.keep=1"}).Wait();
   ASSERT_EQ(end.code, 0) << end.text;
   std::vector<double> staleness;
   for (const json& step : Metrics("seldom")) {
@@ -190,7 +190,35 @@ TEST_F(ServedRunTest, WeightsThatAreHandedOverSeldomAreLoggedAsStale) {
     const double gap = step.at("sampling/sampling_logp_difference/max");
     EXPECT_TRUE(staleness.back() == 0 ? gap < 1e-4 : gap > 1e-3) << gap << " at " << staleness.back();
   }
-  EXPECT_THAT(staleness, testing::ElementsAre(0, 1, 2, 0, 1));
+  EXPECT_THAT(staleness, testing::ElementsAre(0, 1, 2, 0, 1, 2, 0));
+  EXPECT_FALSE(fs::exists(Dir("seldom") + "/handover/step-000000")) << "what no checkpoint needs goes";
+}
+
+TEST_F(ServedRunTest, ARunThatHandsOverSeldomIsResumedToTheSameBits) {
+  const std::vector<std::string> settings = {"--quiet", "rollout.remote.reload_every=3", "train.steps=7", "checkpoint.keep=4"};
+  const auto go = [&](const std::string& resume) {
+    auto words = settings;
+    if (!resume.empty()) words.push_back("--resume=" + resume);
+    return Start("rarely", words).Wait();
+  };
+  const Outcome whole = go("");
+  ASSERT_EQ(whole.code, 0) << whole.text;
+  const std::string dir = Dir("rarely"), model = dir + "/checkpoints/latest/model.safetensors", weights = Read(model), samples = Read(dir + "/samples.jsonl");
+  // Behind step 4 the server had the weights of step 3, behind step 2 those of the start.
+  for (const char* step : {"4", "2"}) {
+    Load(Base());
+    const Outcome end = go(step);
+    ASSERT_EQ(end.code, 0) << end.text;
+    EXPECT_TRUE(Read(model) == weights) << step;
+    EXPECT_TRUE(Read(dir + "/samples.jsonl") == samples) << step;
+    std::vector<double> staleness;
+    for (const json& one : Metrics("rarely")) staleness.push_back(one.at("sampling/staleness"));
+    EXPECT_THAT(staleness, testing::ElementsAre(0, 1, 2, 0, 1, 2, 0)) << step;
+  }
+  fs::remove_all(dir + "/handover");
+  const Outcome end = go("4");
+  ASSERT_EQ(end.code, 0) << end.text;
+  EXPECT_THAT(end.text, HasSubstr("handover/step-000003 is not there, which the server had at step 4"));
 }
 
 TEST_F(ServedRunTest, AtAnotherTemperatureTheServersLogprobsAreThoseOfWhatWasDrawnFrom) {
