@@ -96,7 +96,8 @@ int SampleCommand(const Parts& parts, const Methods& methods, const Command& com
   Answerer answerer(config, checkpoint, config.sample.remote, config.rollout.sampling);
   PromptedAgent agent(answerer.agent(), config.sample.prompting, Rng(config.seed).Fork("prompting"));
   Rejection rules(config.sample);
-  PartedOutput output(path, loaded.resolved, command.Has("resume"));
+  const std::string& examples = config.sample.prompting.examples;
+  PartedOutput output(path, loaded.resolved + (examples.empty() ? "" : TextMark(examples, ReadFile(examples))), command.Has("resume"));
   TakeUp(output, path, rules);
   CatchStopSignals();
   const Rng draws = Rng(config.seed).Fork("sample");

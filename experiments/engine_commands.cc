@@ -30,6 +30,14 @@ std::string NewestCheckpoint(const std::string& run_dir) {
   return latest;
 }
 
+// The directory that a link like checkpoints/latest stands for now: later it may stand for other weights.
+std::string WithoutLink(const std::string& checkpoint) {
+  std::error_code none;
+  const fs::path path = fs::path(checkpoint) / "", link = path.parent_path();  // a slash at the end hides a link
+  const fs::path target = fs::is_directory(path, none) ? fs::read_symlink(link, none) : fs::path();
+  return none || target.empty() ? checkpoint : (link.parent_path() / target).string();
+}
+
 }  // namespace
 
 NamedPolicy FindPolicy(const Parts& parts, const Methods& methods, const Command& command, std::vector<std::string> overrides, const std::string& section) {
@@ -52,6 +60,7 @@ NamedPolicy FindPolicy(const Parts& parts, const Methods& methods, const Command
   }
   if (checkpoint.empty()) checkpoint = NewestCheckpoint(fs::is_directory(given) ? given : LoadChecked(parts, methods, path, overrides).config.Directory());
   if (!IsCheckpoint(checkpoint)) throw ConfigError("--checkpoint: there is no directory or GGUF file '" + checkpoint + "'");
+  checkpoint = WithoutLink(checkpoint);
   overrides.push_back(QuotedOverride("policy.checkpoint", checkpoint));
   overrides.push_back("pretrain=null");  // it lies behind: another environment may have no corpus for it
   return {LoadChecked(parts, methods, path, overrides), checkpoint};

@@ -40,7 +40,8 @@ int BenchCommand(const Command& command);
 
 // A run's file and one of its checkpoints. The checkpoint stands for the weights that the file starts from, which may be
 // gone by now. The line's first word is the file or the run's directory; without --checkpoint it is the newest one. Where
-// `section` of the file names a server (`remote`), there is no checkpoint, and nothing need be said of a policy.
+// `section` of the file names a server (`remote`), there is no checkpoint, and nothing need be said of a policy. A link is followed, so
+// that what is begun with one checkpoint does not go on with another.
 struct NamedPolicy {
   LoadedConfig loaded;
   std::string checkpoint;

@@ -1,15 +1,20 @@
 #include "experiments/parted_output.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/rng.h"
 
 namespace cogent {
 namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 }  // namespace
+
+std::string TextMark(const std::string& path, std::string_view text) { return fmt::format("# {} {:016x}\n", path, Rng(0).Fork(text).key()); }
 
 PartedOutput::PartedOutput(std::string path, std::string settings, bool resume) : path_(std::move(path)), settings_(std::move(settings)) {
   if (!resume) {

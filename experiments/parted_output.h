@@ -18,6 +18,9 @@
 
 namespace cogent {
 
+// For `settings`: a file with another text has another mark.
+std::string TextMark(const std::string& path, std::string_view text);
+
 class PartedOutput {
  public:
   // `settings`: what it is made by, in any text; another text cannot go on with this output. Throws ConfigError when the file is there

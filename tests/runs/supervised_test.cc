@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <atomic>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -318,6 +319,58 @@ TEST_F(SampledExamples, KilledAndResumedAreTheSameBytes) {
   EXPECT_EQ(Read(Root() + "/twice.jsonl.report.json"), Read(Root() + "/once.jsonl.report.json"));
 }
 
+std::string At(const HttpServer& server) { return "{url: \"" + server.url() + "\", model: m, retries: 0}"; }
+
+TEST_F(SampledExamples, WhatWasBegunWithSomeWeightsOrTextsDoesNotGoOnWithOthers) {
+  const auto begin = [](const std::string& output, const std::vector<std::string>& more) {
+    Program program(Line(output, more), Root() + "/output.txt");
+    EXPECT_TRUE(program.WaitUntil([&] { return fs::exists(Root() + "/" + output + ".state.json"); }));
+    program.Signal(SIGKILL);
+    EXPECT_EQ(program.Wait().signal, SIGKILL);
+  };
+  const auto refused = [](const Outcome& outcome) {
+    EXPECT_EQ(outcome.code, 2) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr("was begun with another configuration, checkpoint or input"));
+  };
+  const std::string latest = Dir("whole") + "/checkpoints/latest";
+  const fs::path was = fs::read_symlink(latest);
+  const auto point_to = [&](const fs::path& target) { fs::remove(latest), fs::create_symlink(target, latest); };
+  for (const std::vector<std::string>& named : {std::vector<std::string>{}, std::vector<std::string>{"--checkpoint", latest + "/"}}) {
+    const std::string output = "weights" + std::to_string(named.size()) + ".jsonl";
+    auto resume = named;
+    resume.push_back("--resume");
+    begin(output, named);
+    point_to("base");
+    refused(Sample(output, resume));
+    point_to(was);
+    EXPECT_EQ(Sample(output, resume).code, 0);
+  }
+
+  const std::string examples = Root() + "/examples.jsonl";
+  runs::Write(examples, Demonstrations(20));
+  const std::string prompting = "sample.prompting={examples: " + examples + ", shots: 1}";
+  begin("behind.jsonl", {prompting});
+  runs::Write(examples, Demonstrations(21));
+  refused(Sample("behind.jsonl", {prompting, "--resume"}));
+
+  std::atomic<bool> down = true;
+  HttpServer server([&](const auto&) { return down ? HttpServer::Reply{500, "down"} : HttpServer::Reply{200, R"({"choices": [{"message": {"content": "<score>5</score>"}, "finish_reason": "stop"}]})"}; });
+  const std::string input = Root() + "/input.jsonl";
+  const auto judge = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"judge", Dir("whole"), "-i", input, "-o", Root() + "/half.jsonl", "judge.remote=" + At(server)};
+    words.insert(words.end(), more.begin(), more.end());
+    return Program(words, Root() + "/output.txt").Wait();
+  };
+  const std::string line = R"({"prompt": "1+1?", "completion": "2"})", other = R"({"prompt": "1+1?", "completion": "3"})";
+  runs::Write(input, line + "\n");
+  EXPECT_EQ(judge({}).code, 1);
+  down = false;
+  runs::Write(input, other + "\n");
+  refused(judge({"--resume"}));
+  runs::Write(input, line + "\n");
+  EXPECT_EQ(judge({"--resume"}).code, 0);
+}
+
 TEST_F(SampledExamples, ExamplesAndAnotherWordingChangeWhatIsAskedAndAreWrittenToEachLine) {
   const Outcome outcome = Sample("shots.jsonl", {"sample.tasks=20", "sample.prompting={ask: 'say {prompt}', examples: " + Root() + "/sums.jsonl, shots: 2}"});
   ASSERT_EQ(outcome.code, 0) << outcome.text;
@@ -331,8 +384,6 @@ TEST_F(SampledExamples, ExamplesAndAnotherWordingChangeWhatIsAskedAndAreWrittenT
   EXPECT_EQ(refused.code, 2);
   EXPECT_THAT(refused.text, HasSubstr("prompting.ask must hold {prompt} once"));
 }
-
-std::string At(const HttpServer& server) { return "{url: \"" + server.url() + "\", model: m, retries: 0}"; }
 
 TEST_F(SampledExamples, AServerMayAnswerInsteadOfThePolicy) {
   HttpServer server([](const auto&) { return HttpServer::Reply{200, R"({"choices": [{"message": {"content": "<think>a</think><answer>4</answer>"}, "finish_reason": "stop"}]})"}; });
