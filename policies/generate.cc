@@ -82,6 +82,11 @@ struct Running {
   int Position() const { return static_cast<int>(asked.prompt->size() + out.ids.size()) - 1; }  // of the last token
 };
 
+// Whether one call can draw for both.
+bool DrawAlike(const Sampling& a, const Sampling& b) {
+  return a.temperature == b.temperature && a.top_k == b.top_k && a.top_p == b.top_p && a.min_p == b.min_p && a.repetition_penalty == b.repetition_penalty;
+}
+
 bool EndsWithStop(Running& r, std::string_view bytes, const std::vector<std::string>& stop) {
   if (stop.empty()) return false;
   std::size_t longest = 0;
@@ -259,14 +264,14 @@ void Generator::Work(Job& job, Team* team) const try {
   // A token for every active slot, drawn where the logits are; none where the decoder leaves that to us, or not all are drawn by one rule.
   const auto draw_there = [&]() -> std::vector<SampledToken> {
     if (!device_weights_) return {};
-    const Sampling* sampling = running[static_cast<std::size_t>(active[0])].asked.sampling;
+    const Sampling& rule = *running[static_cast<std::size_t>(active[0])].asked.sampling;
     std::vector<double> uniforms;
     for (const int slot : active) {
       const Running& r = running[static_cast<std::size_t>(slot)];
-      if (r.asked.sampling != sampling || sampling->max_thinking_tokens > 0) return {};
+      if (!DrawAlike(*r.asked.sampling, rule) || r.asked.sampling->max_thinking_tokens > 0) return {};
       uniforms.push_back(r.asked.draws.UniformAt(r.out.ids.size()));
     }
-    return decoder->Draw(*sampling, vocabulary, uniforms);
+    return decoder->Draw(rule, vocabulary, uniforms);
   };
   // Takes it; false when that ended the completion.
   const auto accept = [&](int slot, const SampledToken& token) {

@@ -75,6 +75,35 @@ TEST_P(DeviceGeneration, SampledCompletionsAreThoseOfOurKernels) {
   ExpectSameCompletions(Weights(), Prompts(), {.temperature = 0.7, .top_k = 20, .top_p = 0.9, .min_p = 0.01, .max_new_tokens = 30});
 }
 
+// Each with settings of its own that say the same of a draw: all are drawn where the logits are, and so to the bits of Generate.
+TEST_P(DeviceGeneration, WhatIsAskedForOneByOneIsDrawnThereToo) {
+  const ParameterSet weights = Elsewhere(Weights());
+  const Tokenizer tokenizer = tiny::Characters();
+  const Generator generator(weights, tokenizer, {});
+  const std::vector<Ids> prompts = Prompts();
+  std::vector<Rng> draws;
+  std::vector<Sampling> samplings;
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    draws.push_back(Rng(5).Fork(i));
+    samplings.push_back({.top_p = 0.95, .max_new_tokens = 30, .stop = {"stop " + std::to_string(i)}, .ignore_eos = true});
+  }
+  const auto want = generator.Generate(prompts, draws, samplings[0]);
+  std::vector<Generated> got(prompts.size());
+  std::size_t given = 0;
+  generator.Serve({.next = [&](bool) -> std::optional<Asked> {
+                     if (given == prompts.size()) return std::nullopt;
+                     const std::size_t i = given++;
+                     return Asked{i, &prompts[i], &samplings[i], draws[i]};
+                   },
+                   .done = [&](std::size_t i, Generated completion) { got[i] = std::move(completion); }},
+                  static_cast<int>(prompts.size()), weights.config().max_position_embeddings);
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    EXPECT_EQ(got[i].ids, want[i].ids) << i;
+    EXPECT_EQ(got[i].logprobs, want[i].logprobs) << i;
+    EXPECT_EQ(got[i].sampled_logprobs, want[i].sampled_logprobs) << i;
+  }
+}
+
 TEST_P(DeviceGeneration, GreedyAndPenalizedCompletionsAndThoseWithLimitedReasoningAreThoseOfOurKernels) {
   ExpectSameCompletions(Weights(), Prompts(), {.temperature = 0.0, .max_new_tokens = 20});
   ExpectSameCompletions(Weights(), Prompts(), {.repetition_penalty = 1.3, .max_new_tokens = 20});
