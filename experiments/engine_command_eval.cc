@@ -103,7 +103,7 @@ int EvalCommand(const Parts& parts, const Methods& methods, const Command& comma
   const Rng rng = Rng(config.seed).Fork("eval").Fork(StepOf(checkpoint));
   Metrics drawn_metrics, greedy_metrics;
   std::string text = Measure(parts, config, generator, drawn, rng, only_greedy ? greedy_metrics : drawn_metrics);
-  if (!only_greedy) {
+  if (!only_greedy && config.eval.greedy) {
     EvaluationPlan greedy = drawn;
     greedy.samples = 1;
     greedy.k = {1.0};
@@ -116,7 +116,7 @@ int EvalCommand(const Parts& parts, const Methods& methods, const Command& comma
   if (command.Has("output")) {
     nlohmann::ordered_json all{{"checkpoint", checkpoint}, {"env", config.env.name}, {"tasks", drawn.tasks}, {"samples", drawn.samples}};
     if (!drawn_metrics.empty()) all["drawn"] = drawn_metrics;
-    all["greedy"] = greedy_metrics;
+    if (!greedy_metrics.empty()) all["greedy"] = greedy_metrics;
     WriteFileAtomic(command.Get("output"), all.dump(2) + "\n");
   }
   return kExitDone;

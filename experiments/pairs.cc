@@ -86,6 +86,27 @@ std::optional<JudgeSettings> ReadJudge(const Command& command) {
   return judge;
 }
 
+struct Options {
+  std::string rule, token, score, reads;  // score, reads: of the rule `scored`
+  std::uint64_t seed = 1;
+  std::optional<JudgeSettings> judge;
+};
+Options ReadOptions(const Command& command) {
+  Options options{command.Get("rule"), command.Get("token", "|special_token|"), command.Get("score"), command.Get("reads", "whole"), 1, std::nullopt};
+  const std::string& rule = options.rule;
+  if (rule != "helpful" && rule != "harmless" && rule != "sound" && rule != "scored") throw ConfigError("--rule '" + rule + "' is none. Known: helpful, harmless, sound, scored");
+  const auto seed = ParseUnsigned(command.Get("seed", "1"));
+  if (!seed.ok()) throw ConfigError("--seed: '" + command.Get("seed") + "' is no whole number");
+  options.seed = seed.value;
+  if (rule == "scored" && options.score.empty()) throw ConfigError("--rule scored needs --score, the name of a number in each line's `rewards`");
+  if (options.reads != "whole" && options.reads != "summary") throw ConfigError("--reads '" + options.reads + "' is none. Known: whole, summary");
+  for (const char* option : {"score", "reads"}) {
+    if (rule != "scored" && command.Has(option)) throw ConfigError("--" + std::string(option) + " is for --rule scored");
+  }
+  options.judge = ReadJudge(command);
+  return options;
+}
+
 // A pair's line, or the two questions to a judge that come of it.
 std::string LinesOf(const std::string& prompt, const Spoiled& pair, const std::optional<JudgeSettings>& judge, const std::string& chosen_rule) {
   if (!judge) return JsonLine(PairJson(prompt, pair));
@@ -96,11 +117,9 @@ std::string LinesOf(const std::string& prompt, const Spoiled& pair, const std::o
 }
 
 // The rule `scored`.
-int ScoredPairs(const Command& command, const std::string& token) {
-  const std::string score = command.Get("score"), reads = command.Get("reads", "whole"), input = command.Get("input");
-  if (score.empty()) throw ConfigError("--rule scored needs --score, the name of a number in each line's `rewards`");
-  if (reads != "whole" && reads != "summary") throw ConfigError("--reads '" + reads + "' is none. Known: whole, summary");
-  const auto judge = ReadJudge(command);
+int ScoredPairs(const Command& command, const Options& options) {
+  const auto& [rule, token, score, reads, seed, judge] = options;
+  const std::string input = command.Get("input");
   int malformed = 0, without = 0, kept = 0;
   const std::vector<Line> lines = ReadLines(input, score, malformed);
   std::vector<std::pair<std::string, std::vector<Scored>>> prompts;  // in the order of their first lines
@@ -179,22 +198,19 @@ std::vector<Spoiled> PairByScore(const std::vector<Scored>& completions, const s
   return pairs;
 }
 
+void CheckPairs(const Command& command) { ReadOptions(command); }
+
 int PairsCommand(const Command& command) {
-  const std::string rule = command.Get("rule"), token = command.Get("token", "|special_token|"), output = command.Get("output");
-  if (rule != "helpful" && rule != "harmless" && rule != "sound" && rule != "scored") throw ConfigError("--rule '" + rule + "' is none. Known: helpful, harmless, sound, scored");
-  const auto seed = ParseUnsigned(command.Get("seed", "1"));
-  if (!seed.ok()) throw ConfigError("--seed: '" + command.Get("seed") + "' is no whole number");
-  if (rule == "scored") return ScoredPairs(command, token);
-  for (const char* option : {"score", "reads"}) {
-    if (command.Has(option)) throw ConfigError("--" + std::string(option) + " is for --rule scored");
-  }
-  const auto judge = ReadJudge(command);
+  const Options options = ReadOptions(command);
+  if (options.rule == "scored") return ScoredPairs(command, options);
+  const auto& [rule, token, score, reads, seed, judge] = options;
+  const std::string output = command.Get("output");
   int malformed = 0, without = 0, kept = 0;
   const std::vector<Line> lines = ReadLines(command.Get("input"), "", malformed);
   std::string text;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const Line& line = lines[i];
-    Rng rng = Rng(seed.value).Fork("pairs").Fork(rule).Fork(static_cast<std::uint64_t>(line.number));
+    Rng rng = Rng(seed).Fork("pairs").Fork(rule).Fork(static_cast<std::uint64_t>(line.number));
     const std::optional<Spoiled> pair = rule == "helpful" ? SpoilHelpful(line.completion, lines[(i + 1) % lines.size()].completion, token, rng)
                                         : rule == "sound" ? SpoilSound(line.completion, token, rng) : SpoilHarmless(line.completion, rng);
     if (!pair) {

@@ -45,6 +45,8 @@ struct Scored {
 // differ. Of equal ones the earlier is taken first.
 std::vector<Spoiled> PairByScore(const std::vector<Scored>& completions, const std::string& score);
 
+// ConfigError where the options say what cannot be; no file is read.
+void CheckPairs(const Command& command);
 // kExitDone; kExitUserMistake when lines were malformed, which are reported by number while the others are written.
 int PairsCommand(const Command& command);
 

@@ -11,6 +11,9 @@
 
 #include "core/file.h"
 #include "core/rng.h"
+#include "experiments/cli.h"
+#include "experiments/pairs.h"
+#include "experiments/refine.h"
 
 namespace cogent {
 namespace {
@@ -71,6 +74,12 @@ class Reader {
     }
     if (top.settings.kind == Node::Kind::kMap) pipeline_.settings = MergeYaml(pipeline_.settings, Expand(top.settings));
     if (top.evaluate.kind == Node::Kind::kMap) pipeline_.evaluate = Expand(top.evaluate);
+    ForEachText(pipeline_.evaluate, [&](Node& scalar) {
+      ReplaceReferences(scalar.text, [&](const std::string& reference) {
+        problems_.Add(scalar.location, "evaluate names ${" + reference + "}, but every stage's policy is measured in one way, also before that stage has run; give the path of something that is there");
+        return std::string();
+      });
+    });
     for (const auto& [name, body] : top.stages.entries) ReadStage(name, body);
     problems_.ThrowIfAny();
     for (PipelineStage& stage : stages_) FindNeeds(stage);
@@ -189,29 +198,91 @@ std::string PathOf(const Pipeline& pipeline, const std::string& reference, const
   return ArtefactsOf(pipeline, stage).at(!artefact.empty() ? artefact : otherwise.empty() ? Default(stage) : otherwise);
 }
 
+// `max_repeated` is --max-repeated.
+std::string OptionOf(std::string key) {
+  std::replace(key.begin(), key.end(), '_', '-');
+  return "--" + key;
+}
+
 std::string Fingerprint(const std::string& text) { return fmt::format("{:016x}", Rng(0).Fork(text).key()); }
 
-// The settings of a stage's run with stand-ins where stages have not made anything yet, to be checked before anything runs. A stage
-// that uses the run of another (`from`) lays its own over that one's.
-void CheckRun(const Pipeline& pipeline, const PipelineStage& stage, const Parts& parts, const CheckAlgorithm& check_algorithm, Problems& problems) {
-  Node own = stage.settings, node = pipeline.settings;
-  if (stage.kind != "train") {
-    TakeKeys(own, {"input"});
-    const Node from = TakeKeys(own, {"from"});
-    const std::string& text = from.entries.front().second.text;
-    if (!text.starts_with("${") || !text.ends_with("}")) return;  // a run from elsewhere: its own file says the rest
-    const PipelineStage& run = pipeline.Find(CutReference(text.substr(2, text.size() - 3)).first);
-    if (run.kind != "train") return problems.Add(from.entries.front().second.location, "stage '" + stage.name + "': `from` must be a run, and '" + run.name + "' makes lines");
-    node = MergeYaml(node, run.settings);
-  }
-  node = MergeYaml(node, own);
+// Stand-ins where stages have not made anything yet.
+void PutStandIns(const Pipeline& pipeline, Node& node) {
   ForEachText(node, [&](Node& scalar) {
     scalar.text = ReplaceReferences(scalar.text, [&](const std::string& reference) {
       const auto [name, artefact] = CutReference(reference);
       return std::string((artefact.empty() ? Default(pipeline.Find(name)) : artefact) == "data" ? "/dev/null" : ".");
     });
   });
+}
+
+// The stage whose artefact a text is; none where it is a path.
+const PipelineStage* Referred(const Pipeline& pipeline, const std::string& text) {
+  if (!text.starts_with("${") || text.find('}') != text.size() - 1) return nullptr;
+  return &pipeline.Find(CutReference(text.substr(2, text.size() - 3)).first);
+}
+
+// The settings of a stage's run, to be checked before anything runs. A stage that uses the run of another (`from`) lays its own over that one's.
+void CheckRun(const Pipeline& pipeline, const PipelineStage& stage, const Parts& parts, const CheckAlgorithm& check_algorithm, Problems& problems) {
+  Node own = stage.settings, node = pipeline.settings;
+  if (stage.kind != "train") {
+    TakeKeys(own, {"input"});
+    const Node from = TakeKeys(own, {"from"});
+    const Node& given = from.entries.front().second;
+    const PipelineStage* run = Referred(pipeline, given.text);
+    if (run == nullptr) return;  // a run from elsewhere: its own file says the rest
+    if (run->kind != "train") return problems.Add(given.location, "stage '" + stage.name + "': `from` must be a run, and '" + run->name + "' makes lines");
+    node = MergeYaml(node, run->settings);
+  }
+  node = MergeYaml(node, own);
+  PutStandIns(pipeline, node);
   CheckRunConfig(node, "stage '" + stage.name + "'", parts, check_algorithm, problems);
+}
+
+// What measures the stage's policy: `evaluate` over its settings. Nothing where nothing does.
+std::optional<Node> Measuring(const Pipeline& pipeline, const PipelineStage& stage) {
+  if (stage.kind != "train" || !stage.scored || pipeline.evaluate.kind != Node::Kind::kMap) return std::nullopt;
+  Node node = MergeYaml(pipeline.settings, stage.settings);
+  const Node* algorithm = node.Find("algorithm");
+  if (algorithm != nullptr && algorithm->kind == Node::Kind::kMap) algorithm = algorithm->Find("name");
+  if (algorithm != nullptr && (algorithm->text == "reward_model" || algorithm->text == "process_reward")) return std::nullopt;  // no policy
+  return MergeYaml(std::move(node), pipeline.evaluate);
+}
+
+// `cogent eval` puts a checkpoint in the place of what a policy came from.
+void CheckMeasuring(const Pipeline& pipeline, const PipelineStage& stage, const Parts& parts, const CheckAlgorithm& check_algorithm, Problems& problems) {
+  std::optional<Node> node = Measuring(pipeline, stage);
+  if (!node) return;
+  PutStandIns(pipeline, *node);
+  node->Set("pretrain", Node());
+  Overlay(*node, "policy.checkpoint", Node::Scalar("."), {});
+  CheckRunConfig(*node, "evaluate, over stage '" + stage.name + "'", parts, check_algorithm, problems);
+}
+
+// The options of a stage that takes lines, as its command's own parser reads them.
+void CheckLines(const Pipeline& pipeline, const PipelineStage& stage, Problems& problems) {
+  const std::string title = "stage '" + stage.name + "': ";
+  const Node& from = *stage.settings.Find("from");
+  const PipelineStage* lines = Referred(pipeline, from.text);
+  if (lines != nullptr && lines->kind == "train") return problems.Add(from.location, title + "`from` must be lines, and '" + lines->name + "' makes a run");
+  for (const auto& [key, value] : stage.settings.entries) {
+    if (value.kind != Node::Kind::kScalar) return problems.Add(value.location, title + "'" + key + "' must be one value");
+  }
+  const ParsedLine line = ParseCommandLine("cogent", LinesCommand(pipeline, stage, from.text.find("${") != std::string::npos ? "/dev/null" : from.text));
+  std::string wrong;
+  if (line.command) {
+    try {
+      stage.kind == "refine" ? CheckRefine(*line.command) : CheckPairs(*line.command);
+      return;
+    } catch (const ConfigError& error) {
+      wrong = error.what();
+    }
+  } else {
+    wrong = line.text.substr(0, line.text.find("\nSee: "));
+    wrong.erase(0, wrong.find(": ") + 2);  // the program's name
+  }
+  const auto named = std::find_if(stage.settings.entries.begin(), stage.settings.entries.end(), [&](const auto& entry) { return wrong.find(OptionOf(entry.first)) != std::string::npos; });
+  problems.Add(named != stage.settings.entries.end() ? named->second.location : stage.settings.location, title + wrong);
 }
 
 }  // namespace
@@ -244,25 +315,50 @@ Node TrainConfig(const Pipeline& pipeline, const PipelineStage& stage) {
   return node;
 }
 
-std::string Recipe(const Pipeline& pipeline, const PipelineStage& stage) {
-  Node node = stage.kind == "train" ? MergeYaml(pipeline.settings, stage.settings) : stage.settings;
+std::optional<Node> MeasuringConfig(const Pipeline& pipeline, const PipelineStage& stage) {
+  if (!Measuring(pipeline, stage)) return std::nullopt;
+  Node node = MergeYaml(TrainConfig(pipeline, stage), pipeline.evaluate);
+  if (pipeline.evaluate.Find("seed") == nullptr) node.Set("seed", Node::Scalar(std::to_string(pipeline.seed)));  // all stages' tasks are the same
+  return node;
+}
+
+std::vector<std::string> LinesCommand(const Pipeline& pipeline, const PipelineStage& stage, const std::string& input) {
+  std::vector<std::string> words = {stage.kind, "--input", input, "--output", ArtefactsOf(pipeline, stage).at("data")};
+  const Node settings = WithPaths(pipeline, stage.settings);
+  for (const auto& [key, value] : settings.entries) {
+    if (key != "from") words.push_back(OptionOf(key) + "=" + value.text);
+  }
+  if (stage.kind == "pairs" && settings.Find("seed") == nullptr) words.push_back("--seed=" + std::to_string(pipeline.seed));
+  return words;
+}
+
+const std::string& Recipes::Of(const PipelineStage& stage) {
+  if (const auto known = stages_.find(stage.name); known != stages_.end()) return known->second;
+  Node node = stage.kind == "train" ? MergeYaml(pipeline_.settings, stage.settings) : stage.settings;
   std::string files;
   ForEachText(node, [&](Node& scalar) {
     std::error_code ignored;
-    if (scalar.text.find("${") == std::string::npos && std::filesystem::is_regular_file(scalar.text, ignored)) files += scalar.text + "=" + Fingerprint(ReadFile(scalar.text)) + "\n";
+    if (scalar.text.find("${") != std::string::npos || !std::filesystem::is_regular_file(scalar.text, ignored)) return;
+    std::string& print = files_[scalar.text];
+    if (print.empty()) print = Fingerprint(ReadFile(scalar.text));
+    files += scalar.text + "=" + print + "\n";
   });
-  std::string text = stage.kind + "\nseed " + std::to_string(pipeline.seed) + "\n" + DumpYaml(node) + files;
-  for (const std::string& need : stage.needs) text += need + "=" + Recipe(pipeline, pipeline.Find(need)) + "\n";
-  return Fingerprint(text);
+  std::string text = stage.kind + "\nseed " + std::to_string(pipeline_.seed) + "\n" + DumpYaml(node) + files;
+  for (const std::string& need : stage.needs) text += need + "=" + Of(pipeline_.Find(need)) + "\n";
+  return stages_[stage.name] = Fingerprint(text);
 }
 
 Pipeline LoadPipeline(const std::string& path, const std::vector<std::string>& overrides, const Parts& parts, const CheckAlgorithm& check_algorithm) {
   Pipeline pipeline = Reader(path, overrides).Take();
   Problems problems;
   for (const PipelineStage& stage : pipeline.stages) {
-    if (!TakesLines(stage.kind)) CheckRun(pipeline, stage, parts, check_algorithm, problems);
+    TakesLines(stage.kind) ? CheckLines(pipeline, stage, problems) : CheckRun(pipeline, stage, parts, check_algorithm, problems);
   }
   problems.ThrowIfAny();
+  for (const PipelineStage& stage : pipeline.stages) {
+    CheckMeasuring(pipeline, stage, parts, check_algorithm, problems);
+    problems.ThrowIfAny();  // they are likely the same over the next stage
+  }
   return pipeline;
 }
 

@@ -19,7 +19,8 @@
 //   rewrite  `cogent rewrite`, the same
 //   pairs    `cogent pairs` of lines (`from`), the other keys as its options; makes `data`
 // Beside its kind, a stage may say `scored: false`: its policy is not one for the tasks that `evaluate` measures (a judge).
-// ${stage} or ${stage.artefact} stands for a path, in any text of the file; so stages form a graph.
+// ${stage} or ${stage.artefact} stands for a path, in any text of a stage or of `settings`; so stages form a graph. In `evaluate` none may stand, for
+// it measures the first stage as it does the last.
 //
 //   runs/r1/stages/NAME/          the run of a `train` stage; NAME.jsonl the data of another
 //   runs/r1/stages/NAME.json      what it was made from, and whether it is finished
@@ -34,6 +35,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,13 +64,25 @@ struct Pipeline {
 std::map<std::string, std::string> ArtefactsOf(const Pipeline& pipeline, const PipelineStage& stage);
 // A stage's settings with every reference as a path.
 Node WithPaths(const Pipeline& pipeline, const Node& settings);
-// The YAML of a `train` stage's run, and of measuring it.
+// The YAML of a `train` stage's run, and of measuring its policy; nothing where that is not measured.
 Node TrainConfig(const Pipeline& pipeline, const PipelineStage& stage);
-// What a stage is made from: another text means another stage.
-std::string Recipe(const Pipeline& pipeline, const PipelineStage& stage);
+std::optional<Node> MeasuringConfig(const Pipeline& pipeline, const PipelineStage& stage);
+// The words of the command that makes a `refine` or `pairs` stage of the lines in `input`.
+std::vector<std::string> LinesCommand(const Pipeline& pipeline, const PipelineStage& stage, const std::string& input);
+
+// What stages are made from: another text means another stage. Each stage and each file is looked at once; to look again, make a new one.
+class Recipes {
+ public:
+  explicit Recipes(const Pipeline& pipeline) : pipeline_(pipeline) {}  // which must outlive it
+  const std::string& Of(const PipelineStage& stage);
+
+ private:
+  const Pipeline& pipeline_;
+  std::map<std::string, std::string> stages_, files_;  // by name; by path
+};
 
 // Throws ConfigError with every mistake at its place: unknown kinds, artefacts that nobody makes, cycles, settings that a run
-// would refuse.
+// or a command would refuse, of a stage or of `evaluate`.
 Pipeline LoadPipeline(const std::string& path, const std::vector<std::string>& overrides, const Parts& parts, const CheckAlgorithm& check_algorithm);
 
 // kExitDone, kExitFailed when a stage failed (what is done stays), kExitStopped.

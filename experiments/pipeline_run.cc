@@ -32,8 +32,9 @@ class PipelineRun {
   std::string Plan() const {
     std::string text = fmt::format("{}: {} stages\n", pipeline_.directory, pipeline_.stages.size());
     bool again = false;
+    Recipes recipes(pipeline_);
     for (const PipelineStage& stage : pipeline_.stages) {
-      const StageState state = StateOf(stage);
+      const StageState state = StateOf(stage, recipes);
       again = again || state == StageState::kChanged;
       text += fmt::format("  {:<16}{:<8}{:<28}{}\n", stage.name, stage.kind, State(state), stage.needs.empty() ? "" : "needs " + fmt::format("{}", fmt::join(stage.needs, ", ")));
     }
@@ -46,8 +47,9 @@ class PipelineRun {
     if (!only.empty()) CheckOnly(only);
     for (const PipelineStage& stage : pipeline_.stages) {
       if (!only.empty() && stage.name != only) continue;
-      if (StateOf(stage) != StageState::kDone) {
-        const int code = RunStage(stage);
+      Recipes recipes(pipeline_);  // a file may have changed while the last stage ran
+      if (StateOf(stage, recipes) != StageState::kDone) {
+        const int code = RunStage(stage, recipes);
         if (code != kExitDone) return code;
       }
       const int code = Score(stage);
@@ -71,10 +73,10 @@ class PipelineRun {
     }
   }
 
-  StageState StateOf(const PipelineStage& stage) const {
+  StageState StateOf(const PipelineStage& stage, Recipes& recipes) const {
     if (!fs::exists(Note(stage))) return StageState::kNew;
     const Json note = Json::parse(ReadFile(Note(stage)), nullptr, false);
-    if (!note.is_object() || note.value("recipe", "") != Recipe(pipeline_, stage)) return StageState::kChanged;
+    if (!note.is_object() || note.value("recipe", "") != recipes.Of(stage)) return StageState::kChanged;
     return note.value("finished", false) ? StageState::kDone : StageState::kStopped;
   }
 
@@ -85,25 +87,28 @@ class PipelineRun {
       const auto near = Nearest(only, names);
       throw ConfigError(fmt::format("--stage {}: there is no such stage.{} Stages: {}", only, near ? " Did you mean '" + *near + "'?" : "", fmt::join(names, ", ")));
     }
+    Recipes recipes(pipeline_);
     for (const std::string& need : pipeline_.Find(only).needs) {
-      if (StateOf(pipeline_.Find(need)) != StageState::kDone) missing.push_back(need);
+      if (StateOf(pipeline_.Find(need), recipes) != StageState::kDone) missing.push_back(need);
     }
     if (!missing.empty()) throw ConfigError(fmt::format("--stage {}: it needs {}, which {} not done", only, fmt::join(missing, ", "), missing.size() == 1 ? "is" : "are"));
   }
 
-  // What an earlier recipe made keeps another name.
+  // What an earlier recipe made, or was made without a note of its recipe, keeps another name.
   void MoveAside(const PipelineStage& stage) const {
     const std::string base = pipeline_.directory + "/stages/" + stage.name;
     int number = 1;
     while (fs::exists(fmt::format("{}.before-{}", base, number)) || fs::exists(fmt::format("{}.before-{}.jsonl", base, number))) ++number;
     const std::string aside = fmt::format("{}.before-{}", base, number);
-    if (fs::exists(base)) fs::rename(base, aside);
-    for (const char* end : {".jsonl", ".jsonl.report.json", ".jsonl.state.json"}) {
-      if (fs::exists(base + end)) fs::rename(base + end, aside + end);
+    bool moved = false;
+    for (const char* end : {"", ".jsonl", ".jsonl.report.json", ".jsonl.state.json"}) {
+      if (!fs::exists(base + end)) continue;
+      fs::rename(base + end, aside + end);
+      moved = true;
     }
     std::error_code ignored;
     fs::remove(Path("scores", stage.name, ".json"), ignored);
-    LogInfo(fmt::format("{}: its settings or what it is made from changed; what it had made is now {}*", stage.name, aside));
+    if (moved) LogInfo(fmt::format("{}: runs again; what it had made is now {}*", stage.name, aside));
   }
 
   std::vector<std::string> Words(const PipelineStage& stage, bool resume) const {
@@ -117,23 +122,17 @@ class PipelineRun {
     const std::string output = ArtefactsOf(pipeline_, stage).at("data");
     const Node settings = WithPaths(pipeline_, stage.settings);
     const std::string from = settings.Find("from")->text;
-    if (stage.kind == "refine" || stage.kind == "pairs") {
-      std::vector<std::string> words = {stage.kind, "--input", from, "--output", output};
-      for (const auto& [key, value] : settings.entries) {
-        if (key == "from") continue;
-        std::string option = key;
-        std::replace(option.begin(), option.end(), '_', '-');
-        words.push_back("--" + option + "=" + value.text);
-      }
-      if (stage.kind == "pairs" && settings.Find("seed") == nullptr) words.push_back("--seed=" + std::to_string(pipeline_.seed));
-      return words;
-    }
+    if (stage.kind == "refine" || stage.kind == "pairs") return LinesCommand(pipeline_, stage, from);
     // A checkpoint of a stage stands for its run.
-    std::string run = from;
+    std::string run = from, best;
     for (const PipelineStage& other : pipeline_.stages) {
-      if (other.kind == "train" && from == ArtefactsOf(pipeline_, other).at("checkpoint")) run = ArtefactsOf(pipeline_, other).at("run");
+      if (other.kind != "train") continue;
+      const auto made = ArtefactsOf(pipeline_, other);
+      if (from == made.at("best")) best = from;
+      if (from == made.at("checkpoint") || from == made.at("best")) run = made.at("run");
     }
     std::vector<std::string> words = {stage.kind, run, "-o", output};
+    if (!best.empty()) words.insert(words.end(), {"--checkpoint", best});
     if (const Node* input = settings.Find("input"); input != nullptr && stage.kind != "sample") words.insert(words.end(), {"-i", input->text});
     if (resume && fs::exists(output + ".state.json")) words.push_back("--resume");
     else fs::remove(output);
@@ -155,11 +154,11 @@ class PipelineRun {
     return fs::exists(data) && fs::exists(data + ".report.json") && !fs::exists(data + ".state.json");
   }
 
-  int RunStage(const PipelineStage& stage) {
-    const StageState state = StateOf(stage);
-    if (state == StageState::kChanged) MoveAside(stage);
+  int RunStage(const PipelineStage& stage, Recipes& recipes) {
+    const StageState state = StateOf(stage, recipes);
+    if (state != StageState::kStopped) MoveAside(stage);
     const bool resume = state == StageState::kStopped;
-    Json note = {{"kind", stage.kind}, {"recipe", Recipe(pipeline_, stage)}, {"finished", false}};
+    Json note = {{"kind", stage.kind}, {"recipe", recipes.Of(stage)}, {"finished", false}};
     const Json earlier = resume ? Json::parse(ReadFile(Note(stage)), nullptr, false) : Json::object();
     const double before = earlier.value("seconds", 0.0);
     note["seconds"] = before;
@@ -192,14 +191,13 @@ class PipelineRun {
 
   // The policy of a stage on the tasks that all stages share.
   int Score(const PipelineStage& stage) {
-    if (stage.kind != "train" || !stage.scored || pipeline_.evaluate.kind != Node::Kind::kMap) return kExitDone;
+    const std::optional<Node> node = MeasuringConfig(pipeline_, stage);
+    if (!node) return kExitDone;
     const std::string checkpoint = ArtefactsOf(pipeline_, stage).at("checkpoint"), output = Path("scores", stage.name, ".json"), config = Path("configs", stage.name, ".eval.yaml");
-    const Node* algorithm = stage.settings.Find("algorithm");
-    const std::string name = algorithm == nullptr ? "" : algorithm->kind == Node::Kind::kScalar ? algorithm->text : algorithm->Find("name") ? algorithm->Find("name")->text : "";
-    if (name == "reward_model" || name == "process_reward") return kExitDone;  // no policy
-    Node node = MergeYaml(TrainConfig(pipeline_, stage), pipeline_.evaluate);
-    const std::string text = DumpYaml(node);
+    const std::string text = DumpYaml(*node);
     if (fs::exists(output) && fs::exists(config) && ReadFile(config) == text && fs::last_write_time(output) >= fs::last_write_time(Note(stage))) return kExitDone;
+    std::error_code ignored;
+    fs::remove(output, ignored);  // before what it was measured by is forgotten: a kill from here on leaves no old numbers beside new settings
     WriteFileAtomic(config, text);
     const std::string log = Path("logs", stage.name, ".eval.log");
     return Judge("measuring " + stage.name, Child("eval " + stage.name, {"eval", config, "--checkpoint", checkpoint, "--output", output}, log, std::nullopt, ""), log);

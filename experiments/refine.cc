@@ -90,6 +90,8 @@ Refined Refine(const std::string& completion, const RefineOptions& options) {
   return refined;
 }
 
+void CheckRefine(const Command& command) { ReadOptions(command); }
+
 int RefineCommand(const Command& command) {
   const std::string &input = command.Get("input"), &output = command.Get("output");
   const RefineOptions options = ReadOptions(command);

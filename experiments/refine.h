@@ -31,6 +31,8 @@ struct Refined {
 };
 Refined Refine(const std::string& completion, const RefineOptions& options);
 
+// ConfigError where the options say what cannot be; no file is read.
+void CheckRefine(const Command& command);
 // kExitDone; kExitUserMistake when lines were malformed, which are reported by number while the others are written.
 int RefineCommand(const Command& command);
 

@@ -130,6 +130,82 @@ TEST_F(PipelineTest, ItsSeedIsThatOfEveryStageThatNamesNoneWhateverTheBaseConfig
   EXPECT_THAT(Go(file, {"seed=8", "--dry-run"}).text, testing::ContainsRegex("one +train +changed: to run again"));
 }
 
+TEST_F(PipelineTest, EveryStageIsMeasuredOnTheSameTasksWhateverItsOwnSeed) {
+  const std::string file = File("\n  one: {train: {train.steps: 0}}\n  two: {train: {train.steps: 0, seed: 3}}\n");
+  for (const auto& [setting, seed] : {std::pair{"evaluate.eval.k=[1]", "\nseed: 1\n"}, std::pair{"evaluate.seed=9", "\nseed: 9\n"}}) {
+    ASSERT_EQ(Go(file, {setting}).code, 0);
+    for (const char* stage : {"one", "two"}) EXPECT_THAT(Read(Out("configs/" + std::string(stage) + ".eval.yaml")), HasSubstr(seed)) << stage;
+  }
+}
+
+TEST_F(PipelineTest, AMeasurementThatWasNotFinishedLeavesNoOlderNumbersInItsPlace) {
+  const std::string file = File("\n  base: {train: {train.steps: 0}}\n"), checkpoints = Out("stages/base/checkpoints");
+  const auto tasks = [&] { return nlohmann::json::parse(Read(Out("scores/base.json")))["tasks"]; };
+  ASSERT_EQ(Go(file).code, 0);
+  ASSERT_EQ(tasks(), 20);
+  fs::rename(checkpoints, checkpoints + "_away");
+  const Outcome failed = Go(file, {"evaluate.eval.final_tasks=30"});
+  EXPECT_EQ(failed.code, 1);
+  EXPECT_THAT(failed.text, HasSubstr("measuring base FAILED"));
+  fs::rename(checkpoints + "_away", checkpoints);
+  ASSERT_EQ(Go(file, {"evaluate.eval.final_tasks=30"}).code, 0);
+  EXPECT_EQ(tasks(), 30);
+}
+
+TEST_F(PipelineTest, GreedyCompletionsAreMeasuredUnlessEvaluateSaysNot) {
+  const std::string file = File("\n  base: {train: {train.steps: 0}}\n");
+  const auto score = [&] { return nlohmann::json::parse(Read(Out("scores/base.json"))); };
+  ASSERT_EQ(Go(file).code, 0);
+  EXPECT_TRUE(score()["greedy"]["pass@1"].is_number());
+  const Outcome without = Go(file, {"evaluate.eval.greedy=false"});
+  ASSERT_EQ(without.code, 0) << without.text;
+  EXPECT_FALSE(score().contains("greedy"));
+  EXPECT_TRUE(score()["drawn"]["pass@1"].is_number());
+  EXPECT_THAT(Read(Out("scores.csv")), testing::ContainsRegex("\nbase,train,[0-9.]+,20,[0-9.e-]+,[0-9.e-]+,[0-9.e-]+,,[0-9]"));
+}
+
+TEST_F(PipelineTest, AStageMaySampleFromTheBestCheckpointOfAnother) {
+  const std::string file = File(R"(
+  zero: {train: {train.steps: 3}}
+  kept: {sample: {from: "${zero.best}", sample.tasks: 4, sample.min_reward: -1}}
+)");
+  const Outcome outcome = Go(file);
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  const fs::path checkpoints = Out("stages/zero/checkpoints"), best = fs::canonical(checkpoints / "best");
+  ASSERT_NE(best, fs::canonical(checkpoints / "latest")) << "the two are one, so nothing was tested";
+  EXPECT_EQ(fs::canonical(nlohmann::json::parse(Read(Out("stages/kept.jsonl.report.json")))["by"].get<std::string>()), best);
+}
+
+TEST_F(PipelineTest, WhatAStageMadeIsMovedAsideWhenItsNoteIsGone) {
+  const std::string file = File(R"(
+  base: {train: {train.steps: 0}}
+  kept: {sample: {from: "${base}", sample.tasks: 4, sample.min_reward: -1}}
+)");
+  ASSERT_EQ(Go(file).code, 0);
+  const std::string lines = Read(Out("stages/kept.jsonl"));
+  for (const char* stage : {"base", "kept"}) fs::remove(Out("stages/" + std::string(stage) + ".json"));
+  const Outcome again = Go(file);
+  ASSERT_EQ(again.code, 0) << again.text;
+  EXPECT_TRUE(fs::exists(Out("stages/base.before-1/summary.json")));
+  EXPECT_TRUE(fs::exists(Out("stages/base/summary.json")));
+  EXPECT_EQ(Read(Out("stages/kept.before-1.jsonl")), lines);
+  EXPECT_EQ(Read(Out("stages/kept.jsonl")), lines);
+}
+
+// Without a memory each stage would be worked out once for every way to it: as many as the 40th Fibonacci number.
+TEST_F(PipelineTest, ManyStagesThatNeedManyArePlannedAtOnce) {
+  std::string stages = "\n  s0: {train: {train.steps: 0}}\n  s1: {train: {train.steps: 0}}\n";
+  for (int i = 2; i < 40; ++i) {
+    stages += "  s" + std::to_string(i) + ": {train: {pretrain: null, policy.checkpoint: \"${s" + std::to_string(i - 1) + "}\", reference: \"${s" + std::to_string(i - 2) + "}\"}}\n";
+  }
+  Program program = Start(File(stages), {"--dry-run"});
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  ASSERT_FALSE(program.WaitUntil([&] { return std::chrono::steady_clock::now() > deadline; })) << "it did not end";
+  const Outcome outcome = program.Wait();
+  EXPECT_EQ(outcome.code, 0) << outcome.text;
+  EXPECT_THAT(outcome.text, testing::ContainsRegex("s39 +train +to run +needs s38, s37"));
+}
+
 TEST_F(PipelineTest, AStageThatFailsIsNamedAndWhatIsDoneStays) {
   const std::string file = File(R"(
   base: {train: {train.steps: 0}}
@@ -156,6 +232,15 @@ TEST_F(PipelineTest, EveryMistakeIsToldBeforeAnythingRuns) {
       {"\n  a: {train: {}}\n  b: {judge: {from: \"${a}\"}}\n", "'judge' needs `input`"},
       {"\n  a: {train: {}}\n  b: {sample: {from: \"${a}\", sample.taskz: 3}}\n", "taskz"},
       {"\n  a: {train: {}}\n  b: {sample: {from: \"${a}\"}}\n  c: {judge: {from: \"${b}\", input: \"${b}\"}}\n", "`from` must be a run"},
+      {"\n  a: {train: {}}\n  b: {sample: {from: \"${a}\"}}\n  c: {refine: {from: \"${b}\", max_repeted: 1}}\n", "stage 'c': unknown option '--max-repeted' of 'refine'. Did you mean '--max-repeated'?"},
+      {"\n  a: {train: {}}\n  b: {sample: {from: \"${a}\"}}\n  c: {refine: {from: \"${b}\", max_repeated: 3}}\n", "p.yaml:8:44: stage 'c': --max-repeated: a number above 0"},
+      {"\n  a: {train: {}}\n  b: {sample: {from: \"${a}\"}}\n  c: {refine: {from: \"${b}\", summary: So.}}\n", "p.yaml:8:39: stage 'c': --summary: {answer} is missing"},
+      {"\n  a: {train: {}}\n  b: {sample: {from: \"${a}\"}}\n  c: {pairs: {from: \"${b}\", rule: helpfull}}\n", "--rule 'helpfull' is none. Known: helpful"},
+      {"\n  a: {train: {}}\n  b: {sample: {from: \"${a}\"}}\n  c: {pairs: {from: \"${b}\", rule: scored}}\n", "--rule scored needs --score"},
+      {"\n  a: {train: {}}\n  b: {sample: {from: \"${a}\"}}\n  c: {pairs: {from: \"${b}\"}}\n", "--rule is required"},
+      {"\n  a: {train: {}}\n  b: {sample: {from: \"${a}\"}}\n  c: {pairs: {from: \"${b}\", rule: [helpful]}}\n", "'rule' must be one value"},
+      {"\n  a: {refine: {from: nowhere.jsonl}}\n", "there is no 'nowhere.jsonl'"},
+      {"\n  a: {train: {}}\n  b: {refine: {from: \"${a}\"}}\n", "`from` must be lines, and 'a' makes a run"},
       {" {}\n", "stages: there is none"},
   };
   for (const auto& [stages, wanted] : cases) {
@@ -163,6 +248,14 @@ TEST_F(PipelineTest, EveryMistakeIsToldBeforeAnythingRuns) {
     EXPECT_EQ(outcome.code, 2) << outcome.text;
     EXPECT_THAT(outcome.text, HasSubstr(wanted));
     EXPECT_FALSE(fs::exists(root_ + "/out")) << stages;
+  }
+  for (const auto& [setting, wanted] : {std::pair{"evaluate.eval.final_taskz=3", "Did you mean 'final_tasks'?"}, std::pair{"evaluate.rewards=[{name: beauty}]", "beauty"},
+                                        std::pair{"evaluate={policy: {checkpoint: '${a}'}}", "evaluate names ${a}, but every stage's policy is measured in one way"}}) {
+    const Outcome outcome = Go(File("\n  a: {train: {train.steps: 0}}\n  b: {train: {train.steps: 0}}\n"), {setting});
+    EXPECT_EQ(outcome.code, 2) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr(wanted));
+    EXPECT_EQ(std::count(outcome.text.begin(), outcome.text.end(), '\n'), 1) << "once, not for every stage: " << outcome.text;
+    EXPECT_FALSE(fs::exists(root_ + "/out")) << setting;
   }
   const Outcome place = Go(File("\n  a: {train: {train.stepz: 3}}\n"));
   EXPECT_THAT(place.text, HasSubstr("p.yaml:6"));
