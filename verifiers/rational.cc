@@ -268,6 +268,7 @@ std::optional<Rational> Rational::ExactRoot(int index) const {
   return negative ? -root : root;
 }
 std::string Rational::ToString() const {
+  if (IsSmall()) return std::to_string(words_[0]) + (words_[1] == 1 ? "" : "/" + std::to_string(words_[1]));
   char* text = fmpq_get_str(nullptr, 10, Raw(*this));
   std::string copy = text;
   flint_free(text);
