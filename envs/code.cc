@@ -76,7 +76,7 @@ Tasks ReadTasks(const std::string& path) {
   Tasks tasks;
   if (path.empty()) return tasks;
   const std::vector<CodeProblem> problems = LoadCodeProblems(path);
-  ForEachLine(ReadFile(path), [&](int, std::string_view line) { tasks.all.push_back(TaskOf(problems.at(tasks.all.size()), line)); });
+  ForEachLineIn(path, [&](int, std::string_view line) { tasks.all.push_back(TaskOf(problems.at(tasks.all.size()), line)); });
   return tasks;
 }
 

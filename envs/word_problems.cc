@@ -58,7 +58,7 @@ using StoredProblems = std::vector<Stored>;
 StoredProblems ReadProblems(const std::string& path) {
   StoredProblems problems;
   if (path.empty()) return problems;
-  ForEachLine(ReadFile(path), [&](int number, std::string_view line) {
+  ForEachLineIn(path, [&](int number, std::string_view line) {
     const std::string where = path + ":" + std::to_string(number);
     const auto json = nlohmann::json::parse(line, nullptr, false);
     const auto text = [&](const char* key) {

@@ -62,7 +62,7 @@ struct Counts {
 
 std::vector<Line> ReadLines(const std::string& path) {
   std::vector<Line> lines;
-  ForEachLine(ReadFile(path), [&](int number, std::string_view text) {
+  ForEachLineIn(path, [&](int number, std::string_view text) {
     Json json = Json::parse(text, nullptr, false);
     const auto has = [&](const char* key) { return json.is_object() && json.contains(key) && json[key].is_string(); };
     if (!has("prompt") || !has("completion")) throw DataError(fmt::format("{}:{}: {{\"prompt\": text, \"completion\": text}} is wanted", path, number));

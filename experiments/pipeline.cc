@@ -191,15 +191,36 @@ std::string PathOf(const Pipeline& pipeline, const std::string& reference, const
 
 std::string Fingerprint(const std::string& text) { return fmt::format("{:016x}", Rng(0).Fork(text).key()); }
 
+// The server in a section of a run's settings. What is wrong there is said where the run is checked.
+std::optional<RemoteSettings> ServerIn(const Node& settings, const std::string& section) {
+  const Node* own = settings.Find(section);
+  const Node* remote = own == nullptr ? nullptr : own->Find("remote");
+  if (remote == nullptr || remote->kind != Node::Kind::kMap) return std::nullopt;
+  Problems ignored;
+  return ReadConfig<RemoteSettings>(*remote, ignored, section);
+}
+
+// The settings in a run's file or directory; nothing where that cannot be read, which its stage says when it runs.
+Node SettingsAt(const std::string& run) {
+  try {
+    return ParseYamlFile(std::filesystem::is_directory(run) ? run + "/config.yaml" : run);
+  } catch (const Error&) {
+    return Node::Map();
+  }
+}
+
 // The settings of a stage's run with stand-ins where stages have not made anything yet, to be checked before anything runs. A stage
-// that uses the run of another (`from`) lays its own over that one's.
-void CheckRun(const Pipeline& pipeline, const PipelineStage& stage, const Parts& parts, const CheckAlgorithm& check_algorithm, Problems& problems) {
+// that uses the run of another (`from`) lays its own over that one's. Finds the stage's server, too.
+void CheckRun(const Pipeline& pipeline, PipelineStage& stage, const Parts& parts, const CheckAlgorithm& check_algorithm, Problems& problems) {
   Node own = stage.settings, node = pipeline.settings;
   if (stage.kind != "train") {
     TakeKeys(own, {"input"});
     const Node from = TakeKeys(own, {"from"});
     const std::string& text = from.entries.front().second.text;
-    if (!text.starts_with("${") || !text.ends_with("}")) return;  // a run from elsewhere: its own file says the rest
+    if (!text.starts_with("${") || !text.ends_with("}")) {  // a run from elsewhere: its own file says the rest
+      stage.server = ServerIn(MergeYaml(SettingsAt(text), own), stage.kind);
+      return;
+    }
     const PipelineStage& run = pipeline.Find(CutReference(text.substr(2, text.size() - 3)).first);
     if (run.kind != "train") return problems.Add(from.entries.front().second.location, "stage '" + stage.name + "': `from` must be a run, and '" + run.name + "' makes lines");
     node = MergeYaml(node, run.settings);
@@ -211,7 +232,9 @@ void CheckRun(const Pipeline& pipeline, const PipelineStage& stage, const Parts&
       return std::string((artefact.empty() ? Default(pipeline.Find(name)) : artefact) == "data" ? "/dev/null" : ".");
     });
   });
-  CheckRunConfig(node, "stage '" + stage.name + "'", parts, check_algorithm, problems);
+  const RunConfig config = CheckRunConfig(node, "stage '" + stage.name + "'", parts, check_algorithm, stage.kind == "train" ? Purpose::kTrain : Purpose::kAsk, problems);
+  if (stage.kind != "train") stage.server = ServerIn(node, stage.kind);
+  else if (config.train.steps > 0) stage.server = config.rollout.remote;
 }
 
 }  // namespace
@@ -259,7 +282,7 @@ std::string Recipe(const Pipeline& pipeline, const PipelineStage& stage) {
 Pipeline LoadPipeline(const std::string& path, const std::vector<std::string>& overrides, const Parts& parts, const CheckAlgorithm& check_algorithm) {
   Pipeline pipeline = Reader(path, overrides).Take();
   Problems problems;
-  for (const PipelineStage& stage : pipeline.stages) {
+  for (PipelineStage& stage : pipeline.stages) {
     if (!TakesLines(stage.kind)) CheckRun(pipeline, stage, parts, check_algorithm, problems);
   }
   problems.ThrowIfAny();
