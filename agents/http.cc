@@ -185,14 +185,18 @@ HttpClient::HttpClient(HttpOptions options) : options_(std::move(options)) {
   while (prefix_.ends_with('/')) prefix_.pop_back();
 }
 
-std::vector<HttpReply> HttpClient::PostAll(const std::string& path, const std::vector<std::string>& bodies, const Rng& rng) const {
+std::vector<HttpReply> HttpClient::PostAll(const std::string& path, const std::vector<std::string>& bodies, const Rng& rng) const { return SendAll(true, path, bodies, rng); }
+
+HttpReply HttpClient::Get(const std::string& path) const { return SendAll(false, path, {""}, Rng(0)).front(); }
+
+std::vector<HttpReply> HttpClient::SendAll(bool post, const std::string& path, const std::vector<std::string>& bodies, const Rng& rng) const {
   std::vector<HttpReply> replies(bodies.size());
   std::atomic<std::size_t> next = 0;
   const auto answer = [&](Connection& connection, std::size_t i) {
-    Request request{http::verb::post, prefix_ + path, 11};
+    Request request{post ? http::verb::post : http::verb::get, prefix_ + path, 11};
     request.set(http::field::host, (host_.find(':') == std::string::npos ? host_ : "[" + host_ + "]") + ":" + port_);
     request.set(http::field::user_agent, "cogent");
-    request.set(http::field::content_type, "application/json");
+    if (post) request.set(http::field::content_type, "application/json");
     request.set(http::field::accept, "application/json");
     if (!options_.bearer.empty()) request.set(http::field::authorization, "Bearer " + options_.bearer);
     request.keep_alive(true);

@@ -41,8 +41,11 @@ class HttpClient {
   explicit HttpClient(HttpOptions options);
   // One reply a body, in order. `rng` draws the waits.
   std::vector<HttpReply> PostAll(const std::string& path, const std::vector<std::string>& bodies, const Rng& rng) const;
+  HttpReply Get(const std::string& path) const;
 
  private:
+  std::vector<HttpReply> SendAll(bool post, const std::string& path, const std::vector<std::string>& bodies, const Rng& rng) const;
+
   HttpOptions options_;
   bool tls_ = false;
   std::string host_, port_, prefix_;

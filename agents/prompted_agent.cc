@@ -26,7 +26,7 @@ std::string Prompting::Maker() const { return shots > 0 ? "few_shot" : ask != "{
 
 PromptedAgent::PromptedAgent(Agent& inner, const Prompting& prompting, const Rng& draws) : inner_(&inner), prompting_(prompting), draws_(draws) {
   if (prompting.shots == 0) return;
-  ForEachLine(ReadFile(prompting.examples), [&](int number, std::string_view line) {
+  ForEachLineIn(prompting.examples, [&](int number, std::string_view line) {
     const auto json = nlohmann::json::parse(line, nullptr, false);
     const auto has = [&](const char* key) { return json.is_object() && json.contains(key) && json[key].is_string(); };
     if (!has("prompt") || !has("completion")) throw DataError(prompting.examples + ":" + std::to_string(number) + ": {\"prompt\": text, \"completion\": text} is wanted");

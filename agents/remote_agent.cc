@@ -155,6 +155,21 @@ void RemoteSettings::Validate(Problems& problems, const Node& section) const {
   if (model.empty()) problems.Add(section.PlaceOf("model"), "remote.model is missing: the name by which the server knows its model");
 }
 
+void CheckServer(const RemoteSettings& settings) {
+  HttpOptions options = settings.Connection();
+  options.timeout_seconds = std::min(options.timeout_seconds, 10.0);
+  options.retries = std::min(options.retries, 2);
+  const HttpReply reply = HttpClient(options).Get("/models");
+  if (reply.status == 0) {
+    throw RemoteError(settings.url + ": no server answers there (" + reply.Failure() + "); start it, or correct remote.url. It was asked before anything was begun, so nothing is lost");
+  }
+  if (reply.status == 401 || reply.status == 403) {
+    throw RemoteError(settings.url + " answers " + reply.Failure() + "; " +
+                      (settings.key_variable.empty() ? std::string("it wants a key: set remote.key_variable to the name of the environment's variable that holds it")
+                                                     : "look at the key in " + settings.key_variable + ", the environment's variable that remote.key_variable names"));
+  }
+}
+
 RemoteAgent::RemoteAgent(const RemoteSettings& settings, const std::string& prompt_template, Sampling sampling, LearnedPolicy policy)
     : settings_(settings), template_(settings.api == "completions" || policy.tokenizer != nullptr ? TemplateText(prompt_template) : std::string()),
       sampling_(std::move(sampling)), policy_(std::move(policy)),

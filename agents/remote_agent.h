@@ -46,6 +46,10 @@ struct RemoteSettings {
   void Validate(Problems& problems, const Node& section) const;
 };
 
+// Whether the server is there and takes the key: asked before anything long is begun for it, by its list of models (GET /models), which all of
+// them have. RemoteError with what to do where nothing answers within ten seconds, or where it answers 401 or 403; any other answer is one.
+void CheckServer(const RemoteSettings& settings);
+
 // What is learned from a server's turns: how its ids are read.
 struct LearnedPolicy {
   const Tokenizer* tokenizer = nullptr;  // must outlive the agent

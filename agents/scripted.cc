@@ -47,7 +47,7 @@ std::vector<Turn> WrongAgent::Act(const std::vector<Conversation>& conversations
 }
 
 ReplayAgent::ReplayAgent(const std::string& path) : path_(path) {
-  ForEachLine(ReadFile(path), [&](int number, std::string_view line) {
+  ForEachLineIn(path, [&](int number, std::string_view line) {
     const auto json = nlohmann::json::parse(line, nullptr, false);
     const auto has = [&](const char* key) { return json.is_object() && json.contains(key) && json[key].is_string(); };
     const char* key = has("task") ? "task" : "prompt";

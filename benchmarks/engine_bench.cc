@@ -7,22 +7,18 @@
 // times 8 completions. Every figure has both clocks: real time, and the processor time of all threads
 // (what a busy machine hardly moves). benchmarks/table.py has the operations of the same shapes.
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <ctime>
-#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "algorithms/algorithm.h"
 #include "algorithms/trainer.h"
+#include "benchmarks/engine_main.h"
 #include "policies/generate.h"
 
 namespace cogent {
@@ -239,26 +235,10 @@ void Register() {
 }  // namespace
 }  // namespace cogent
 
-int main(int argc, char** argv) try {
-  at::set_num_threads(1);
-  // As `cogent train` does: large blocks stay with the process.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
-  const std::string model = "--model=", prompts = "--prompts=";
-  std::vector<char*> rest;
-  for (int i = 0; i < argc; ++i) {
-    const std::string word = argv[i];
-    if (word.starts_with(model)) cogent::g_model = word.substr(model.size());
-    else if (word.starts_with(prompts)) cogent::g_prompts = std::max(1, std::atoi(word.c_str() + prompts.size()));
-    else rest.push_back(argv[i]);
-  }
-  int count = static_cast<int>(rest.size());
-  cogent::Register();
-  benchmark::Initialize(&count, rest.data());
-  if (benchmark::ReportUnrecognizedArguments(count, rest.data())) return 2;
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-} catch (const std::exception& error) {
-  std::fprintf(stderr, "engine_bench: %s\n", error.what());
-  return 2;
+int main(int argc, char** argv) {
+  return cogent::RunBenchmarks("engine_bench", argc, argv, [](std::vector<char*>& words) {
+    cogent::g_model = cogent::TakeOption(words, "model");
+    cogent::g_prompts = cogent::TakeNumber(words, "prompts", cogent::g_prompts);
+    cogent::Register();
+  });
 }

@@ -20,7 +20,6 @@
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <chrono>
@@ -33,6 +32,7 @@
 #include <thread>
 #include <vector>
 
+#include "benchmarks/engine_main.h"
 #include "core/error.h"
 #include "policies/generate.h"
 #include "policies/parameters.h"
@@ -274,28 +274,13 @@ void Register() {
 }  // namespace
 }  // namespace cogent
 
-int main(int argc, char** argv) try {
-  at::set_num_threads(1);
-  // As `cogent train` does: large blocks stay with the process.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
-  const std::string flag = "--model=";
-  std::string model;
-  std::vector<char*> rest;
-  for (int i = 0; i < argc; ++i) {
-    if (std::string(argv[i]).starts_with(flag)) model = argv[i] + flag.size();
-    else rest.push_back(argv[i]);
-  }
-  int count = static_cast<int>(rest.size());
-  benchmark::Initialize(&count, rest.data());
-  if (benchmark::ReportUnrecognizedArguments(count, rest.data())) return 2;
-  if (model.empty()) throw cogent::ConfigError("name a model by --model=PATH: a checkpoint in Hugging Face layout or a GGUF file");
-  cogent::g_subject = std::make_unique<cogent::Subject>(model);
-  cogent::Register();
-  benchmark::RunSpecifiedBenchmarks();
+int main(int argc, char** argv) {
+  const int code = cogent::RunBenchmarks("model_bench", argc, argv, [](std::vector<char*>& words) {
+    const std::string model = cogent::TakeOption(words, "model");
+    if (model.empty()) throw cogent::ConfigError("name a model by --model=PATH: a checkpoint in Hugging Face layout or a GGUF file");
+    cogent::g_subject = std::make_unique<cogent::Subject>(model);
+    cogent::Register();
+  });
   cogent::g_subject.reset();
-  return 0;
-} catch (const std::exception& error) {
-  fmt::print(stderr, "model_bench: {}\n", error.what());
-  return 2;
+  return code;
 }

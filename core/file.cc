@@ -124,11 +124,31 @@ void WriteFileAtomic(const std::string& path, std::string_view bytes) {
   SyncFolderOf(path);
 }
 
-void ForEachLine(std::string_view text, const std::function<void(int number, std::string_view line)>& work) {
+void RefusePacked(std::string_view beginning, const std::string& name, const std::string& path) {
+  const auto unpacked = [&](std::string_view ending) { return path.ends_with(ending) ? path.substr(0, path.size() - ending.size()) : path; };
+  if (beginning.starts_with("PAR1")) {
+    throw DataError(name + ": this is a Parquet file, and text is read here. To make JSON lines of it (pip install pyarrow):\n"
+                    "  python3 -c 'import json, sys, pyarrow.parquet as p; [print(json.dumps(row, default=str)) for row in p.read_table(sys.argv[1]).to_pylist()]' \"" +
+                    path + "\" > \"" + unpacked(".parquet") + ".jsonl\"");
+  }
+  if (beginning.starts_with("\x1F\x8B")) {
+    const std::string text = unpacked(".gz");
+    throw DataError(name + ": this is compressed by gzip, and text is read here. To unpack it:\n  gunzip -c \"" + path + "\" > \"" + (text == path ? path + ".txt" : text) + "\"");
+  }
+}
+
+std::string ReadTextFile(const std::string& path) {
+  std::string text = ReadFile(path);
+  RefusePacked(text, path, path);
+  return text;
+}
+
+void ForEachLineIn(const std::string& path, const std::function<void(int number, std::string_view line)>& work) {
+  const std::string text = ReadTextFile(path);
   int number = 0;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::string_view line = text.substr(at, end - at);
+    const std::string_view line = std::string_view(text).substr(at, end - at);
     at = end + 1;
     ++number;
     if (line.find_first_not_of(" \t\r") != std::string_view::npos) work(number, line);

@@ -26,8 +26,13 @@ std::string ReadFile(const std::string& path,
 // as it was and nothing else is left behind. A device or a pipe is written directly.
 void WriteFileAtomic(const std::string& path, std::string_view bytes);
 
-// Every line that is not blank, with its number from 1. A last line needs no newline.
-void ForEachLine(std::string_view text, const std::function<void(int number, std::string_view line)>& work);
+// The whole of somebody's data as text (JSON lines, CSV): what RefusePacked refuses is.
+std::string ReadTextFile(const std::string& path);
+// Every line of such a file that is not blank, with its number from 1. A last line needs no newline.
+void ForEachLineIn(const std::string& path, const std::function<void(int number, std::string_view line)>& work);
+// Throws DataError where a file begins as Parquet or gzip does, which data sets come in, with the command that makes text of it.
+// `name` is the file's in the message, `path` in the command.
+void RefusePacked(std::string_view beginning, const std::string& name, const std::string& path);
 
 // Cuts what stands behind the last newline: a line whose writer was killed. An absent file is fine.
 void TruncateToWholeLines(const std::string& path);

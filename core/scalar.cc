@@ -7,10 +7,10 @@
 #include <cstdio>
 #include <limits>
 
+#include "core/ascii.h"
+
 namespace cogent {
 namespace {
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 // Removes `_` where it stands between two digits (of any base); elsewhere it stays, and spoils the
 // number.

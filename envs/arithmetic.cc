@@ -29,7 +29,7 @@ const Rational& NumberAt(const Tokens& tokens, std::size_t at) {
 
 // Negative numbers and fractions get parentheses, so that `2 - (-3)` and `3 / (1/2)` read well.
 std::string NumberText(const Rational& number) {
-  const std::string text = number.ToString();
+  std::string text = number.ToString();
   return text[0] == '-' || !number.IsWhole() ? "(" + text + ")" : text;
 }
 
@@ -138,7 +138,7 @@ class ArithmeticEnv final : public SingleTurnEnv {
     std::string prompt = config_.question;
     prompt.replace(prompt.find(kHole), kHole.size(), ExpressionText(expression));
     std::string steps;
-    for (const std::string& step : working.steps) steps += (steps.empty() ? "" : ", ") + step;
+    for (const std::string& step : working.steps) steps.append(steps.empty() ? "" : ", ").append(step);
     return {.prompt = std::move(prompt),
             .answer = working.value.ToString(),
             .facts = {{"steps", std::move(steps)}}};
@@ -210,8 +210,9 @@ std::optional<ArithmeticWorking> WorkOut(std::vector<ArithmeticToken> tokens) {
     const char symbol = std::get<char>(tokens[at]);
     auto result = Apply(left, symbol, right);
     if (!result) return std::nullopt;
-    working.steps.push_back(NumberText(left) + " " + symbol + " " + NumberText(right) + " = " +
-                            result->ToString());
+    std::string& step = working.steps.emplace_back(NumberText(left));
+    step += {' ', symbol, ' '};
+    step.append(NumberText(right)).append(" = ").append(result->ToString());
     const auto place = tokens.begin() + static_cast<std::ptrdiff_t>(at);
     *(place - 1) = std::move(*result);
     tokens.erase(place, place + 2);

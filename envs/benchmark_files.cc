@@ -51,7 +51,7 @@ struct Record {
 
 std::vector<Record> ReadJsonLines(const std::string& path) {
   std::vector<Record> records;
-  ForEachLine(ReadFile(path), [&](int number, std::string_view line) {
+  ForEachLineIn(path, [&](int number, std::string_view line) {
     Record record{path + ":" + std::to_string(number), {}};
     const Json json = Json::parse(line, nullptr, false);
     if (!json.is_object()) record.Fail("this is no JSON object; a benchmark is JSON lines, or a table whose name ends in .csv");
@@ -67,7 +67,7 @@ struct Row {
 };
 
 std::vector<Row> ReadRows(const std::string& path) {
-  std::string text = ReadFile(path);
+  std::string text = ReadTextFile(path);
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
   std::vector<Row> rows;
   int line = 1;

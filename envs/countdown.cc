@@ -1,6 +1,8 @@
 #include "envs/countdown.h"
 
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "core/error.h"
 #include "envs/single_turn.h"
@@ -11,6 +13,7 @@ namespace {
 
 constexpr std::size_t kLongest = 1000;
 constexpr int kDeepest = 50;
+constexpr std::size_t kMost = 8;  // numbers of a task
 
 class Parser {
  public:
@@ -84,10 +87,10 @@ class Parser {
   CountdownAnswer answer_;
 };
 
-// What a drawn expression is worth: over / under, not reduced. Eight numbers of at most 1,000 keep both below 10^27.
+// What a drawn expression is worth: over / under, not reduced. n numbers of at most 1,000 keep both within 1,000^n: six fit 64 bits.
+template <typename Whole>
 struct Worth {
-  __extension__ using Wide = __int128;
-  Wide over = 0, under = 1;  // under 0: it divides by zero
+  Whole over = 0, under = 1;  // under 0: it divides by zero
 
   static Worth Of(char sign, const Worth& a, const Worth& b) {
     switch (sign) {
@@ -97,11 +100,16 @@ struct Worth {
       default: return {a.over * b.under, b.under == 0 ? 0 : a.under * b.over};
     }
   }
-  std::optional<Wide> Whole() const { return under == 0 || over % under != 0 ? std::nullopt : std::optional(over / under); }
+  std::optional<std::int64_t> WholeWithin(const IntRange& range) const {
+    if (under == 0) return std::nullopt;
+    const Whole whole = over / under;
+    return whole * under == over && whole >= range.low && whole <= range.high ? std::optional(static_cast<std::int64_t>(whole)) : std::nullopt;
+  }
 };
+__extension__ using Wide = __int128;
 
 // "3, 7 and 4"
-void AppendList(const std::vector<std::int64_t>& numbers, std::string& text) {
+void AppendList(std::span<const std::int64_t> numbers, std::string& text) {
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     text += i == 0 ? "" : i + 1 == numbers.size() ? " and " : ", ";
     text += std::to_string(numbers[i]);
@@ -115,7 +123,7 @@ class CountdownEnv final : public SingleTurnEnv {
     std::string operators = "+-*/";
     bool use_all = true;
     void VisitFields(FieldVisitor& visit) {
-      visit("numbers", numbers, "how many are given", {2, 8});
+      visit("numbers", numbers, "how many are given", {2, kMost});
       visit("values", values, "size of a number", {1, 1000});
       visit("target", target, "what is to be made", {0, 1000000});
       visit("operators", operators, "of the expression that the task is drawn from: any of + - * /");
@@ -127,32 +135,14 @@ class CountdownEnv final : public SingleTurnEnv {
   };
   explicit CountdownEnv(const Config& config) : config_(config) {}
 
+  std::optional<std::string> Question(Rng rng) const override { return Prompt(DrawProblem(rng)); }
+
   Task MakeTask(Rng& rng) const override {
-    std::string expression;
-    for (int attempt = 0; attempt < 100000; ++attempt) {
-      std::vector<std::int64_t> numbers(static_cast<std::size_t>(rng.Range(config_.numbers.low, config_.numbers.high)));
-      for (std::int64_t& number : numbers) number = rng.Range(config_.values.low, config_.values.high);
-      expression.clear();
-      const auto worth = Draw(numbers, 0, numbers.size(), rng, expression).Whole();
-      if (!worth || *worth < config_.target.low || *worth > config_.target.high) continue;
-      const std::string target = std::to_string(static_cast<std::int64_t>(*worth));
-      // The order of the numbers says nothing about the expression.
-      for (std::size_t i = numbers.size(); i > 1; --i) std::swap(numbers[i - 1], numbers[static_cast<std::size_t>(rng.Range(0, static_cast<std::int64_t>(i) - 1))]);
-      std::string prompt, given;
-      prompt.reserve(256);
-      prompt += "Using the numbers ";
-      AppendList(numbers, prompt);
-      prompt += ", make ";
-      prompt += target;
-      prompt += config_.use_all ? ". Use each of them once" : ". Use each of them once at most";
-      prompt += ", with + - * / and parentheses, and answer with the expression.";
-      for (const std::int64_t number : numbers) {
-        if (!given.empty()) given += ' ';
-        given += std::to_string(number);
-      }
-      return {.prompt = std::move(prompt), .answer = std::move(expression), .facts = {{"numbers", std::move(given)}, {"target", target}}};
-    }
-    throw DataError("countdown: no task in 100,000 draws; widen target or operators");
+    Problem problem = DrawProblem(rng);
+    std::string expression, given;
+    Draw<Wide>(problem.Numbers(), problem.before_expression, &expression);
+    for (const std::int64_t number : problem.Shown()) given.append(given.empty() ? "" : " ").append(std::to_string(number));
+    return {.prompt = Prompt(problem), .answer = std::move(expression), .facts = {{"numbers", std::move(given)}, {"target", std::to_string(problem.target)}}};
   }
 
   Verdict Score(const Task& task, const Completion& completion) const override {
@@ -172,23 +162,64 @@ class CountdownEnv final : public SingleTurnEnv {
   std::string GoldCompletion() const override { return "<think>" + task().answer + " = " + task().facts.at("target") + "</think> <answer>" + task().answer + "</answer>"; }
 
  private:
-  // Appends a random expression over numbers[begin, end).
-  Worth Draw(const std::vector<std::int64_t>& numbers, std::size_t begin, std::size_t end, Rng& rng, std::string& text) const {
-    if (end - begin == 1) {
-      text += std::to_string(numbers[begin]);
-      return {numbers[begin], 1};
+  struct Problem {
+    std::array<std::int64_t, kMost> numbers{}, shown{};  // as the expression has them, and as the prompt does
+    std::size_t count = 0;
+    std::int64_t target = 0;
+    Rng before_expression;  // draws it again
+    std::span<const std::int64_t> Numbers() const { return {numbers.data(), count}; }
+    std::span<const std::int64_t> Shown() const { return {shown.data(), count}; }
+  };
+
+  // Few expressions are worth a target, so that none is written here.
+  Problem DrawProblem(Rng& rng) const {
+    Problem problem;
+    for (int attempt = 0; attempt < 100000; ++attempt) {
+      problem.count = static_cast<std::size_t>(rng.Range(config_.numbers.low, config_.numbers.high));
+      for (std::size_t i = 0; i < problem.count; ++i) problem.numbers[i] = rng.Range(config_.values.low, config_.values.high);
+      problem.before_expression = rng;
+      const auto numbers = problem.Numbers();
+      const auto worth = numbers.size() <= 6 ? Draw<std::int64_t>(numbers, rng).WholeWithin(config_.target) : Draw<Wide>(numbers, rng).WholeWithin(config_.target);
+      if (!worth) continue;
+      problem.target = *worth;
+      problem.shown = problem.numbers;
+      // The order of the numbers says nothing about the expression.
+      for (std::size_t i = problem.count; i > 1; --i) std::swap(problem.shown[i - 1], problem.shown[static_cast<std::size_t>(rng.Range(0, static_cast<std::int64_t>(i) - 1))]);
+      return problem;
     }
-    const auto cut = static_cast<std::size_t>(rng.Range(static_cast<std::int64_t>(begin) + 1, static_cast<std::int64_t>(end) - 1));
+    throw DataError("countdown: no task in 100,000 draws; widen target or operators");
+  }
+
+  std::string Prompt(const Problem& problem) const {
+    std::string prompt;
+    prompt.reserve(256);
+    prompt += "Using the numbers ";
+    AppendList(problem.Shown(), prompt);
+    prompt += ", make ";
+    prompt += std::to_string(problem.target);
+    prompt += config_.use_all ? ". Use each of them once" : ". Use each of them once at most";
+    prompt += ", with + - * / and parentheses, and answer with the expression.";
+    return prompt;
+  }
+
+  // What a random expression over two numbers and more is worth; appends it to `text` where there is one.
+  template <typename Whole>
+  Worth<Whole> Draw(std::span<const std::int64_t> numbers, Rng& rng, std::string* text = nullptr) const {
+    const auto cut = static_cast<std::size_t>(rng.Range(1, static_cast<std::int64_t>(numbers.size()) - 1));
     const char sign = config_.operators[static_cast<std::size_t>(rng.Range(0, static_cast<std::int64_t>(config_.operators.size()) - 1))];
-    const auto side = [&](std::size_t from, std::size_t to) {
-      if (to - from > 1) text += '(';
-      const Worth worth = Draw(numbers, from, to, rng, text);
-      if (to - from > 1) text += ')';
+    const auto side = [&](std::span<const std::int64_t> some) -> Worth<Whole> {
+      if (some.size() == 1) {
+        if (text) *text += std::to_string(some[0]);
+        return {some[0], 1};
+      }
+      if (text) *text += '(';
+      const Worth<Whole> worth = Draw<Whole>(some, rng, text);
+      if (text) *text += ')';
       return worth;
     };
-    const Worth left = side(begin, cut);
-    text += {' ', sign, ' '};
-    return Worth::Of(sign, left, side(cut, end));
+    const Worth<Whole> left = side(numbers.first(cut));
+    if (text) *text += {' ', sign, ' '};
+    return Worth<Whole>::Of(sign, left, side(numbers.subspan(cut)));
   }
 
   static std::vector<std::int64_t> Numbers(const std::string& text) {

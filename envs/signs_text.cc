@@ -3,14 +3,13 @@
 #include <cstddef>
 #include <string_view>
 
+#include "core/ascii.h"
 #include "envs/signs.h"
 #include "verifiers/extract.h"
 #include "verifiers/format.h"
 
 namespace cogent {
 namespace {
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 // Reads a whole number of at most 6 digits, with a minus where `sign` allows it. Moves `at` only on
 // success.

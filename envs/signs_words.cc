@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "core/ascii.h"
 #include "core/error.h"
 #include "envs/signs.h"
 
@@ -46,8 +47,6 @@ char MarkFor(std::string_view text) {
   }
   return '?';
 }
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 }  // namespace
 

@@ -20,8 +20,11 @@ Observation SingleTurnEnv::Reset(const TaskId& id) {
   const Rng base = Rng(id.seed).Fork("task").Fork(side).Fork(id.index);
   for (std::uint64_t attempt = 0; attempt < kAttempts; ++attempt) {
     Rng rng = base.Fork(attempt);
+    const auto question = id.split == Split::kTest ? Question(rng) : std::nullopt;
+    if (question && !InSplit(*question, id.split)) continue;
     Task task = MakeTask(rng);
-    if (!InSplit(task.prompt, id.split)) continue;
+    if (question) Check(*question == task.prompt, "Question and MakeTask give two prompts for one draw");
+    else if (!InSplit(task.prompt, id.split)) continue;
     task_ = std::move(task);
     running_ = true;
     return {{{Role::kUser, task_.prompt}}};

@@ -13,6 +13,9 @@
 // has too few problems). A benchmark says in ListedTasks() how many problems it has, and writes ListedTask instead.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "envs/env.h"
 
 namespace cogent {
@@ -20,6 +23,9 @@ namespace cogent {
 class SingleTurnEnv : public Env {
  public:
   virtual Task MakeTask(Rng& rng) const = 0;
+  // Optional: the prompt alone of what MakeTask makes of this rng. It is asked first where a held-out task is wanted, which seven draws of
+  // eight are not: worth it where the rest of a task costs as much.
+  virtual std::optional<std::string> Question(Rng) const { return std::nullopt; }
   // Problem id.index of a list. REQUIRES id.index < ListedTasks().
   virtual Task ListedTask(const TaskId& id) const;
   virtual Verdict Score(const Task& task, const Completion& completion) const = 0;

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "envs/single_turn.h"
+#include "envs/template.h"
 #include "verifiers/extract.h"
 #include "verifiers/format.h"
 
@@ -80,13 +81,6 @@ const T& Pick(const std::vector<T>& list, Rng& rng) {
 
 bool Says(const std::string& text, const std::string& words) { return text.find(words) != std::string::npos; }
 
-std::string Filled(std::string text, const std::vector<std::pair<std::string, std::string>>& values) {
-  for (const auto& [hole, value] : values) {
-    if (const std::size_t at = text.find(hole); at != std::string::npos) text.replace(at, hole.size(), value);
-  }
-  return text;
-}
-
 std::string Written(const std::string& reasoning, const std::string& answer) { return "<think>" + reasoning + "</think><answer>" + answer + "</answer>"; }
 
 struct CorpusShares {
@@ -130,7 +124,7 @@ class SmallTalkEnv final : public SingleTurnEnv {
     const std::string& code = Pick(config_.languages, rng);
     const Talk& talk = TalkOf(code);
     const Topic& topic = Pick(talk.topics, rng);
-    const std::string question = Filled(talk.question, {{"{opening}", Pick(talk.openings, rng)}, {"{what}", topic.what}, {"{time}", Pick(talk.times, rng)}});
+    const std::string question = FillPlaces(talk.question, {{"{opening}", Pick(talk.openings, rng)}, {"{what}", topic.what}, {"{time}", Pick(talk.times, rng)}});
     return {.prompt = question, .answer = Whole(talk, topic), .facts = {{"language", code}, {"what", topic.what}, {"first", topic.first}, {"second", topic.second}}};
   }
 
@@ -158,7 +152,7 @@ class SmallTalkEnv final : public SingleTurnEnv {
 
  private:
   static std::string Whole(const Talk& talk, const Topic& topic) { return topic.first + " " + talk.then + " " + topic.second; }
-  static std::string About(const Task& task) { return Filled(TalkOf(task.facts.at("language")).about, {{"{what}", task.facts.at("what")}}); }
+  static std::string About(const Task& task) { return FillPlaces(TalkOf(task.facts.at("language")).about, {{"{what}", task.facts.at("what")}}); }
 
   // One of the four kinds of answer, with an insult or without.
   std::string Reply(const Task& task, Rng& rng) const {

@@ -83,14 +83,18 @@ std::vector<Exchange> RenderExchanges(const std::string& template_text, const st
   return exchanges;
 }
 
-std::string FillPlaces(std::string_view text, const std::vector<std::pair<std::string, std::string>>& places) {
+std::string FillPlaces(std::string_view text, const Places& places) {
   std::string filled;
-  for (std::size_t at = 0; at < text.size();) {
-    const auto place = std::find_if(places.begin(), places.end(), [&](const auto& one) { return text.substr(at).starts_with(one.first); });
-    filled += place == places.end() ? std::string(1, text[at]) : place->second;
-    at += place == places.end() ? 1 : place->first.size();
+  filled.reserve(2 * text.size());
+  while (true) {
+    const std::size_t plain = std::min(text.find('{'), text.size());
+    filled += text.substr(0, plain);
+    text.remove_prefix(plain);
+    if (text.empty()) return filled;
+    const auto place = std::find_if(places.begin(), places.end(), [&](const auto& one) { return text.starts_with(one.first); });
+    filled += place == places.end() ? "{" : place->second;
+    text.remove_prefix(place == places.end() ? 1 : place->first.size());
   }
-  return filled;
 }
 
 std::pair<std::string, std::string> TemplateFixedParts(const std::string& template_text) {

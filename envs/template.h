@@ -35,7 +35,8 @@ struct Exchange {
 std::vector<Exchange> RenderExchanges(const std::string& template_text, const std::vector<Message>& messages);
 
 // A text with every `{name}` of `places` (names with their braces) replaced by its value; what is put in is not looked at again.
-std::string FillPlaces(std::string_view text, const std::vector<std::pair<std::string, std::string>>& places);
+using Places = std::vector<std::pair<std::string_view, std::string_view>>;
+std::string FillPlaces(std::string_view text, const Places& places);
 
 // What stands before and behind `{prompt}`: the same in every prompt, so a tokenizer may hold each
 // as one token. REQUIRES a text that TemplateText returned.

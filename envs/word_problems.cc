@@ -9,6 +9,7 @@
 #include "core/file.h"
 #include "core/shared_file.h"
 #include "envs/single_turn.h"
+#include "envs/template.h"
 #include "verifiers/accuracy.h"
 
 namespace cogent {
@@ -48,14 +49,6 @@ const std::vector<LanguageOf>& Languages() {
   return all;
 }
 
-std::string Fill(std::string text, const std::vector<std::pair<std::string, std::string>>& values) {
-  for (const auto& [key, value] : values) {
-    const std::string hole = "{" + key + "}";
-    for (std::size_t at = 0; (at = text.find(hole, at)) != std::string::npos; at += value.size()) text.replace(at, hole.size(), value);
-  }
-  return text;
-}
-
 struct Stored {
   std::string question, answer, steps;
 };
@@ -65,7 +58,7 @@ using StoredProblems = std::vector<Stored>;
 StoredProblems ReadProblems(const std::string& path) {
   StoredProblems problems;
   if (path.empty()) return problems;
-  ForEachLine(ReadFile(path), [&](int number, std::string_view line) {
+  ForEachLineIn(path, [&](int number, std::string_view line) {
     const std::string where = path + ":" + std::to_string(number);
     const auto json = nlohmann::json::parse(line, nullptr, false);
     const auto text = [&](const char* key) {
@@ -122,9 +115,9 @@ class WordProblemsEnv final : public SingleTurnEnv {
     const auto number = [&] { return rng.Range(config_.values.low, config_.values.high); };
     const std::int64_t a = number(), b = number(), c = std::min(number(), a + b);
     const std::int64_t result = story.answer(a, b, c);
-    const std::vector<std::pair<std::string, std::string>> values = {{"a", std::to_string(a)}, {"b", std::to_string(b)}, {"c", std::to_string(c)}, {"r", std::to_string(result)},
-                                                                    {"name", Pick(language.names, rng)}, {"thing", Pick(language.things, rng)}};
-    return {.prompt = Fill(story.text, values), .answer = std::to_string(result), .facts = {{"steps", Fill(story.steps, values)}, {"language", code}}};
+    const std::string texts[] = {std::to_string(a), std::to_string(b), std::to_string(c), std::to_string(result)};
+    const Places places = {{"{a}", texts[0]}, {"{b}", texts[1]}, {"{c}", texts[2]}, {"{r}", texts[3]}, {"{name}", Pick(language.names, rng)}, {"{thing}", Pick(language.things, rng)}};
+    return {.prompt = FillPlaces(story.text, places), .answer = texts[3], .facts = {{"steps", FillPlaces(story.steps, places)}, {"language", code}}};
   }
 
   Verdict Score(const Task& task, const Completion& completion) const override {

@@ -6,6 +6,7 @@
 #include <cctype>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "core/error.h"
 #include "core/scalar.h"
@@ -183,8 +184,6 @@ RunConfig BaseConfig(const RunConfig& arm, const CheckAlgorithm& write_out) {
   RunConfig base = arm;
   base.rewards = {};
   base.algorithm = {.name = "grpo", .settings = Node::Map(), .location = {}};
-  Problems none;
-  if (write_out) write_out(base.algorithm, none);
   base.critic = defaults.critic;
   base.data.reset();
   base.reference.clear();
@@ -199,6 +198,8 @@ RunConfig BaseConfig(const RunConfig& arm, const CheckAlgorithm& write_out) {
   base.eval.tasks = base.eval.final_tasks = 1;
   base.eval.greedy = false;
   base.checkpoint = {.every = defaults.checkpoint.every, .keep = 1};
+  Problems none;
+  if (write_out) write_out(base, Purpose::kTrain, none);
   return base;
 }
 
@@ -264,12 +265,21 @@ Ablation LoadAblation(const std::string& path, const std::vector<std::string>& o
     own.entries.push_back(root.entries[i]);
     own.key_locations.push_back(root.key_locations[i]);
   }
+  CheckAlgorithm check_arm = check_algorithm;
+  if (settings.share_base && check_algorithm) {
+    check_arm = [&](RunConfig& config, Purpose purpose, Problems& mistakes) {
+      const auto pretrain = std::exchange(config.pretrain, std::nullopt);  // a run of its own does that
+      const bool critic = check_algorithm(config, purpose, mistakes);
+      config.pretrain = pretrain;
+      return critic;
+    };
+  }
   std::vector<std::pair<std::string, Problems>> found;
   for (const ArmSettings& arm : settings.arms) {
     Node tree = own;
     for (const Setting& setting : arm.settings) Overlay(tree, setting.key, setting.value, setting.where);
     Problems of_arm;
-    RunConfig config = CheckRunConfig(tree, path, parts, check_algorithm, of_arm);
+    RunConfig config = CheckRunConfig(tree, path, parts, check_arm, Purpose::kTrain, of_arm);
     found.emplace_back(arm.name, std::move(of_arm));
     ablation.arms.push_back({arm.name, SettingsText(arm), std::move(config)});
   }

@@ -8,8 +8,28 @@ namespace {
 
 using enum ValueKind;
 
+// What several commands take.
 const WordSpec kOverrides{"key=value", "settings that win over the file's: train.steps=50",
                           false, true, {}};
+const OptionSpec kQuiet{.name = "quiet", .letter = 'q', .help = "no progress, only warnings and errors"};
+const OptionSpec kCheckpoint{.name = "checkpoint", .kind = kPath, .placeholder = "DIR", .help = "this checkpoint instead of the newest"};
+const OptionSpec kResumeFile{.name = "resume", .help = "go on with a file that was stopped or killed"};
+const OptionSpec kLevel{.name = "level", .kind = kText, .placeholder = "LEVEL", .help = "full (default) or reduced: weaker isolation, see docs/sandbox.md"};
+const OptionSpec kWeights{.name = "weights", .kind = kText, .placeholder = "TYPE", .help = "float32 or bfloat16: what the matrices are held in; bfloat16 takes half the memory and less time"};
+const OptionSpec kDevice{.name = "device", .kind = kText, .placeholder = "NAME", .help = "cpu or cuda: where the model runs (cuda: in a build by ./setup.sh --cuda)"};
+const OptionSpec kLinesIn{.name = "input", .letter = 'i', .kind = kInput, .placeholder = "FILE|-", .help = "JSON lines; - is standard input (the default)"};
+const OptionSpec kLineThreads{.name = "threads", .letter = 'j', .kind = kCount, .placeholder = "N", .help = "default: one for each core"};
+
+// Files that a command cannot do without.
+OptionSpec Input(const std::string& placeholder, const std::string& help) {
+  return {.name = "input", .letter = 'i', .kind = kPath, .placeholder = placeholder, .help = help, .required = true};
+}
+OptionSpec Output(const std::string& placeholder, const std::string& help) {
+  return {.name = "output", .letter = 'o', .kind = kText, .placeholder = placeholder, .help = help, .required = true};
+}
+OptionSpec Model(const std::string& with = "") {
+  return {.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, an adapter, or a GGUF file" + with, .required = true};
+}
 
 CommandSpec Train() {
   return {"train",
@@ -22,7 +42,7 @@ CommandSpec Train() {
             .help = "go on from the newest whole checkpoint, from step N, or from a directory",
             .if_bare = "latest"},
            {.name = "dry-run", .help = "resolve, check, print parameters, memory and tokens a step; train nothing"},
-           {.name = "quiet", .letter = 'q', .help = "no progress, only warnings and errors"}},
+           kQuiet},
           {{"train experiments/configs/r1_zero.yaml", "the main job: R1-Zero from scratch"},
            {"train experiments/configs/r1_zero.yaml seed=7 --name seven", "another seed, into runs/seven"},
            {"train runs/seven/config.yaml --name seven --resume", "go on where it stopped"},
@@ -34,7 +54,7 @@ CommandSpec Eval() {
           "measure a policy on held-out tasks: pass@k with a 95% interval",
           "Takes an experiment's file, or a run directory, whose newest checkpoint is then measured.",
           {{"CONFIG-or-RUN-DIR", "a YAML file or runs/NAME", true, false, {}}, kOverrides},
-          {{.name = "checkpoint", .kind = kPath, .placeholder = "DIR", .help = "this checkpoint instead of the newest"},
+          {kCheckpoint,
            {.name = "tasks", .letter = 'n', .kind = kCount, .placeholder = "TASKS", .help = "held-out tasks"},
            {.name = "rollouts", .letter = 'r', .kind = kCount, .placeholder = "ROLLOUTS", .help = "completions of each task"},
            {.name = "k", .letter = 'k', .kind = kCounts, .placeholder = "K,K", .help = "the k of pass@k, as 1,8; none above ROLLOUTS"},
@@ -54,7 +74,7 @@ CommandSpec Ablate() {
           {{"FILE", "a YAML file with a section `ablate`", true, false, {}}, kOverrides},
           {{.name = "jobs", .letter = 'j', .kind = kCount, .placeholder = "N", .help = "runs at once, the cores divided; else as many as cores and memory allow"},
            {.name = "dry-run", .help = "check every arm, print the plan and its cost; run nothing"},
-           {.name = "quiet", .letter = 'q', .help = "no progress, only warnings and errors"}},
+           kQuiet},
           {{"ablate experiments/configs/ablate_algorithms.yaml --dry-run", "what would it cost?"},
            {"ablate experiments/configs/ablate_algorithms.yaml -j 2", "two at once; again, to go on"},
            {"ablate my.yaml 'ablate.seeds=[1,2,3]'", "other seeds"}}};
@@ -80,10 +100,10 @@ CommandSpec Sample() {
           "Draws as the section `sample` of the run's file says, keeps what its rules allow, and writes JSON lines\n"
           "that `algorithm: sft` reads, with FILE.report.json: what was dropped, and why (docs/supervised.md).",
           {{"CONFIG-or-RUN-DIR", "a YAML file or runs/NAME", true, false, {}}, kOverrides},
-          {{.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE.jsonl", .help = "where the lines go", .required = true},
-           {.name = "checkpoint", .kind = kPath, .placeholder = "DIR", .help = "this checkpoint instead of the newest"},
-           {.name = "resume", .help = "go on with a file that was stopped or killed"},
-           {.name = "quiet", .letter = 'q', .help = "no progress, only warnings and errors"}},
+          {Output("FILE.jsonl", "where the lines go"),
+           kCheckpoint,
+           kResumeFile,
+           kQuiet},
           {{"sample runs/r1_zero -o kept.jsonl sample.tasks=2000 sample.samples=4", "the newest checkpoint's right answers"},
            {"sample runs/r1_zero -o kept.jsonl sample.tasks=2000 sample.samples=4 --resume", "go on"}}};
 }
@@ -96,7 +116,7 @@ CommandSpec Pipeline() {
           {{"FILE", "a YAML file with a section `stages`", true, false, {}}, kOverrides},
           {{.name = "dry-run", .help = "check everything, print the plan, make nothing"},
            {.name = "stage", .kind = kText, .placeholder = "NAME", .help = "this stage alone; what it needs must be done"},
-           {.name = "quiet", .letter = 'q', .help = "no progress, only warnings and errors"}},
+           kQuiet},
           {{"pipeline experiments/configs/r1_pipeline.yaml --dry-run", "what would run"},
            {"pipeline experiments/configs/r1_pipeline.yaml", "run it, or go on with it"}}};
 }
@@ -108,8 +128,8 @@ CommandSpec Refine() {
           "TOKEN reasoning TOKEN Summary: ..., and where it came from; OUTPUT.report.json says what was dropped and why.\n"
           "A person may edit the lines, or set `keep` to false; --reviewed reads such a file.",
           {},
-          {{.name = "input", .letter = 'i', .kind = kPath, .placeholder = "FILE.jsonl", .help = "the completions", .required = true},
-           {.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE.jsonl", .help = "where the lines go", .required = true},
+          {Input("FILE.jsonl", "the completions"),
+           Output("FILE.jsonl", "where the lines go"),
            {.name = "token", .kind = kText, .placeholder = "TEXT", .help = "stands before and behind the reasoning (default |special_token|)"},
            {.name = "summary", .kind = kText, .placeholder = "TEXT", .help = "the summary; {answer} stands for the answer"},
            {.name = "min-words", .kind = kCount, .placeholder = "N", .help = "of the reasoning (default 1)"},
@@ -124,11 +144,11 @@ CommandSpec Judge() {
           "Asks as the section `judge` of the run's file says, about each line {\"prompt\", \"completion\"}; the lines that are kept get its\n"
           "verdict. OUTPUT.report.json counts scores, what was below `at_least`, answers that are no verdict, and an agent's failures, apart.",
           {{"CONFIG-or-RUN-DIR", "a YAML file or runs/NAME; its newest checkpoint judges, or judge.remote", true, false, {}}, kOverrides},
-          {{.name = "input", .letter = 'i', .kind = kPath, .placeholder = "FILE.jsonl", .help = "the completions", .required = true},
-           {.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE.jsonl", .help = "where the kept lines go", .required = true},
-           {.name = "checkpoint", .kind = kPath, .placeholder = "DIR", .help = "this checkpoint instead of the newest"},
-           {.name = "resume", .help = "go on with a file that was stopped or killed"},
-           {.name = "quiet", .letter = 'q', .help = "no progress, only warnings and errors"}},
+          {Input("FILE.jsonl", "the completions"),
+           Output("FILE.jsonl", "where the kept lines go"),
+           kCheckpoint,
+           kResumeFile,
+           kQuiet},
           {{"judge runs/judge -i kept.jsonl -o judged.jsonl", "a policy of one's own"},
            {"judge my.yaml -i kept.jsonl -o judged.jsonl 'judge.remote={url: http://127.0.0.1:8000/v1, model: qwen}'", "a server"}}};
 }
@@ -139,11 +159,11 @@ CommandSpec Rewrite() {
           "Asks as the section `rewrite` of the run's file says, about each line {\"prompt\", \"completion\"}. Kept is what has the form\n"
           "TOKEN reasoning TOKEN Summary: ... and the original's answer; OUTPUT.report.json says what was dropped and why.",
           {{"CONFIG-or-RUN-DIR", "a YAML file or runs/NAME; its newest checkpoint writes, or rewrite.remote", true, false, {}}, kOverrides},
-          {{.name = "input", .letter = 'i', .kind = kPath, .placeholder = "FILE.jsonl", .help = "the completions", .required = true},
-           {.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE.jsonl", .help = "where the lines go", .required = true},
-           {.name = "checkpoint", .kind = kPath, .placeholder = "DIR", .help = "this checkpoint instead of the newest"},
-           {.name = "resume", .help = "go on with a file that was stopped or killed"},
-           {.name = "quiet", .letter = 'q', .help = "no progress, only warnings and errors"}},
+          {Input("FILE.jsonl", "the completions"),
+           Output("FILE.jsonl", "where the lines go"),
+           kCheckpoint,
+           kResumeFile,
+           kQuiet},
           {{"rewrite my.yaml -i kept.jsonl -o cold.jsonl 'rewrite.remote={url: https://api.example.com/v1, model: m, key_variable: API_KEY}'", "a hosted model"}}};
 }
 
@@ -156,8 +176,8 @@ CommandSpec Pairs() {
           "scored: two completions of one prompt, of which --score gave one more (lines of `sample` hold all scores).\n"
           "With --judge-ask, questions to a judge with their verdicts instead, to teach one by `algorithm: sft`.",
           {},
-          {{.name = "input", .letter = 'i', .kind = kPath, .placeholder = "FILE.jsonl", .help = "demonstrations", .required = true},
-           {.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE.jsonl", .help = "where the pairs go", .required = true},
+          {Input("FILE.jsonl", "demonstrations"),
+           Output("FILE.jsonl", "where the pairs go"),
            {.name = "rule", .kind = kText, .placeholder = "RULE", .help = "helpful, harmless, sound or scored", .required = true},
            {.name = "score", .kind = kText, .placeholder = "NAME", .help = "scored: a reward or a measure, as is_helpful"},
            {.name = "reads", .kind = kText, .placeholder = "PART", .help = "scored: whole (default), or the summary behind the reasoning"},
@@ -178,8 +198,8 @@ std::vector<OptionSpec> SamplingOptions(std::vector<OptionSpec> before, const st
                  {.name = "min-p", .kind = kReal, .placeholder = "P", .help = "draw from tokens with at least this share of the likeliest one's probability"},
                  {.name = "repetition-penalty", .kind = kReal, .placeholder = "R", .help = "above 1: tokens that stood there before become less likely"},
                  {.name = "max-thinking-tokens", .kind = kWhole, .placeholder = "N", .help = "reasoning (<think>) that is longer is closed, and the answer follows; 0 = no limit"},
-                 {.name = "weights", .kind = kText, .placeholder = "TYPE", .help = "float32 or bfloat16: what the matrices are held in; bfloat16 takes half the memory and less time"},
-                 {.name = "device", .kind = kText, .placeholder = "NAME", .help = "cpu or cuda: where the model runs (cuda: in a build by ./setup.sh --cuda)"}});
+                 kWeights,
+                 kDevice});
   before.insert(before.end(), behind.begin(), behind.end());
   return before;
 }
@@ -189,7 +209,7 @@ CommandSpec Generate() {
           "complete a prompt, or tasks of an environment",
           "Without PROMPT, --prompt and --env, the prompt is read from standard input.",
           {{"PROMPT", "the prompt as the policy reads it; the same as --prompt", false, false, {}}},
-          SamplingOptions({{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, an adapter, or a GGUF file", .required = true},
+          SamplingOptions({Model(),
                            {.name = "prompt", .letter = 'p', .kind = kText, .placeholder = "TEXT", .help = "the prompt as the policy reads it"},
                            {.name = "env", .letter = 'e', .kind = kText, .placeholder = "NAME", .help = "held-out tasks of this environment, with their verdicts", .excludes = "prompt"},
                            {.name = "samples", .letter = 'n', .kind = kCount, .placeholder = "N", .help = "completions (of each task)"}},
@@ -205,7 +225,7 @@ CommandSpec Chat() {
           "talk with a model in its own chat format",
           "A message a line on standard input; the conversation ends with the input.",
           {},
-          SamplingOptions({{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, an adapter, or a GGUF file, with a chat template", .required = true},
+          SamplingOptions({Model(", with a chat template"),
                            {.name = "system", .kind = kText, .placeholder = "TEXT", .help = "a system message"}},
                           {{.name = "max-new-tokens", .kind = kCount, .placeholder = "N", .help = "longest answer, in tokens (default 512)"},
                            {.name = "seed", .kind = kWhole, .placeholder = "N", .help = "of the draws"}}),
@@ -219,15 +239,15 @@ CommandSpec Serve() {
           "them, and loads other weights by POST /update_weights_from_disk: a sampler that a run learns from (docs/serving.md).\n"
           "Requests share steps; a completion depends on its own request and seed alone. No key, no TLS.",
           {},
-          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, an adapter, or a GGUF file", .required = true},
+          {Model(),
            {.name = "host", .kind = kText, .placeholder = "ADDRESS", .help = "to listen at (default 127.0.0.1: this machine alone)"},
            {.name = "port", .kind = kWhole, .placeholder = "N", .help = "default 8000; 0 = any that is free, printed"},
            {.name = "name", .kind = kText, .placeholder = "NAME", .help = "the model as requests call it (default: DIR)"},
            {.name = "slots", .kind = kCount, .placeholder = "N", .help = "completions under way at once (default 16)"},
            {.name = "context", .kind = kCount, .placeholder = "N", .help = "tokens of prompt and completion (default: the model's, at most 4096); each slot has memory for as many"},
            {.name = "threads", .kind = kCount, .placeholder = "N", .help = "default: all cores"},
-           {.name = "weights", .kind = kText, .placeholder = "TYPE", .help = "float32 or bfloat16: what the matrices are held in; bfloat16 takes half the memory and less time"},
-           {.name = "device", .kind = kText, .placeholder = "NAME", .help = "cpu or cuda: where the model runs (cuda: in a build by ./setup.sh --cuda)"},
+           kWeights,
+           kDevice,
            {.name = "logprobs-mode", .kind = kText, .placeholder = "MODE",
             .help = "raw_logprobs (default): of the model at temperature 1; processed_logprobs: of the distribution that was drawn from"},
            {.name = "seed", .kind = kWhole, .placeholder = "N", .help = "of requests that bring none"}},
@@ -278,9 +298,9 @@ CommandSpec ModelForward() {
           "In: {\"sequences\": [[1, 2, 3], ...]}. Out: seqI.logits, seqI.logprobs, seqI.greedy and\n"
           "seqI.layers.L.router_topk.",
           {},
-          {{.name = "model", .letter = 'm', .kind = kPath, .placeholder = "DIR", .help = "a checkpoint in Hugging Face layout, an adapter, or a GGUF file", .required = true},
-           {.name = "input", .letter = 'i', .kind = kPath, .placeholder = "FILE.json", .help = "the sequences", .required = true},
-           {.name = "output", .letter = 'o', .kind = kText, .placeholder = "FILE.safetensors", .help = "where the tensors go", .required = true},
+          {Model(),
+           Input("FILE.json", "the sequences"),
+           Output("FILE.safetensors", "where the tensors go"),
            {.name = "greedy", .kind = kCount, .placeholder = "N", .help = "also the N likeliest next tokens, decoded one by one"}},
           {{"model forward -m DIR -i ids.json -o out.safetensors --greedy 16", ""}}};
 }
@@ -295,13 +315,10 @@ CommandSpec AlgorithmLoss() {
           "\"grad_logprobs\": [[..]]}, in float64.",
           {{"key=value", "the algorithm's settings, as `cogent show NAME` lists them: average=tokens", false, true, {}}},
           {{.name = "name", .kind = kText, .placeholder = "NAME", .help = "the algorithm; `cogent list algorithms`", .required = true},
-           {.name = "input", .letter = 'i', .kind = kPath, .placeholder = "FILE.json", .help = "the batch", .required = true}},
+           Input("FILE.json", "the batch")},
           {{"algorithm loss --name grpo --input batch.json kl_coef=0", ""},
            {"algorithm loss --name dapo --input batch.json clip_ratio_high=0.3 dual_clip=10", "with other settings"}}};
 }
-
-const OptionSpec kLinesIn{.name = "input", .letter = 'i', .kind = kInput, .placeholder = "FILE|-", .help = "JSON lines; - is standard input (the default)"};
-const OptionSpec kLineThreads{.name = "threads", .letter = 'j', .kind = kCount, .placeholder = "N", .help = "default: one for each core"};
 
 // `verify NAME`: JSON lines through one verifier. `fields` says what goes in and what comes out.
 CommandSpec Verify(const std::string& name, const std::string& summary, const std::string& fields,
@@ -342,7 +359,7 @@ CommandSpec RunInSandbox() {
            {.name = "output-limit", .kind = kText, .placeholder = "SIZE", .help = "of standard output, and of standard error (default 64KiB)"},
            {.name = "language", .kind = kText, .placeholder = "NAME", .help = "python, c++ or one of --languages, whatever the file is called"},
            {.name = "languages", .kind = kPath, .placeholder = "FILE.yaml", .help = "further ones: `perl: {file: program.pl, run: [/usr/bin/perl, program.pl]}`"},
-           {.name = "level", .kind = kText, .placeholder = "LEVEL", .help = "full (default) or reduced: weaker isolation, see docs/sandbox.md"},
+           kLevel,
            {.name = "json", .help = "one JSON object on standard output instead"}},
           {{"sandbox run program.py", ""},
            {"sandbox run program.py --stdin input.txt --time-limit 500ms --json", "for a script"}}};
@@ -354,7 +371,7 @@ std::vector<CommandSpec> VerifyCommands() {
              "In: {\"id\", \"completion\", \"problem\"}, the problem an object in the layout of HumanEval, MBPP or contests. Out:\n"
              "{\"id\", \"score\", \"verdict\", \"passed\", \"total\", \"cpu_seconds\", \"reason\"}; the verdict is a run's, or no_code.",
              {{.name = "share", .help = "pay the share of tests that pass, not all or nothing"},
-              {.name = "level", .kind = kText, .placeholder = "LEVEL", .help = "full (default) or reduced: weaker isolation, see docs/sandbox.md"}},
+              kLevel},
              {{"verify code -i completions.jsonl -o verdicts.jsonl", ""}}),
       Verify("format", "layout and answer of stored completions",
              "In: {\"id\", \"completion\"}. Out: {\"id\", \"format_ok\", \"answer\"}; the answer is null where there is none.", {},
@@ -376,7 +393,7 @@ std::vector<CommandSpec> VerifyCommands() {
              "In: {\"id\", \"completion\", \"problem\"}, as for `verify code`, with a reference in the problem; the tests are the assert\n"
              "statements of the completion's last Python block. Out: {\"id\", \"kept\", \"refused\", \"reasons\", \"none\"}; `none` says\n"
              "why there was nothing to read, or is null.",
-             {{.name = "level", .kind = kText, .placeholder = "LEVEL", .help = "full (default) or reduced: weaker isolation, see docs/sandbox.md"}},
+             {kLevel},
              {{"verify tests -i tests.jsonl -o kept.jsonl", ""}}),
       {"verify audit", "where two verifiers disagree on stored completions",
        "A side is a reward as in YAML: a name that `list rewards` prints, or {name: .., setting: ..}; or field:PATH,\n"

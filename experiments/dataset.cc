@@ -125,10 +125,10 @@ TextExample Read(const json& line, TextKind kind) {
   return example;
 }
 
-void ReadText(std::string_view text, const std::string& name, TextKind kind, std::vector<TextExample>& examples, std::vector<std::string>& mistakes) {
-  ForEachLine(text, [&](int number, std::string_view line) {
+void ReadLines(const std::string& path, TextKind kind, std::vector<TextExample>& examples, std::vector<std::string>& mistakes) {
+  ForEachLineIn(path, [&](int number, std::string_view line) {
     if (mistakes.size() >= kMostMistakes) return;
-    const std::string where = fmt::format("{}:{}", name, number);
+    const std::string where = fmt::format("{}:{}", path, number);
     try {
       TextExample example = Read(json::parse(line), kind);
       example.where = where;
@@ -149,7 +149,7 @@ std::vector<TextExample> ReadExamples(const std::vector<std::string>& paths, Tex
   for (const std::string& path : paths) {
     const std::size_t before = examples.size();
     const std::size_t wrong = mistakes.size();
-    ReadText(ReadFile(path), path, kind, examples, mistakes);
+    ReadLines(path, kind, examples, mistakes);
     if (examples.size() == before && mistakes.size() == wrong && wrong < kMostMistakes) mistakes.push_back(path + ": there is no example in it");
   }
   if (!mistakes.empty()) {

@@ -9,6 +9,7 @@ namespace cogent {
 Answerer::Answerer(const RunConfig& config, const std::string& checkpoint, const std::optional<RemoteSettings>& remote, const Sampling& sampling) {
   if (remote) {
     agent_ = std::make_unique<RemoteAgent>(*remote, config.prompt_template, sampling);
+    CheckServer(*remote);
     name_ = remote->url + " " + remote->model;
     return;
   }

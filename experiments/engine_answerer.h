@@ -18,7 +18,7 @@ namespace cogent {
 
 class Answerer {
  public:
-  // A policy's weights are read here.
+  // A policy's weights are read here, and a server is asked whether it is there.
   Answerer(const RunConfig& config, const std::string& checkpoint, const std::optional<RemoteSettings>& remote, const Sampling& sampling);
   Agent& agent() { return *agent_; }
   const std::string& name() const { return name_; }  // the checkpoint, or URL and model

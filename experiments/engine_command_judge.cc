@@ -60,9 +60,9 @@ struct Counts {
   }
 };
 
-std::vector<Line> ReadLines(const std::string& path, const std::string& all) {
+std::vector<Line> ReadLines(const std::string& path) {
   std::vector<Line> lines;
-  ForEachLine(all, [&](int number, std::string_view text) {
+  ForEachLineIn(path, [&](int number, std::string_view text) {
     Json json = Json::parse(text, nullptr, false);
     const auto has = [&](const char* key) { return json.is_object() && json.contains(key) && json[key].is_string(); };
     if (!has("prompt") || !has("completion")) throw DataError(fmt::format("{}:{}: {{\"prompt\": text, \"completion\": text}} is wanted", path, number));
@@ -79,12 +79,11 @@ using AskAbout = std::function<std::vector<Json>(Agent& agent, std::vector<Line>
 int AskCommand(const std::string& verb, const NamedPolicy& found, const std::optional<RemoteSettings>& remote, double temperature, const Command& command, const AskAbout& ask) {
   const RunConfig& config = found.loaded.config;
   const std::string &input = command.Get("input"), &path = command.Get("output");
-  const std::string all = ReadFile(input);
-  std::vector<Line> lines = ReadLines(input, all);
+  std::vector<Line> lines = ReadLines(input);
   Sampling sampling = config.rollout.sampling;
   sampling.temperature = temperature;
   Answerer answerer(config, found.checkpoint, remote, sampling);
-  PartedOutput output(path, found.loaded.resolved + TextMark(input, all), command.Has("resume"));
+  PartedOutput output(path, found.loaded.resolved + TextMark(input, ReadFile(input)), command.Has("resume"));
   Counts counts = Counts::From(output.counts());
   CatchStopSignals();
   const Rng draws = Rng(config.seed).Fork(verb);

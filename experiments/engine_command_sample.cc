@@ -38,7 +38,7 @@ void TakeUp(const PartedOutput& output, const std::string& path, Rejection& rule
     const auto number = [&](const char* name) { return c.at(name).get<double>(); };
     rules.counts() = {number("tasks"), number("tasks_without"), number("completions"), number("kept"), number("kept_tokens"),
                       c.at("dropped").get<std::map<std::string, double>>()};
-    ForEachLine(ReadFile(path), [&](int, std::string_view text) {
+    ForEachLineIn(path, [&](int, std::string_view text) {
       const auto line = nlohmann::json::parse(text);
       rules.Known(line.at("prompt"), line.at("completion"));
     });

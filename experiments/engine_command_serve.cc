@@ -116,7 +116,7 @@ int ServeCommand(const Command& command) {
   const ModelServer server(options, model, desk, true);
   const std::string host = options.host.find(':') == std::string::npos ? options.host : "[" + options.host + "]";
   std::cout << fmt::format("{} at http://{}:{}/v1; {} completions at once, {} tokens each, cache {:.0f} MB; Ctrl-C ends it\n", model.name, host, server.port(), slots, context,
-                           static_cast<double>(Decoder::CacheBytes(config, slots + 1, context)) / 1e6)
+                           static_cast<double>(served.generator.CacheBytes(slots, context)) / 1e6)
             << std::flush;
   if (options.host != "127.0.0.1" && options.host != "::1") LogWarn("whoever reaches " + options.host + " may ask, and may have weights loaded: there is no key");
   Draw(desk, served, device, slots, context);

@@ -25,7 +25,7 @@ int ListAlgorithms(const Methods& methods) {
 int ShowAlgorithm(const Methods& methods, const std::string& name) {
   Problems problems;
   Choice choice{name, Node::Map(), {"command line", 0, 0}};
-  methods.Check(choice, problems);
+  methods.Settle(choice, problems);
   problems.ThrowIfAny();
   if (methods.algorithms.Has(name)) std::cout << name << ": " << methods.algorithms.Summary(name) << "\n" << methods.algorithms.Describe(name);
   else std::cout << name << ": " << methods.objectives.Summary(name) << "\n" << methods.objectives.Describe(name);

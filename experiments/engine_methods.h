@@ -8,7 +8,7 @@
 
 #include "algorithms/algorithm.h"
 #include "algorithms/objective.h"
-#include "experiments/engine.h"
+#include "experiments/run_config.h"
 
 namespace cogent {
 
@@ -20,7 +20,11 @@ struct Methods {
   std::vector<std::string> Names() const;
   // Adds to `problems` when the name or a setting is unknown; else writes the defaults into the settings. True when it
   // learns from a critic.
-  bool Check(Choice& algorithm, Problems& problems) const;
+  bool Settle(Choice& algorithm, Problems& problems) const;
+  // The same of a run's, and whether the run has what it learns from: CheckAlgorithm (run_config.h).
+  bool Check(RunConfig& config, Purpose purpose, Problems& problems) const;
+  // The network that such a run trains has a value head. REQUIRES a checked one.
+  bool LearnsValues(const Choice& algorithm) const;
 };
 
 }  // namespace cogent

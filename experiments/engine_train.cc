@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <limits>
 
+#include "agents/remote_agent.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "experiments/engine_base.h"
@@ -84,6 +86,7 @@ int Train(Run& run, const Methods& methods, const std::string& resume) {
   problems.ThrowIfAny();
   if (!supervised) RefuseBenchmark(run.config, run.parts);
   const std::int64_t from = resuming ? ResumeStep(run, resume) : -1;
+  if (const auto& remote = run.config.rollout.remote; remote && std::max<std::int64_t>(from, 0) < run.config.train.steps) CheckServer(*remote);
   // A checkpoint or an example that cannot be used ends the run before it is made.
   if (from < 0 && !run.checkpoints.HasBase()) FirstWeights(run);
   if (from < 0 && run.config.critic && !run.config.critic->checkpoint.empty()) FirstCritic(run);
@@ -100,58 +103,6 @@ int Train(Run& run, const Methods& methods, const std::string& resume) {
     run.parameters.Attach(*run.config.policy.lora, std::filesystem::absolute(run.checkpoints.BasePath()).lexically_normal().string(), run.rng.Fork("lora"));
   }
   return supervised ? Supervise(run, *objective, examples, log, from) : Reinforce(run, *algorithm, rubric, log, from);
-}
-
-// The network that this run trains has a value head.
-bool LearnsValues(const Methods& methods, const RunConfig& config) {
-  Problems problems;
-  return methods.objectives.Has(config.algorithm.name) && methods.objectives.Make(config.algorithm, problems)->LearnsValues();
-}
-
-bool NeedsTeacher(const Methods& methods, const RunConfig& config) {
-  Problems problems;
-  if (methods.algorithms.Has(config.algorithm.name)) return methods.algorithms.Make(config.algorithm, problems)->NeedsTeacher();
-  return methods.objectives.Has(config.algorithm.name) && methods.objectives.Make(config.algorithm, problems)->FromTeacher().has_value();
-}
-
-// Whether the run has what its algorithm learns from.
-void CheckSource(const Methods& methods, const RunConfig& config) {
-  Problems problems;
-  const std::string& name = config.algorithm.name;
-  if (methods.objectives.Has(name) && !config.data) {
-    problems.Add(config.algorithm.location, fmt::format("algorithm '{}' learns from labelled examples: give `data: {{paths: [FILE.jsonl]}}`", name));
-  }
-  if (methods.algorithms.Has(name) && config.data) {
-    problems.Add(config.algorithm.location, fmt::format("algorithm '{}' learns from rewards and reads no `data`; leave the section out, or name one of: {}", name,
-                                                        fmt::join(methods.objectives.Names(), ", ")));
-  }
-  if (NeedsTeacher(methods, config) && config.reference.empty()) {
-    problems.Add(config.algorithm.location, fmt::format("algorithm '{}' learns from a teacher: give `reference: DIR`, a checkpoint with the policy's tokenizer", name));
-  }
-  if (LearnsValues(methods, config) && config.pretrain) {
-    problems.Add(config.algorithm.location, fmt::format("algorithm '{}' trains a model with a value head, which cannot be pre-trained on text: start from policy.checkpoint", name));
-  }
-  if (LearnsValues(methods, config) && config.policy.lora) {
-    problems.Add(config.algorithm.location, fmt::format("algorithm '{}' trains a value head, which an adapter cannot hold: leave policy.lora out", name));
-  }
-  if (config.data && (config.train.epochs > 1 || config.train.minibatches > 1)) {
-    problems.Add(config.algorithm.location, "train.epochs and train.minibatches are of rollouts; passes over examples are data.epochs, examples a step data.examples");
-  }
-  problems.ThrowIfAny();
-}
-
-// A forced token was not drawn, whatever probability the policy gives it: no ratio, no advantage and no imitation of the
-// policy's own completions is right at such a place.
-void CheckEveryTokenIsChosen(const Methods& methods, const RunConfig& config) {
-  if (config.rollout.sampling.max_thinking_tokens == 0) return;
-  Problems problems;
-  const std::string& name = config.algorithm.name;
-  const bool imitates = methods.objectives.Has(name) && methods.objectives.Make(config.algorithm, problems)->OnPolicyShare() > 0;
-  if (methods.algorithms.Has(name) || imitates) {
-    throw ConfigError(fmt::format("rollout.max_thinking_tokens is {}, but algorithm '{}' learns from the rollouts: the text that closes the reasoning would be forced, "
-                                  "and learned from as if the policy had chosen it. Leave it at 0 here (rollout.max_new_tokens bounds the length, the reward 'overlong' "
-                                  "discourages it); eval, sample, generate and chat take the limit", config.rollout.sampling.max_thinking_tokens, name));
-  }
 }
 
 int DryRun(const Parts& parts, const LoadedConfig& loaded, bool values) {
@@ -186,9 +137,8 @@ int DryRun(const Parts& parts, const LoadedConfig& loaded, bool values) {
 
 }  // namespace
 
-LoadedConfig LoadChecked(const Parts& parts, const Methods& methods, const std::string& path, const std::vector<std::string>& overrides) {
-  LoadedConfig loaded = LoadRunConfig(path, overrides, parts, [&](Choice& algorithm, Problems& problems) { return methods.Check(algorithm, problems); });
-  CheckSource(methods, loaded.config);
+LoadedConfig LoadChecked(const Parts& parts, const Methods& methods, const std::string& path, const std::vector<std::string>& overrides, Purpose purpose) {
+  LoadedConfig loaded = LoadRunConfig(path, overrides, parts, std::bind_front(&Methods::Check, &methods), purpose);
   RunConfig& config = loaded.config;
   if (config.prompt_template == "chat") config.prompt_template = ChatPromptTemplate(Tokenizer::Load(config.policy.checkpoint), config.policy.checkpoint);
   return loaded;
@@ -198,12 +148,11 @@ int TrainCommand(const Parts& parts, const Methods& methods, const Command& comm
   KeepMemory();
   std::vector<std::string> overrides(command.arguments.begin() + 1, command.arguments.end());
   if (command.Has("name")) overrides.push_back("name=" + command.Get("name"));
-  LoadedConfig loaded = LoadChecked(parts, methods, command.arguments.at(0), overrides);
-  CheckEveryTokenIsChosen(methods, loaded.config);
+  LoadedConfig loaded = LoadChecked(parts, methods, command.arguments.at(0), overrides, Purpose::kTrain);
   if (const RunConfig& c = loaded.config; c.policy.checkpoint.empty() && !c.pretrain && !c.data) {
     throw ConfigError(command.arguments.at(0) + " names a server to ask and no policy to train: give `pretrain`, or `policy: {checkpoint: DIR}`");
   }
-  const bool values = LearnsValues(methods, loaded.config);
+  const bool values = methods.LearnsValues(loaded.config.algorithm);
   if (command.Has("dry-run")) return DryRun(parts, loaded, values);
   const std::string dir = loaded.config.Directory();
   if (!command.Has("resume") && std::filesystem::exists(dir) && !std::filesystem::is_empty(dir)) {

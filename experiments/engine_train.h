@@ -11,6 +11,6 @@ int TrainCommand(const Parts& parts, const Methods& methods, const Command& comm
 
 // The configuration that a command names, checked in all its parts.
 LoadedConfig LoadChecked(const Parts& parts, const Methods& methods, const std::string& path,
-                         const std::vector<std::string>& overrides);
+                         const std::vector<std::string>& overrides, Purpose purpose = Purpose::kAsk);
 
 }  // namespace cogent

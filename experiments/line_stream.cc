@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "core/file.h"
 
 namespace cogent {
 namespace {
@@ -48,6 +49,7 @@ bool LineReader::Fill() {
     if (count < 0) throw DataError("cannot read " + name_ + ": " + Reason());
     if (count == 0) break;
     buffer_.resize(static_cast<std::size_t>(count));
+    if (number_ == 1 && line_.empty()) RefusePacked(buffer_, name_, descriptor_ == STDIN_FILENO ? "FILE" : name_);
     return true;
   }
   ended_ = true;

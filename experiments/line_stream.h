@@ -35,7 +35,7 @@ class LineReader {
   LineReader(int descriptor, std::string name, const std::atomic<bool>* stop = nullptr);
 
   // The next lines, at least one and at most `most`; none at the end. Throws DataError when the
-  // input cannot be read.
+  // input cannot be read, or begins as no text does (RefusePacked, core/file.h).
   LineChunk Next(std::size_t most);
 
  private:

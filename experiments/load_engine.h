@@ -6,7 +6,7 @@
 // Thread rule: main thread, before any other thread is started.
 #pragma once
 
-#include "experiments/engine.h"
+#include "experiments/run_config.h"
 
 namespace cogent {
 
@@ -19,10 +19,9 @@ void PrepareEngine(char** argv);
 // says what to build.
 EngineEntry LoadEngine();
 
-// Checks an algorithm's name and settings and writes out its defaults, as `train` does before it begins.
-// True when it learns from a critic.
+// Checks a run's algorithm and what it learns from and writes out its defaults (CheckAlgorithm), as `train` does before it begins.
 // Exported from libcogent_engine.so as `cogent_check_algorithm`. Throws MachineError as LoadEngine does.
-using AlgorithmCheckEntry = bool (*)(const Parts& parts, Choice& algorithm, Problems& problems);
+using AlgorithmCheckEntry = bool (*)(const Parts& parts, RunConfig& config, Purpose purpose, Problems& problems);
 AlgorithmCheckEntry LoadAlgorithmCheck();
 
 }  // namespace cogent

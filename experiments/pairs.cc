@@ -34,7 +34,7 @@ struct Line {
 // With `score`, a line's `rewards` must hold that number.
 std::vector<Line> ReadLines(const std::string& path, const std::string& score, int& malformed) {
   std::vector<Line> lines;
-  ForEachLine(ReadFile(path), [&](int number, std::string_view text) {
+  ForEachLineIn(path, [&](int number, std::string_view text) {
     const Json json = Json::parse(text, nullptr, false);
     const auto has = [&](const char* key) { return json.is_object() && json.contains(key) && json[key].is_string() && !json[key].get_ref<const std::string&>().empty(); };
     if (!has("prompt") || !has("completion")) {

@@ -206,6 +206,24 @@ std::string OptionOf(std::string key) {
 
 std::string Fingerprint(const std::string& text) { return fmt::format("{:016x}", Rng(0).Fork(text).key()); }
 
+// The server in a section of a run's settings. What is wrong there is said where the run is checked.
+std::optional<RemoteSettings> ServerIn(const Node& settings, const std::string& section) {
+  const Node* own = settings.Find(section);
+  const Node* remote = own == nullptr ? nullptr : own->Find("remote");
+  if (remote == nullptr || remote->kind != Node::Kind::kMap) return std::nullopt;
+  Problems ignored;
+  return ReadConfig<RemoteSettings>(*remote, ignored, section);
+}
+
+// The settings in a run's file or directory; nothing where that cannot be read, which its stage says when it runs.
+Node SettingsAt(const std::string& run) {
+  try {
+    return ParseYamlFile(std::filesystem::is_directory(run) ? run + "/config.yaml" : run);
+  } catch (const Error&) {
+    return Node::Map();
+  }
+}
+
 // Stand-ins where stages have not made anything yet.
 void PutStandIns(const Pipeline& pipeline, Node& node) {
   ForEachText(node, [&](Node& scalar) {
@@ -223,20 +241,26 @@ const PipelineStage* Referred(const Pipeline& pipeline, const std::string& text)
 }
 
 // The settings of a stage's run, to be checked before anything runs. A stage that uses the run of another (`from`) lays its own over that one's.
-void CheckRun(const Pipeline& pipeline, const PipelineStage& stage, const Parts& parts, const CheckAlgorithm& check_algorithm, Problems& problems) {
+// Finds the stage's server, too.
+void CheckRun(const Pipeline& pipeline, PipelineStage& stage, const Parts& parts, const CheckAlgorithm& check_algorithm, Problems& problems) {
   Node own = stage.settings, node = pipeline.settings;
   if (stage.kind != "train") {
     TakeKeys(own, {"input"});
     const Node from = TakeKeys(own, {"from"});
     const Node& given = from.entries.front().second;
     const PipelineStage* run = Referred(pipeline, given.text);
-    if (run == nullptr) return;  // a run from elsewhere: its own file says the rest
+    if (run == nullptr) {  // a run from elsewhere: its own file says the rest
+      stage.server = ServerIn(MergeYaml(SettingsAt(given.text), own), stage.kind);
+      return;
+    }
     if (run->kind != "train") return problems.Add(given.location, "stage '" + stage.name + "': `from` must be a run, and '" + run->name + "' makes lines");
     node = MergeYaml(node, run->settings);
   }
   node = MergeYaml(node, own);
   PutStandIns(pipeline, node);
-  CheckRunConfig(node, "stage '" + stage.name + "'", parts, check_algorithm, problems);
+  const RunConfig config = CheckRunConfig(node, "stage '" + stage.name + "'", parts, check_algorithm, stage.kind == "train" ? Purpose::kTrain : Purpose::kAsk, problems);
+  if (stage.kind != "train") stage.server = ServerIn(node, stage.kind);
+  else if (config.train.steps > 0) stage.server = config.rollout.remote;
 }
 
 // What measures the stage's policy: `evaluate` over its settings. Nothing where nothing does.
@@ -256,7 +280,7 @@ void CheckMeasuring(const Pipeline& pipeline, const PipelineStage& stage, const 
   PutStandIns(pipeline, *node);
   node->Set("pretrain", Node());
   Overlay(*node, "policy.checkpoint", Node::Scalar("."), {});
-  CheckRunConfig(*node, "evaluate, over stage '" + stage.name + "'", parts, check_algorithm, problems);
+  CheckRunConfig(*node, "evaluate, over stage '" + stage.name + "'", parts, check_algorithm, Purpose::kAsk, problems);
 }
 
 // The options of a stage that takes lines, as its command's own parser reads them.
@@ -351,7 +375,7 @@ const std::string& Recipes::Of(const PipelineStage& stage) {
 Pipeline LoadPipeline(const std::string& path, const std::vector<std::string>& overrides, const Parts& parts, const CheckAlgorithm& check_algorithm) {
   Pipeline pipeline = Reader(path, overrides).Take();
   Problems problems;
-  for (const PipelineStage& stage : pipeline.stages) {
+  for (PipelineStage& stage : pipeline.stages) {
     TakesLines(stage.kind) ? CheckLines(pipeline, stage, problems) : CheckRun(pipeline, stage, parts, check_algorithm, problems);
   }
   problems.ThrowIfAny();

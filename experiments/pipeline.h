@@ -31,6 +31,7 @@
 //
 // A stage is done when it finished and its settings, the seed, the stages it needs and the files it names are as they were
 // then; anything else is resumed where it was stopped, or made again (what it had made before is moved aside, never removed).
+// Servers that stages ask (`remote`) are asked whether they are there before the first stage runs.
 // Thread rule: main thread.
 #pragma once
 
@@ -39,6 +40,7 @@
 #include <string>
 #include <vector>
 
+#include "agents/remote_agent.h"
 #include "experiments/engine.h"
 #include "experiments/run_config.h"
 
@@ -49,6 +51,7 @@ struct PipelineStage {
   Node settings;
   std::vector<std::string> needs;  // stages, each once
   bool scored = true;
+  std::optional<RemoteSettings> server = {};  // that it asks for completions
 };
 
 struct Pipeline {

@@ -7,6 +7,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -45,6 +46,7 @@ class PipelineRun {
   // All stages that are not done, or the one.
   int Run(const std::string& only) {
     if (!only.empty()) CheckOnly(only);
+    CheckServers(only);
     for (const PipelineStage& stage : pipeline_.stages) {
       if (!only.empty() && stage.name != only) continue;
       Recipes recipes(pipeline_);  // a file may have changed while the last stage ran
@@ -92,6 +94,22 @@ class PipelineRun {
       if (StateOf(pipeline_.Find(need), recipes) != StageState::kDone) missing.push_back(need);
     }
     if (!missing.empty()) throw ConfigError(fmt::format("--stage {}: it needs {}, which {} not done", only, fmt::join(missing, ", "), missing.size() == 1 ? "is" : "are"));
+  }
+
+  // Asks each server of what is left to run whether it is there.
+  void CheckServers(const std::string& only) const {
+    Recipes recipes(pipeline_);
+    std::set<std::string> asked;
+    for (const PipelineStage& stage : pipeline_.stages) {
+      if (!stage.server || (!only.empty() && stage.name != only) || StateOf(stage, recipes) == StageState::kDone) continue;
+      if (!asked.insert(stage.server->url + "\n" + stage.server->key_variable).second) continue;
+      try {
+        CheckServer(*stage.server);
+      } catch (const RemoteError& error) {
+        const std::string first = stage.needs.empty() ? "" : fmt::format(". If it is to serve what an earlier stage makes, run that one first: cogent pipeline {} --stage {}", file_, stage.needs.front());
+        throw RemoteError(fmt::format("stage '{}': {}{}", stage.name, error.what(), first));
+      }
+    }
   }
 
   // What an earlier recipe made, or was made without a note of its recipe, keeps another name.

@@ -98,7 +98,7 @@ int RefineCommand(const Command& command) {
   const bool reviewed = command.Has("reviewed");
   Counts counts;
   std::string lines;
-  ForEachLine(ReadFile(input), [&](int number, std::string_view line) {
+  ForEachLineIn(input, [&](int number, std::string_view line) {
     ++counts.lines;
     try {
       const Json json = Json::parse(line, nullptr, false);

@@ -117,13 +117,13 @@ int Show(const Session& session, const Command& command) {
 int Ablate(const Session& session, const Command& command) {
   PrepareEngine(session.argv);
   const AlgorithmCheckEntry check = LoadAlgorithmCheck();
-  return AblateCommand(*session.parts, [&](Choice& algorithm, Problems& problems) { return check(*session.parts, algorithm, problems); }, command);
+  return AblateCommand(*session.parts, [&](RunConfig& config, Purpose purpose, Problems& problems) { return check(*session.parts, config, purpose, problems); }, command);
 }
 
 int RunPipeline(const Session& session, const Command& command) {
   PrepareEngine(session.argv);
   const AlgorithmCheckEntry check = LoadAlgorithmCheck();
-  return PipelineCommand(*session.parts, [&](Choice& algorithm, Problems& problems) { return check(*session.parts, algorithm, problems); }, command);
+  return PipelineCommand(*session.parts, [&](RunConfig& config, Purpose purpose, Problems& problems) { return check(*session.parts, config, purpose, problems); }, command);
 }
 
 int Compare(const Session& session, const Command& command) {

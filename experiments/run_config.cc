@@ -268,7 +268,7 @@ void SettleCritic(RunConfig& config, const Node& root, Problems& problems) {
 
 }  // namespace
 
-RunConfig CheckRunConfig(const Node& root, const std::string& what, const Parts& parts, const CheckAlgorithm& check_algorithm,
+RunConfig CheckRunConfig(const Node& root, const std::string& what, const Parts& parts, const CheckAlgorithm& check_algorithm, Purpose purpose,
                          Problems& problems) {
   RunConfig config = ReadConfig<RunConfig>(root, problems, what);
   if (!config.env.name.empty()) {
@@ -287,7 +287,7 @@ RunConfig CheckRunConfig(const Node& root, const std::string& what, const Parts&
   CheckOnly(config, problems);
   if (config.algorithm.name.empty() || !check_algorithm) return config;
   const std::size_t mistakes = problems.lines().size();
-  if (check_algorithm(config.algorithm, problems)) {
+  if (check_algorithm(config, purpose, problems)) {
     SettleCritic(config, root, problems);
   } else if (config.critic && problems.lines().size() == mistakes) {
     problems.Add(root.PlaceOf("critic"), "algorithm '" + config.algorithm.name + "' has no critic; leave the section out, or name an algorithm that learns "
@@ -314,17 +314,16 @@ std::map<std::string, std::string> FlatConfig(const std::string& yaml) {
 }
 
 LoadedConfig LoadRunConfig(const std::string& path, const std::vector<std::string>& overrides, const Parts& parts,
-                           const CheckAlgorithm& check_algorithm, const std::string& seed_text) {
+                           const CheckAlgorithm& check_algorithm, Purpose purpose) {
   Node root = ParseYamlFile(path);
   for (const std::string& override : overrides) ApplyOverride(root, override);
-  if (!seed_text.empty()) ApplyOverride(root, "seed=" + seed_text);
   Problems problems;
   if (root.Find("ablate")) {
     problems.Add(root.PlaceOf("ablate"), "this file lists an ablation, which is many runs; `cogent ablate " + path + "` runs them");
     problems.ThrowIfAny();
   }
   LoadedConfig loaded;
-  loaded.config = CheckRunConfig(root, path, parts, check_algorithm, problems);
+  loaded.config = CheckRunConfig(root, path, parts, check_algorithm, purpose, problems);
   problems.ThrowIfAny();
   loaded.resolved = ResolvedYaml(loaded.config);
   return loaded;

@@ -1,6 +1,6 @@
 // Everything that a run's YAML may say, with defaults that run.
 //
-//   LoadedConfig loaded = LoadRunConfig("experiments/configs/r1_zero.yaml", {"optimizer.learning_rate=3e-4"}, parts);
+//   LoadedConfig loaded = LoadRunConfig("experiments/configs/r1_zero.yaml", {"optimizer.learning_rate=3e-4"}, parts, check_algorithm, Purpose::kTrain);
 //   loaded.config.train.steps;
 //   loaded.resolved;                 // YAML with every value written out: a run that can be repeated
 //
@@ -170,22 +170,24 @@ struct LoadedConfig {
   std::string resolved;  // YAML
 };
 
-// Checks what needs the engine, too (the algorithm and its settings), and may write out its defaults. True when the
-// algorithm learns from a critic.
-using CheckAlgorithm = std::function<bool(Choice& algorithm, Problems& problems)>;
+// What the settings are for: a run that trains, or a policy that is asked (measured, sampled from) and learns nothing.
+enum class Purpose { kTrain, kAsk };
+
+// Checks what needs the engine, too (the algorithm, its settings, and whether the run has what it learns from), and writes out its
+// defaults. True when the algorithm learns from a critic.
+using CheckAlgorithm = std::function<bool(RunConfig& config, Purpose purpose, Problems& problems)>;
 
 // What any source says of a run, checked: every part by name, every rule between values. What is wrong goes to
 // `problems`; `what` names the source in messages. REQUIRES no `extends` and no `ablate` in `root`.
 RunConfig CheckRunConfig(const Node& root, const std::string& what, const Parts& parts,
-                         const CheckAlgorithm& check_algorithm, Problems& problems);
+                         const CheckAlgorithm& check_algorithm, Purpose purpose, Problems& problems);
 // Every value written out, as config.yaml of a run holds it.
 std::string ResolvedYaml(RunConfig config);
 // The keys of a resolved configuration, dotted, with their values on one line; a list is one value.
 std::map<std::string, std::string> FlatConfig(const std::string& yaml);
 
-// Reads the file, applies `key=value` overrides, checks every part by name. `seed_text`, if not empty,
-// replaces the seed (the environment's COGENT_SEED).
+// Reads the file, applies `key=value` overrides, checks every part by name.
 LoadedConfig LoadRunConfig(const std::string& path, const std::vector<std::string>& overrides, const Parts& parts,
-                           const CheckAlgorithm& check_algorithm, const std::string& seed_text = {});
+                           const CheckAlgorithm& check_algorithm, Purpose purpose);
 
 }  // namespace cogent

@@ -39,28 +39,38 @@ void DeviceWeights::Update(const ParameterSet& parameters) {
   model_ = std::make_unique<Transformer>(parameters.config(), products_ == Products::kBfloat16 ? Rounded(parameters) : parameters.Leaves(), parameters.biases());
 }
 
-// A step of every slot with `seen` positions, recorded once and replayed from then on.
-struct DeviceDecoder::Graphs {
-  at::Tensor ids, positions;  // [slots], int64 on the device: what a step reads
+// What a step of every slot runs from: its inputs, which keep their place, and on a GPU the graphs that read them, each recorded once for so
+// many seen positions and replayed from then on.
+struct DeviceDecoder::Replay {
+  at::Tensor ids, positions;  // [slots], int64 on the device
 #ifdef COGENT_TORCH_CUDA
-  struct One {
+  struct Graph {
     at::cuda::CUDAGraph graph;
     CachedRows rows;
     at::Tensor hidden;
   };
-  std::map<std::int64_t, std::unique_ptr<One>> by_seen;
+  std::map<std::int64_t, std::unique_ptr<Graph>> by_seen;
 #endif
 };
 
 DeviceDecoder::DeviceDecoder(const DeviceWeights& weights, int slots, int longest)
-    : weights_(&weights), slots_(slots), longest_(longest), graphs_(std::make_unique<Graphs>()) {
+    : weights_(&weights), slots_(slots), longest_(longest), replay_(std::make_unique<Replay>()) {
   const c10::NoGradGuard no_grad;
   cache_ = weights.model().MakeCache(slots, longest + 1);  // idle slots write to the last place, which nobody reads
   const auto options = cache_.keys[0].options().dtype(at::kLong);
-  graphs_->ids = at::zeros({slots}, options), graphs_->positions = at::full({slots}, longest, options);
+  replay_->ids = at::zeros({slots}, options), replay_->positions = at::full({slots}, longest, options);
 }
 
 DeviceDecoder::~DeviceDecoder() = default;
+
+std::size_t DeviceDecoder::CacheBytes(const DeviceWeights& weights, int slots, int longest) {
+  const KeyValueCache one = weights.model().MakeCache(1, 1);
+  std::size_t bytes = 0;
+  for (const auto* part : {&one.keys, &one.values}) {
+    for (const at::Tensor& t : *part) bytes += t.nbytes();
+  }
+  return bytes * slots * (longest + 1);
+}
 
 void DeviceDecoder::Run(const std::vector<DecodeRow>& rows, const std::vector<int>& wanted) {
   const c10::NoGradGuard no_grad;
@@ -108,19 +118,19 @@ void DeviceDecoder::RunStep(const std::vector<DecodeRow>& rows) {
     last = std::max<std::int64_t>(last, row.position);
   }
   const std::int64_t seen = std::min<std::int64_t>((last / kSeen + 1) * kSeen, longest_ + 1);
-  graphs_->ids.copy_(at::tensor(ids, at::kLong));
-  graphs_->positions.copy_(at::tensor(positions, at::kLong));
+  replay_->ids.copy_(at::tensor(ids, at::kLong));
+  replay_->positions.copy_(at::tensor(positions, at::kLong));
   CachedRows cached;
   cached.cache = &cache_;
-  cached.ids = graphs_->ids, cached.positions = graphs_->positions;
+  cached.ids = replay_->ids, cached.positions = replay_->positions;
   cached.seen = seen;
 #ifdef COGENT_TORCH_CUDA
   // Many rows of experts are counted on the host in the middle of a step (device::Experts), which no graph can hold.
   const ModelConfig& config = weights_->model().config();
   if (cached.ids.is_cuda() && (!config.HasExperts() || slots_ * config.num_experts_per_tok <= config.n_routed_experts)) {
-    auto& one = graphs_->by_seen[seen];
+    auto& one = replay_->by_seen[seen];
     if (!one) {
-      one = std::make_unique<Graphs::One>();
+      one = std::make_unique<Replay::Graph>();
       one->rows = cached;
       c10::cuda::device_synchronize();
       const c10::cuda::CUDAStream stream = c10::cuda::getStreamFromPool();  // a graph is recorded on another stream than the default one

@@ -24,6 +24,7 @@ class DeviceWeights {
   explicit DeviceWeights(const ParameterSet& parameters, Products products = Products::kFloat32);
   void Update(const ParameterSet& parameters);  // takes over changed weights
   const Transformer& model() const { return *model_; }
+  Products products() const { return products_; }
 
  private:
   Products products_;
@@ -42,9 +43,10 @@ class DeviceDecoder final : public BatchDecoder {
   void CopySlot(int from, int to, int tokens) override;
   // Temperature, top-k, top-p, min-p and greedy choice; empty with a repetition penalty.
   std::vector<SampledToken> Draw(const Sampling& sampling, int vocabulary, const std::vector<double>& uniforms) override;
+  static std::size_t CacheBytes(const DeviceWeights& weights, int slots, int longest);
 
  private:
-  struct Graphs;
+  struct Replay;
   void RunPrompt(const std::vector<DecodeRow>& rows);
   void RunStep(const std::vector<DecodeRow>& rows);
 
@@ -55,7 +57,7 @@ class DeviceDecoder final : public BatchDecoder {
   at::Tensor hidden_, logits_;  // [rows, D], [wanted, V]
   at::Tensor host_logits_;      // a copy of logits_ for Logits(); undefined until asked for
   std::vector<at::Tensor> experts_;
-  std::unique_ptr<Graphs> graphs_;
+  std::unique_ptr<Replay> replay_;
 };
 
 // One draw for each row of logits [n, vocabulary or more], as SampleToken (sampling.h) makes it from the same uniform numbers, but

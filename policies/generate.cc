@@ -175,7 +175,7 @@ std::vector<Generated> Generator::Generate(const std::vector<std::vector<std::in
     };
   }
   job.done = [&](std::size_t number, Generated completion) { results[number] = std::move(completion); };
-  const int threads = Shares() ? 1 : std::max(1, std::min(options_.threads, static_cast<int>(units.size())));
+  const int threads = ThreadsFor(static_cast<int>(units.size()));
   job.slots = std::clamp(static_cast<int>((prompts.size() + threads - 1) / threads), 1, options_.slots * (Shares() ? options_.threads : 1));
   Run(job, threads);
   if (usage != nullptr) *usage = job.usage;
@@ -192,9 +192,14 @@ void Generator::Serve(const Service& service, int slots, int longest) const {
   job.done = service.done;
   job.on_failure = service.failed;
   job.longest = longest;
-  const int threads = Shares() ? 1 : std::max(1, std::min(options_.threads, slots));
+  const int threads = ThreadsFor(slots);
   job.slots = (slots + threads - 1) / threads;
   Run(job, threads);
+}
+
+std::size_t Generator::CacheBytes(int slots, int longest) const {
+  const int threads = ThreadsFor(slots), each = (slots + threads - 1) / threads + 1;  // and the prompt that was read last
+  return static_cast<std::size_t>(threads) * (device_weights_ ? DeviceDecoder::CacheBytes(*device_weights_, each, longest) : Decoder::CacheBytes(config_, each, longest));
 }
 
 // On so many threads, each with sequences of its own, or on one whose steps all share.

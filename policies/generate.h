@@ -15,6 +15,7 @@
 // Thread rule: one call at a time.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -69,7 +70,7 @@ class Generator {
  public:
   struct Options {
     int threads = 1;
-    int slots = 64;  // sequences kept going for each thread
+    int slots = 64;  // sequences kept going for each thread; on a GPU 128 at least
     bool record_experts = false;
     // Called with the completion's number and each token when it is drawn; from several threads where prompts are dealt.
     std::function<void(std::size_t, std::int32_t)> on_token = {};
@@ -92,8 +93,9 @@ class Generator {
                                   const Sampling& sampling, Usage* usage = nullptr) const;
   // Until service.next(true) gives none: at most `slots` completions under way, the next begins when a place is free, whatever the
   // others are doing. A completion is the one that Generate gives for its prompt, draws and sampling, but cut where prompt and
-  // completion are `longest` tokens. REQUIRES prompts of 1..longest-1 tokens that the model has. Memory: Decoder::CacheBytes.
+  // completion are `longest` tokens. REQUIRES prompts of 1..longest-1 tokens that the model has.
   void Serve(const Service& service, int slots, int longest) const;
+  std::size_t CacheBytes(int slots, int longest) const;  // memory of Serve's keys and values, where the model is
   // Greedy continuation with the logits each token was taken from, [count][V]; ends are ignored.
   struct Greedy {
     std::vector<std::int32_t> ids;
@@ -106,6 +108,8 @@ class Generator {
 
  private:
   struct Job;
+  // How many of the threads have sequences of their own, where there are so many to be had.
+  int ThreadsFor(int sequences) const { return Shares() ? 1 : std::max(1, std::min(options_.threads, sequences)); }
   bool Shares() const { return options_.threads > 1 && weights_->MatrixBytes() >= options_.share_from; }
   void Run(Job& job, int threads) const;
   void Work(Job& job, Team* team) const;

@@ -5,12 +5,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "core/ascii.h"
 #include "core/error.h"
 
 namespace cogent {
 namespace {
-
-bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 // The next word of `text`, taken off it; empty at the end.
 std::string_view TakeToken(std::string_view& text) {

@@ -8,20 +8,6 @@
 namespace cogent {
 namespace {
 
-// Keeps reasons one short line, whatever the model wrote.
-std::string Shown(std::string_view text) {
-  constexpr std::size_t kLongest = 60;
-  std::string shown(text.substr(0, kLongest));
-  for (char& c : shown) {
-    if (static_cast<unsigned char>(c) < ' ') c = ' ';
-  }
-  if (text.size() <= kLongest) return shown;
-  while (!shown.empty() && (static_cast<unsigned char>(shown.back()) & 0xC0) == 0x80)
-    shown.pop_back();
-  if (!shown.empty() && static_cast<unsigned char>(shown.back()) >= 0xC0) shown.pop_back();
-  return shown + "..";
-}
-
 std::optional<Rational> NumberOutside(std::string_view completion, const Extraction& found) {
   if (found.place == AnswerPlace::kBox) return Rational::Parse(*found.text);
   const auto rest = AfterReasoning(completion);
@@ -36,7 +22,7 @@ Verdict NumberAccuracy(std::string_view completion, const Rational& gold, Accura
   std::optional<Rational> value;
   if (found.place == AnswerPlace::kAnswerPart) {
     value = Rational::Parse(*found.text);
-    if (!value) return {0.0, "the answer is no number: " + Shown(*found.text)};
+    if (!value) return {0.0, "the answer is no number: " + OneShortLine(*found.text)};
   } else if (options.outside) {
     value = NumberOutside(completion, found);
     if (!value) return {0.0, "no number behind the reasoning"};
@@ -44,7 +30,7 @@ Verdict NumberAccuracy(std::string_view completion, const Rational& gold, Accura
     return {0.0, "no answer in <answer> tags"};
   }
   if (*value == gold) return {.score = 1.0, .reason = "equal", .answer = value->ToString()};
-  return {.score = 0.0, .reason = "the answer is " + Shown(value->ToString()) + ", not " + Shown(gold.ToString()), .answer = value->ToString()};
+  return {.score = 0.0, .reason = "the answer is " + OneShortLine(value->ToString()) + ", not " + OneShortLine(gold.ToString()), .answer = value->ToString()};
 }
 
 }  // namespace cogent

@@ -122,7 +122,7 @@ CodeProblem ReadCodeProblem(const std::string& text, const std::string& where) {
 
 std::vector<CodeProblem> LoadCodeProblems(const std::string& path) {
   std::vector<CodeProblem> problems;
-  ForEachLine(ReadFile(path), [&](int number, std::string_view line) { problems.push_back(ReadCodeProblem(std::string(line), path + ":" + std::to_string(number))); });
+  ForEachLineIn(path, [&](int number, std::string_view line) { problems.push_back(ReadCodeProblem(std::string(line), path + ":" + std::to_string(number))); });
   if (problems.empty()) throw DataError(path + " holds no problem");
   return problems;
 }

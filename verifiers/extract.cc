@@ -4,10 +4,11 @@
 #include <cstddef>
 #include <vector>
 
+#include "core/ascii.h"
+#include "core/scalar.h"
+
 namespace cogent {
 namespace {
-
-bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 enum class TagName { kThink, kAnswer };
 
@@ -250,6 +251,15 @@ Extraction Extract(std::string_view completion) {
   const std::vector<Range> boxes = FindBoxes(rest);
   if (boxes.empty() || Slice(rest, boxes.back()).empty()) return {};
   return {AnswerPlace::kBox, NonEmpty(Slice(rest, boxes.back()))};
+}
+
+std::string OneShortLine(std::string_view text) {
+  constexpr std::size_t kLongest = 60;
+  std::string line(Beginning(text, kLongest));
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+  }
+  return text.size() > kLongest ? line + ".." : line;
 }
 
 }  // namespace cogent

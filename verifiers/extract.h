@@ -58,5 +58,7 @@ std::optional<ReasoningPart> Reasoning(std::string_view completion);
 
 // The text without ASCII white space at both ends.
 std::string_view TrimAscii(std::string_view text);
+// For reasons: its beginning, at most 60 bytes, without line breaks.
+std::string OneShortLine(std::string_view text);
 
 }  // namespace cogent

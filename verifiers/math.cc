@@ -17,22 +17,6 @@ namespace {
 // Longer answers are only compared letter by letter.
 constexpr std::size_t kMaxAnswerBytes = 64 * 1024;
 
-// Keeps reasons and what is shown of an answer short.
-std::string Shown(std::string_view text) {
-  constexpr std::size_t kLongest = 60;
-  std::string shown(text.substr(0, kLongest));
-  if (text.size() > kLongest) {
-    while (!shown.empty() && (static_cast<unsigned char>(shown.back()) & 0xC0) == 0x80)
-      shown.pop_back();
-    if (!shown.empty() && static_cast<unsigned char>(shown.back()) >= 0xC0) shown.pop_back();
-    shown += "..";
-  }
-  for (char& c : shown) {
-    if (static_cast<unsigned char>(c) < ' ') c = ' ';
-  }
-  return shown;
-}
-
 // C, (C), \text{C}: the letter of an option; 0 for anything else.
 char OptionLetter(std::string_view text) {
   std::string letters;
@@ -236,9 +220,9 @@ class Verification {
   void Conclude(const MathAnswer& answer, bool correct, std::string_view why,
                 MathVerdict& verdict) {
     verdict.correct = correct;
-    verdict.extracted = answer.text.size() <= 1000 ? answer.text : Shown(answer.text);
+    verdict.extracted = answer.text.size() <= 1000 ? answer.text : OneShortLine(answer.text);
     verdict.reason =
-        std::string(why) + ": " + Shown(answer.text) + (correct ? " is " : " and ") + Shown(gold_);
+        std::string(why) + ": " + OneShortLine(answer.text) + (correct ? " is " : " and ") + OneShortLine(gold_);
   }
 
   void ReadGold() {

@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 
+#include "core/ascii.h"
 #include "verifiers/extract.h"
 #include "verifiers/math_phrases.h"
 #include "verifiers/math_spans.h"
@@ -12,12 +13,6 @@
 
 namespace cogent {
 namespace {
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-bool IsLetter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
-}
 
 MathAnswer Found(MathAnswer::Place place, std::string_view text, bool joined = false) {
   return {place, std::string(TrimAscii(text)), joined, {}};

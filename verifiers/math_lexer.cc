@@ -3,20 +3,12 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/ascii.h"
 #include "verifiers/math_lexer_impl.h"
 #include "verifiers/math_numerals.h"
 #include "verifiers/math_unicode.h"
 
 namespace cogent {
-namespace {
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsAsciiLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool IsLetter(char c) { return IsAsciiLetter(c) || static_cast<unsigned char>(c) >= 0x80; }
-bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
-}  // namespace
-
 void Lexer::Step() {
   const char c = text_[at_];
   if (IsSpace(c)) {

@@ -1,16 +1,10 @@
 // What begins with a backslash.
 #include <algorithm>
 
+#include "core/ascii.h"
 #include "verifiers/math_lexer_impl.h"
 
 namespace cogent {
-namespace {
-
-bool IsAsciiLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool IsLetter(char c) { return IsAsciiLetter(c) || static_cast<unsigned char>(c) >= 0x80; }
-
-}  // namespace
-
 void Lexer::Backslash() {
   ++at_;
   const char c = Peek();

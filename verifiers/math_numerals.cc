@@ -3,16 +3,13 @@
 #include <algorithm>
 #include <string>
 
+#include "core/ascii.h"
+
 namespace cogent {
 namespace {
 
 // Digits behind the first separator; more are no number, so that a long list costs its length.
 constexpr std::size_t kMaxGrouped = 300;
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsLetter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
-}
 
 class Reader {
  public:

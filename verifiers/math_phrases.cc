@@ -4,20 +4,11 @@
 #include <array>
 #include <vector>
 
+#include "core/ascii.h"
 #include "verifiers/extract.h"
 #include "verifiers/math_words.h"
 
 namespace cogent {
-namespace {
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-bool IsLetter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
-}
-
-}  // namespace
-
 // "is not 12": the words right before say that this is not it.
 bool IsDenied(std::string_view text, std::size_t at) {
   constexpr std::size_t kWindow = 40;

@@ -4,21 +4,18 @@
 #include <array>
 #include <string>
 
+#include "core/ascii.h"
 #include "verifiers/math_words.h"
 
 namespace cogent {
 namespace {
-
-bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 // The length of the box command at the backslash at `at`; 0 when it is another.
 std::size_t BoxCommand(std::string_view text, std::size_t at) {
   for (const std::string_view name : {"boxed", "fbox", "framebox"}) {
     if (!text.substr(at + 1).starts_with(name)) continue;
     const std::size_t end = at + 1 + name.size();
-    if (end < text.size() && IsLetter(text[end])) continue;
+    if (end < text.size() && IsAsciiLetter(text[end])) continue;
     return 1 + name.size();
   }
   return 0;
@@ -130,9 +127,9 @@ bool IsJoint(std::string_view gap) {
   bool stop = false;
   for (std::size_t at = 0; at < gap.size();) {
     const char c = gap[at];
-    if (IsLetter(c)) {
+    if (IsAsciiLetter(c)) {
       const std::size_t begin = at;
-      while (at < gap.size() && (IsLetter(gap[at]) || IsDigit(gap[at]) || gap[at] == '_')) ++at;
+      while (at < gap.size() && (IsAsciiLetter(gap[at]) || IsDigit(gap[at]) || gap[at] == '_')) ++at;
       const std::string_view word = gap.substr(begin, at - begin);
       std::size_t next = at;
       while (next < gap.size() && gap[next] == ' ') ++next;

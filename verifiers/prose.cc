@@ -8,14 +8,12 @@
 #include <string>
 #include <utility>
 
+#include "core/ascii.h"
 #include "verifiers/prose_parts.h"
 
 namespace cogent {
 namespace {
 
-bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsAsciiLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool IsAscii(char c) { return static_cast<unsigned char>(c) < 0x80; }
 
 // ---- the walk -----------------------------------------------------------------------------------

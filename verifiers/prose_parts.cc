@@ -7,11 +7,11 @@
 #include <array>
 #include <string>
 
+#include "core/ascii.h"
+
 namespace cogent {
 namespace {
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsAsciiLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool IsWordByte(char c) { return IsAsciiLetter(c) || IsDigit(c); }
 
 template <std::size_t N>

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "core/ascii.h"
 #include "core/error.h"
 #include "verifiers/extract.h"
 
@@ -24,9 +25,6 @@ struct Cleanup {
   ~Cleanup() { flint_cleanup(); }
 };
 thread_local Cleanup cleanup;
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 constexpr std::string_view kUnicodeMinus = "\u2212";
 
@@ -139,7 +137,7 @@ void Rational::Clear() {
 std::optional<Rational> Rational::FromDigits(std::string_view digits, int base) {
   if (digits.empty()) return std::nullopt;
   for (const char c : digits) {
-    const int digit = IsDigit(c) ? c - '0' : IsLetter(c) ? (c | 0x20) - 'a' + 10 : 99;
+    const int digit = IsDigit(c) ? c - '0' : IsAsciiLetter(c) ? (c | 0x20) - 'a' + 10 : 99;
     if (digit >= base) return std::nullopt;
   }
   Rational value;
@@ -186,7 +184,7 @@ std::optional<Rational> Rational::ParseLast(std::string_view text) {
     if (sign > 0) {
       const std::size_t before = at - sign;
       const char left = before > 0 ? text[before - 1] : ' ';
-      if (!IsDigit(left) && !IsLetter(left) && left != ')') begin = before;
+      if (!IsDigit(left) && !IsAsciiLetter(left) && left != ')') begin = before;
     }
     std::size_t end = begin;
     last = ReadFraction(text, end);
@@ -268,6 +266,7 @@ std::optional<Rational> Rational::ExactRoot(int index) const {
   return negative ? -root : root;
 }
 std::string Rational::ToString() const {
+  if (IsSmall()) return std::to_string(words_[0]) + (words_[1] == 1 ? "" : "/" + std::to_string(words_[1]));
   char* text = fmpq_get_str(nullptr, 10, Raw(*this));
   std::string copy = text;
   flint_free(text);

@@ -165,7 +165,7 @@ TEST_F(AblationFile, AGridThatExplodesIsRefusedAndNotBuilt) {
 
 TEST_F(AblationFile, ASingleRunRefusesItAndNamesTheCommand) {
   try {
-    LoadRunConfig(File("ablate: {seeds: [1], arms: {a: {}}}\n"), {}, Parts{}, {});
+    LoadRunConfig(File("ablate: {seeds: [1], arms: {a: {}}}\n"), {}, Parts{}, {}, Purpose::kTrain);
     FAIL();
   } catch (const ConfigError& error) {
     EXPECT_THAT(error.what(), HasSubstr("cogent ablate"));

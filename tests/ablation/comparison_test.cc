@@ -51,7 +51,7 @@ class Comparing : public ::testing::Test {
                                 "\nenv: " + made.env + "\nalgorithm: {name: grpo}\npretrain: {steps: 1}\n", "made.yaml");
     if (!made.more.empty()) ApplyOverride(config, made.more);
     Problems problems;
-    const RunConfig checked = CheckRunConfig(config, "made.yaml", Parts{}, {}, problems);
+    const RunConfig checked = CheckRunConfig(config, "made.yaml", Parts{}, {}, Purpose::kTrain, problems);
     problems.ThrowIfAny();
     RunLog log = RunLog::Create(path, ResolvedYaml(checked), {.version = "0", .command = "", .seed = made.seed, .threads = 1}, [] { return 1.7e9; });
     const int last = made.finished ? made.steps : made.steps / 2;

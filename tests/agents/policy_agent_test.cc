@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "envs/template.h"
 #include "tests/policies/tiny_model.h"
+#include "tests/support/nagging.h"
 
 namespace cogent {
 namespace {
@@ -156,24 +157,6 @@ TEST(PolicyAgent, GoesOnWhereNothingNewWasSaid) {
   ExpectSecondTurn(s, {{Role::kUser, "what"}, {Role::kAssistant, first.text}}, {first}, "");
 }
 
-// Asks three times, whatever it hears.
-class Nagging final : public Env {
- public:
-  Observation Reset(const TaskId& id) override {
-    task_.prompt = "the question is " + std::to_string(id.index);
-    return {{{Role::kUser, task_.prompt}}};
-  }
-  StepResult Step(const Completion& completion) override {
-    if (++steps_ == 3) return {{}, true, {static_cast<double>(completion.tokens % 2), ""}};
-    return {{{{Role::kUser, "\nwhat is it? "}}}, false, {}};
-  }
-  const Task& task() const override { return task_; }
-
- private:
-  Task task_;
-  int steps_ = 0;
-};
-
 TEST(PolicyAgent, ARolloutOfSeveralTurnsIsTheSameForAnyNumberOfThreads) {
   const Scene s;
   Sampling sampling = kSampling;
@@ -182,7 +165,7 @@ TEST(PolicyAgent, ARolloutOfSeveralTurnsIsTheSameForAnyNumberOfThreads) {
   for (const int threads : {1, 2, 3}) {
     const Generator generator(s.weights, s.tokenizer, {.threads = threads, .slots = threads});
     PolicyAgent agent(generator, "{prompt}", sampling);
-    runs.push_back(CollectGroups({.group_size = 3}, [] { return std::make_unique<Nagging>(); }, Rubric(), agent,
+    runs.push_back(CollectGroups({.group_size = 3}, [] { return std::make_unique<Nagging>("\nwhat is it? "); }, Rubric(), agent,
                                  {{Split::kTrain, 0, 1}, {Split::kTrain, 0, 2}}, Rng(4)));
   }
   for (const auto& groups : runs) {

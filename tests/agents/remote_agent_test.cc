@@ -207,6 +207,66 @@ TEST(RemoteAgent, AWrongKeyOrModelEndsAtOnceAndTheKeyIsInNoMessage) {
   EXPECT_EQ(server.requests().size(), 1u);
 }
 
+TEST(CheckServer, AnyAnswerIsAServerButARefusalOfTheKey) {
+  std::string path, key;
+  int status = 200;
+  HttpServer server([](const auto&) { return HttpServer::Reply{500, "never asked"}; },
+                    [&](const HttpServer::Request& request) {
+                      path = request.path, key = request.authorization;
+                      return HttpServer::Reply{status, R"({"error": {"message": "as I please"}})", "0"};
+                    });
+  RemoteSettings settings = At(server);
+  for (const int answer : {200, 301, 400, 404, 405, 500, 503}) {
+    status = answer;
+    EXPECT_NO_THROW(CheckServer(settings)) << answer;
+  }
+  EXPECT_EQ(path, "/v1/models");
+  EXPECT_EQ(key, "");
+  EXPECT_TRUE(server.requests().empty());
+  const auto refused = [&](const std::string& said) {
+    try {
+      CheckServer(settings);
+      ADD_FAILURE() << "was taken";
+    } catch (const RemoteError& error) {
+      EXPECT_THAT(error.what(), testing::AllOf(HasSubstr(settings.url), HasSubstr(said), testing::Not(HasSubstr("secret"))));
+    }
+  };
+  status = 401;
+  refused("answers 401 Unauthorized: 'as I please'; it wants a key: set remote.key_variable");
+  settings.key_variable = "COGENT_TEST_KEY";
+  ::setenv("COGENT_TEST_KEY", "secret-7", 1);
+  status = 403;
+  refused("answers 403 Forbidden: 'as I please'; look at the key in COGENT_TEST_KEY");
+  EXPECT_EQ(key, "Bearer secret-7");
+  ::unsetenv("COGENT_TEST_KEY");
+}
+
+TEST(CheckServer, OneThatIsNotThereOrDoesNotAnswerIsTold) {
+  const auto expect = [](RemoteSettings settings, const std::string& said) {
+    settings.retries = 0;
+    try {
+      CheckServer(settings);
+      ADD_FAILURE() << "was taken";
+    } catch (const RemoteError& error) {
+      EXPECT_THAT(error.what(), testing::AllOf(HasSubstr(settings.url + ": no server answers there ("), HasSubstr(said), HasSubstr("start it, or correct remote.url")));
+    }
+  };
+  RemoteSettings nowhere;
+  {
+    HttpServer gone([](const auto&) { return HttpServer::Reply{}; });
+    nowhere = At(gone);
+  }
+  expect(nowhere, "Connection refused");
+  HttpServer silent([](const auto&) { return HttpServer::Reply{}; },
+                    [](const auto&) {
+                      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+                      return HttpServer::Reply{.drop = true};
+                    });
+  RemoteSettings hasty = At(silent);
+  hasty.timeout = 0.05;
+  expect(hasty, "no answer within 0.05 s");
+}
+
 TEST(RemoteAgent, AUrlThatCannotBeUsedIsRefused) {
   for (const char* url : {"127.0.0.1:8000", "ftp://x/v1", "http://", "http://x:0/v1", "http://x:99999", "http://key@x/v1", "http:///v1"}) {
     RemoteSettings settings;

@@ -8,6 +8,7 @@
 #include "algorithms/trainer.h"
 #include "tests/algorithms/batch_util.h"
 #include "tests/policies/tiny_model.h"
+#include "tests/support/nagging.h"
 
 namespace cogent {
 namespace {
@@ -32,24 +33,6 @@ ParameterSet NearlyTied(const Tokenizer& tokenizer) {
   return weights;
 }
 
-// Asks three times, whatever it hears.
-class Nagging final : public Env {
- public:
-  Observation Reset(const TaskId& id) override {
-    task_.prompt = "the question is " + std::to_string(id.index);
-    return {{{Role::kUser, task_.prompt}}};
-  }
-  StepResult Step(const Completion& completion) override {
-    if (++steps_ == 3) return {{}, true, {static_cast<double>(completion.tokens % 2), ""}};
-    return {{{{Role::kUser, " and? "}}}, false, {}};
-  }
-  const Task& task() const override { return task_; }
-
- private:
-  Task task_;
-  int steps_ = 0;
-};
-
 struct Scene {
   Tokenizer tokenizer = tiny::Characters();
   ParameterSet weights = NearlyTied(tokenizer);
@@ -57,7 +40,7 @@ struct Scene {
   std::vector<Group> Rollout() const {
     const Generator generator(weights, tokenizer, {.threads = 2, .record_experts = true});
     PolicyAgent agent(generator, "{prompt}", {.max_new_tokens = 12, .ignore_eos = true});
-    return CollectGroups({.group_size = 4}, [] { return std::make_unique<Nagging>(); }, Rubric(), agent,
+    return CollectGroups({.group_size = 4}, [] { return std::make_unique<Nagging>(" and? "); }, Rubric(), agent,
                          {{Split::kTrain, 0, 1}, {Split::kTrain, 0, 2}, {Split::kTrain, 0, 3}}, Rng(4));
   }
   std::map<std::string, double> Step(const std::vector<Group>& groups, bool replay, const std::string& settings = "{kl_coef: 0}") {

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <set>
 
 #include "core/error.h"
+#include "envs/env.h"
 
 namespace cogent {
 namespace {
@@ -112,6 +114,24 @@ TEST(CodeProblems, AMistakeIsNamedWithItsLine) {
   } catch (const DataError& error) {
     EXPECT_NE(std::string(error.what()).find(path + ":3: no tests"), std::string::npos) << error.what();
   }
+}
+
+TEST(CodeEnv, ADrawnTaskIsWhatItsOwnProblemSays) {
+  Problems problems;
+  const auto env = BuiltinEnvs().Make({.name = "code", .settings = ParseYaml("{}", "test.yaml"), .location = {}}, problems);
+  problems.ThrowIfAny();
+  std::set<std::string> ids;
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    env->Reset({i % 2 ? Split::kTrain : Split::kTest, 5, i});
+    const Task& task = env->task();
+    const CodeProblem problem = ReadCodeProblem(task.facts.at(kCodeFact), "the task's problem");
+    EXPECT_TRUE(task.prompt.starts_with(problem.prompt + "\n\nAnswer with")) << task.prompt;
+    EXPECT_EQ(task.answer, problem.reference);
+    EXPECT_EQ(task.answer, "def solve(xs):\n    return [" + problem.id.substr(sizeof "sorted-" - 1) + "] + sorted(xs)\n");
+    EXPECT_EQ(problem.functions.statements.size(), 4u);
+    ids.insert(problem.id);
+  }
+  EXPECT_EQ(ids.size(), 20u);
 }
 
 }  // namespace

@@ -57,6 +57,30 @@ TEST(File, ReadingSaysWhyItFailed) {
   EXPECT_EQ(ErrorOf<DataError>([&] { ReadFile(folder / "."); }), (folder / ".") + ": cannot read: Is a directory");
 }
 
+TEST(TextFile, APackedOneIsRefusedWithTheCommandThatUnpacksIt) {
+  TestFolder folder;
+  const std::string parquet = folder / "train.parquet", zipped = folder / "HumanEval.jsonl.gz", nameless = folder / "data";
+  WriteFileAtomic(parquet, "PAR1\x15\x04 and columns");
+  WriteFileAtomic(zipped, "\x1F\x8B\x08");
+  WriteFileAtomic(nameless, "PAR1");
+  const auto refusal = [](const std::string& path) { return ErrorOf<DataError>([&] { ForEachLineIn(path, [](int, std::string_view) { ADD_FAILURE() << "a line"; }); }); };
+  EXPECT_TRUE(refusal(parquet).starts_with(parquet + ": this is a Parquet file")) << refusal(parquet);
+  EXPECT_NE(refusal(parquet).find("pip install pyarrow"), std::string::npos);
+  EXPECT_TRUE(refusal(parquet).ends_with("\"" + parquet + "\" > \"" + (folder / "train.jsonl") + "\"")) << refusal(parquet);
+  EXPECT_TRUE(refusal(nameless).ends_with("\"" + nameless + "\" > \"" + nameless + ".jsonl\"")) << refusal(nameless);
+  EXPECT_TRUE(refusal(zipped).ends_with("gunzip -c \"" + zipped + "\" > \"" + (folder / "HumanEval.jsonl") + "\"")) << refusal(zipped);
+  WriteFileAtomic(nameless, "PAR");
+  EXPECT_EQ(ReadTextFile(nameless), "PAR");
+}
+
+TEST(TextFile, EveryLineThatIsNotBlankComesWithItsNumber) {
+  TestFolder folder;
+  WriteFileAtomic(folder / "a", "one\n\n \t\r\nfour");
+  std::string seen;
+  ForEachLineIn(folder / "a", [&](int number, std::string_view line) { seen += std::to_string(number) + std::string(line) + ";"; });
+  EXPECT_EQ(seen, "1one;4four;");
+}
+
 TEST(File, ALongerFileThanTheLimitIsRefused) {
   TestFolder folder;
   WriteFileAtomic(folder / "a", "12345");

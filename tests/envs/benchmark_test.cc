@@ -122,6 +122,10 @@ TEST(BenchmarkFiles, ABadLineIsToldWithItsNumber) {
   EXPECT_THAT(Refused("Question,Correct Answer\nx,y\n", "auto", ".csv"), HasSubstr(":2: there is no 'incorrect answer 1'"));
 }
 
+TEST(BenchmarkFiles, OneThatIsNoTextIsRefusedWhateverItsName) {
+  for (const char* end : {".jsonl", ".csv", ".parquet"}) EXPECT_THAT(Refused("PAR1 columns", "auto", end), ::testing::StartsWith(": this is a Parquet file")) << end;
+}
+
 TEST(Benchmark, TaskIsTheProblemOfItsNumberAndAllAreHeldOut) {
   for (const std::string& file : kFiles) {
     auto env = Of(file), other = Of(file);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "envs/single_turn.h"
 #include "verifiers/extract.h"
 
 namespace cogent {
@@ -241,6 +242,35 @@ TEST(Mixture, LogsAccuracyAndTokensOfEachPart) {
     EXPECT_EQ(seen.at("tokens_" + part), 12.0);
     EXPECT_FALSE(seen.contains(part == "signs" ? "accuracy_countdown" : "accuracy_signs"));
   }
+}
+
+// Counts what it is asked for; says another prompt than it should where `wrong`.
+class Asked final : public SingleTurnEnv {
+ public:
+  explicit Asked(bool wrong) : wrong_(wrong) {}
+  Task MakeTask(Rng& rng) const override {
+    ++tasks;
+    return {.prompt = Draw(rng), .answer = "", .facts = {}};
+  }
+  std::optional<std::string> Question(Rng rng) const override {
+    ++questions;
+    return Draw(rng) + (wrong_ ? "?" : "");
+  }
+  Verdict Score(const Task&, const Completion&) const override { return {}; }
+  mutable int tasks = 0, questions = 0;
+
+ private:
+  static std::string Draw(Rng& rng) { return "what is " + std::to_string(rng.Range(0, 1'000'000)); }
+  bool wrong_;
+};
+
+TEST(SingleTurn, ADrawThatIsNotHeldOutIsNeverMoreThanAQuestion) {
+  Asked env(false);
+  for (std::uint64_t i = 0; i < 50; ++i) env.Reset({Split::kTest, 1, i});
+  EXPECT_EQ(env.tasks, 50);
+  EXPECT_GT(env.questions, 200) << "about eight draws a task";
+  Asked wrong(true);
+  EXPECT_THROW(for (std::uint64_t i = 0; i < 50; ++i) wrong.Reset({Split::kTest, 1, i}), InternalError);
 }
 
 TEST(InSplit, HoldsOutAboutOneProblemInEight) {

@@ -54,6 +54,18 @@ std::vector<std::string> AllLines(const std::string& text) {
   return lines;
 }
 
+TEST(LineReader, RefusesWhatIsNoText) {
+  Fed fed("PAR1\n");
+  LineReader reader(fed.descriptor(), "rows.parquet");
+  try {
+    reader.Next(3);
+    FAIL();
+  } catch (const DataError& error) {
+    EXPECT_THAT(error.what(), ::testing::StartsWith("rows.parquet: this is a Parquet file"));
+  }
+  EXPECT_THAT(AllLines("a\nPAR1\n"), ElementsAre("a", "PAR1"));
+}
+
 TEST(LineReader, GivesEveryLineOnceEmptyOnesAndAnUnendedLastOneIncluded) {
   EXPECT_THAT(AllLines(""), ElementsAre());
   EXPECT_THAT(AllLines("\n"), ElementsAre(""));

@@ -98,7 +98,7 @@ TEST_F(PairsCommandTest, TheyAlsoTeachAJudgeWithTwoVerdictsAPair) {
   };
   ASSERT_EQ(run({{"judge-ask", "Q {prompt} A {completion}"}, {"lowest", "0"}, {"highest", "1"}}), kExitDone);
   std::vector<nlohmann::json> lines;
-  ForEachLine(ReadFile(Out()), [&](int, std::string_view line) { lines.push_back(nlohmann::json::parse(line)); });
+  ForEachLineIn(Out(), [&](int, std::string_view line) { lines.push_back(nlohmann::json::parse(line)); });
   ASSERT_EQ(lines.size(), 2u);
   EXPECT_EQ(lines[0]["prompt"], "Q q A |special_token| 1+1=2 |special_token| Summary: \\boxed{2}");
   EXPECT_EQ(lines[0]["completion"], "<score>1</score>");
@@ -140,7 +140,7 @@ TEST_F(PairsCommandTest, ByScoreAreOfOnePromptAndReadWhatTheRewardModelReads) {
   EXPECT_THROW(run({{"score", "is_helpful"}, {"reads", "all"}}), ConfigError);
   ASSERT_EQ(run({{"score", "is_helpful"}, {"judge-ask", "{prompt} {completion}"}, {"lowest", "0"}, {"highest", "1"}}), kExitDone);
   std::vector<nlohmann::json> taught;
-  ForEachLine(ReadFile(Out()), [&](int, std::string_view text) { taught.push_back(nlohmann::json::parse(text)); });
+  ForEachLineIn(Out(), [&](int, std::string_view text) { taught.push_back(nlohmann::json::parse(text)); });
   ASSERT_EQ(taught.size(), 2u);
   EXPECT_EQ(taught[0]["prompt"], "q <think>a</think> <answer>good</answer>");
   EXPECT_EQ(taught[0]["completion"], "<score>1</score>");

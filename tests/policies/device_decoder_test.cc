@@ -149,6 +149,24 @@ TEST(DeviceDecoder, WithAdaptersDecodesTheirSumWithTheBase) {
   }
 }
 
+TEST(DeviceDecoder, SaysWhatItsCacheTakes) {
+  const Tokenizer tokenizer = tiny::Characters();
+  for (const ModelConfig& config : {tiny::Config(60), Grouped()}) {
+    const ParameterSet here = RandomWeights(config), there = Elsewhere(RandomWeights(config));
+    for (const Products products : {Products::kFloat32, Products::kBfloat16}) {
+      const DeviceWeights own(there, products);
+      std::size_t bytes = 0;
+      const KeyValueCache cache = own.model().MakeCache(3, 11);
+      for (const auto* tensors : {&cache.keys, &cache.values}) {
+        for (const at::Tensor& t : *tensors) bytes += t.nbytes();
+      }
+      EXPECT_EQ(DeviceDecoder::CacheBytes(own, 3, 10), bytes);
+      EXPECT_EQ(Generator(there, tokenizer, {.weights = products}).CacheBytes(2, 10), bytes) << "and one for the prompt that was read last";
+    }
+    EXPECT_EQ(Generator(here, tokenizer, {.threads = 2}).CacheBytes(4, 16), 2 * Decoder::CacheBytes(config, 3, 16)) << "each thread has slots of its own";
+  }
+}
+
 TEST(DeviceDecoder, RefusesRowsThatNoStepCanHold) {
   const ParameterSet weights = tiny::Weights(tiny::Variant(0), 3);
   const DeviceWeights own(weights);

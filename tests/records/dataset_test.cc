@@ -42,6 +42,10 @@ std::string Plain(const Dialogue& dialogue) {
   return text;
 }
 
+TEST_F(Dataset, AParquetFileIsRefusedWithWhatMakesLinesOfIt) {
+  EXPECT_THAT(MistakesOf("PAR1 columns"), AllOf(HasSubstr("data.jsonl: this is a Parquet file"), HasSubstr("pyarrow")));
+}
+
 TEST_F(Dataset, EveryFormOfADemonstrationIsRead) {
   const auto examples = Demonstrations(
       "{\"prompt\": \"2+3?\", \"completion\": \"5\", \"rewards\": {\"accuracy\": 1}}\n"

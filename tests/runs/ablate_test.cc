@@ -177,6 +177,12 @@ TEST_F(AblateTest, AnAlgorithmsSettingThatDoesNotExistIsRefusedBeforeAnythingRun
   EXPECT_EQ(unknown.code, 2);
   EXPECT_THAT(unknown.text, AllOf(HasSubstr("a.yaml:19:40: unknown key 'kl_cof' in algorithm 'grpo'. Did you mean 'kl_coef'?"), HasSubstr("(arm 'b')")));
   EXPECT_EQ(Go(File("{seeds: [1], arms: {b: {algorithm: {name: grop}}}}")).code, 2);
+  const Outcome forced = Go(File("{seeds: [1], arms: {a: {}, b: {rollout.max_thinking_tokens: 3}}}"), {"--dry-run"});
+  EXPECT_EQ(forced.code, 2);
+  EXPECT_THAT(forced.text, AllOf(HasSubstr("rollout.max_thinking_tokens is 3, but algorithm 'grpo' learns from the rollouts"), HasSubstr("(arm 'b')")));
+  const Outcome sourceless = Go(File("{seeds: [1], arms: {b: {algorithm: sft}}}"), {"--dry-run"});
+  EXPECT_EQ(sourceless.code, 2);
+  EXPECT_THAT(sourceless.text, HasSubstr("algorithm 'sft' learns from labelled examples"));
   EXPECT_FALSE(fs::exists(Dir()));
 }
 
@@ -199,7 +205,7 @@ TEST_F(AblateTest, ASecondOneOfTheSameNameIsRefusedWhileTheFirstRuns) {
 }
 
 TEST(ShippedAblations, Load) {
-  const CheckAlgorithm check = [](Choice& algorithm, Problems& problems) { return Methods(Parts{}).Check(algorithm, problems); };
+  const CheckAlgorithm check = [](RunConfig& config, Purpose purpose, Problems& problems) { return Methods(Parts{}).Check(config, purpose, problems); };
   int count = 0;
   for (const auto& entry : fs::directory_iterator(std::string(COGENT_SOURCE_DIR) + "/experiments/configs")) {
     if (!entry.path().filename().string().starts_with("ablate_")) continue;

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/rng.h"
-#include "tests/runs/program.h"
 #include "tests/runs/records.h"
+#include "tests/runs/tiny_runs.h"
 
 namespace cogent {
 namespace {
@@ -17,25 +17,18 @@ using runs::Outcome;
 using runs::Read;
 using testing::HasSubstr;
 
-class AdapterRunTest : public testing::Test {
+class AdapterRunTest : public runs::TinyRuns {
  protected:
   static void SetUpTestSuite() {
-    fs::remove_all(Root());
-    fs::create_directories(Root());
+    TinyRuns::SetUpTestSuite();
     const Outcome whole = Go("whole", {"--quiet"});
     ASSERT_EQ(whole.code, 0) << whole.text;
   }
-  static void TearDownTestSuite() { fs::remove_all(Root()); }
-
-  static std::string Root() { return testing::TempDir() + "/cogent_adapter_runs_test." + std::to_string(getpid()); }
-  static std::string Dir(const std::string& output) { return Root() + "/" + output + "/tiny"; }
   static runs::Program Start(const std::string& output, std::vector<std::string> more) {
-    runs::Write(Root() + "/" + output + ".yaml", runs::TinyRun(Root() + "/" + output));
-    more.insert(more.begin(), {"train", Root() + "/" + output + ".yaml", "policy.lora={rank: 4, alpha: 8}", "optimizer.learning_rate=1e-2"});
-    return runs::Program(more, Root() + "/output.txt");
+    more.insert(more.begin(), {"policy.lora={rank: 4, alpha: 8}", "optimizer.learning_rate=1e-2"});
+    return TinyRuns::Start(Config(output), more);
   }
   static Outcome Go(const std::string& output, const std::vector<std::string>& more) { return Start(output, more).Wait(); }
-  static Outcome Run(const std::vector<std::string>& words) { return runs::Program(words, Root() + "/output.txt").Wait(); }
 };
 
 TEST_F(AdapterRunTest, SavesTheAdapterAloneAndNamesTheBaseBesideIt) {
@@ -48,9 +41,7 @@ TEST_F(AdapterRunTest, SavesTheAdapterAloneAndNamesTheBaseBesideIt) {
 }
 
 TEST_F(AdapterRunTest, LeavesTheBaseWhereItSamplesAsItTrainsAndTheRouterAlone) {
-  std::istringstream metrics(Read(Dir("whole") + "/metrics.jsonl"));
-  std::vector<json> steps;
-  for (std::string line; std::getline(metrics, line);) steps.push_back(json::parse(line));
+  const auto steps = Metrics("whole");
   ASSERT_EQ(steps.size(), 8u);
   for (const json& step : steps) {
     EXPECT_LT(step.at("sampling/sampling_logp_difference/max").get<double>(), 1e-4);
@@ -67,25 +58,13 @@ TEST_F(AdapterRunTest, GradientCheckpointingChangesNoBit) {
 
 TEST_F(AdapterRunTest, KilledWhereverItEndsLikeTheRunThatWasNot) {
   const std::string dir = Dir("killed"), saved = dir + "/checkpoints/";
-  const std::vector<std::function<bool()>> moments = {
-      [&] { return fs::exists(saved + "step-000000"); },
-      [&] { return fs::exists(saved + ".writing/adapter_config.json"); },
-      [&] { return Lines(dir + "/metrics.jsonl") >= 3; },
-      [&] { return fs::exists(saved + "step-000006") || Lines(dir + "/metrics.jsonl") >= 6; },
+  const std::vector<Moment> moments = {
+      {"before the first step", [&] { return fs::exists(saved + "step-000000"); }, 4},
+      {"while an adapter is written", [&] { return fs::exists(saved + ".writing/adapter_config.json"); }, 4},
+      {"the third step", [&] { return Lines(dir + "/metrics.jsonl") >= 3; }, 4},
+      {"a checkpoint of step 6", [&] { return fs::exists(saved + "step-000006") || Lines(dir + "/metrics.jsonl") >= 6; }, 4},
   };
-  int killed = 0;
-  for (std::size_t i = 0; i < moments.size(); ++i) {
-    Rng rng = Rng(9).Fork(i);
-    runs::Program program = Start("killed", i == 0 ? std::vector<std::string>{"--quiet"} : std::vector<std::string>{"--quiet", "--resume"});
-    if (program.WaitUntil(moments[i])) {
-      std::this_thread::sleep_for(std::chrono::microseconds(rng.Range(0, 4000)));
-      program.Signal(SIGKILL);
-    }
-    const Outcome outcome = program.Wait();
-    ASSERT_TRUE(outcome.signal == SIGKILL || outcome.code == 0) << outcome.code << " " << outcome.text;
-    killed += outcome.signal == SIGKILL;
-  }
-  EXPECT_GE(killed, 3);
+  EXPECT_GE(KillAt(moments, dir, Rng(9), [](const auto& more) { return Start("killed", more); }), 3);
   const Outcome end = Go("killed", {"--quiet", "--resume"});
   ASSERT_EQ(end.code, 0) << end.text;
   runs::ExpectEqualRuns(dir, Dir("whole"));

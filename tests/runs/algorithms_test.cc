@@ -5,35 +5,20 @@
 #include <nlohmann/json.hpp>
 
 #include "algorithms/algorithm.h"
-#include "tests/runs/program.h"
+#include "tests/runs/tiny_runs.h"
 
 namespace cogent {
 namespace {
 
-namespace fs = std::filesystem;
 using nlohmann::json;
 using testing::HasSubstr;
 
-class AlgorithmRun : public testing::Test {
+class AlgorithmRun : public runs::TinyRuns {
  protected:
-  static void SetUpTestSuite() {
-    fs::remove_all(Root());
-    fs::create_directories(Root());
-  }
-  static void TearDownTestSuite() { fs::remove_all(Root()); }
-  static std::string Root() { return testing::TempDir() + "/cogent_algorithms_test." + std::to_string(getpid()); }
-  static std::string Dir(const std::string& output) { return Root() + "/" + output + "/tiny"; }
   static runs::Outcome Go(const std::string& output, std::vector<std::string> more) {
-    runs::Write(Root() + "/" + output + ".yaml", runs::TinyRun(Root() + "/" + output));
     // A problem in four has both right and wrong answers of this untrained policy: several rollouts a step.
-    more.insert(more.begin(), {"train", Root() + "/" + output + ".yaml", "--quiet", "algorithm={name: dapo}", "train.steps=3", "eval.final_tasks=6"});
-    return runs::Program(more, Root() + "/output.txt").Wait();
-  }
-  static std::vector<json> Metrics(const std::string& output) {
-    std::istringstream text(runs::Read(Dir(output) + "/metrics.jsonl"));
-    std::vector<json> lines;
-    for (std::string line; std::getline(text, line);) lines.push_back(json::parse(line));
-    return lines;
+    more.insert(more.begin(), {"--quiet", "algorithm={name: dapo}", "train.steps=3", "eval.final_tasks=6"});
+    return TinyRuns::Go(Config(output), more);
   }
 };
 

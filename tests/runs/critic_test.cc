@@ -5,8 +5,8 @@
 
 #include "core/rng.h"
 #include "policies/safetensors.h"
-#include "tests/runs/program.h"
 #include "tests/runs/records.h"
+#include "tests/runs/tiny_runs.h"
 
 namespace cogent {
 namespace {
@@ -18,34 +18,19 @@ using runs::Outcome;
 using runs::Read;
 using testing::HasSubstr;
 
-class CriticRunTest : public testing::Test {
+class CriticRunTest : public runs::TinyRuns {
  protected:
   static void SetUpTestSuite() {
-    fs::remove_all(Root());
-    fs::create_directories(Root());
+    TinyRuns::SetUpTestSuite();
     const Outcome whole = Go("whole", {"--quiet"});
     ASSERT_EQ(whole.code, 0) << whole.text;
   }
-  static void TearDownTestSuite() { fs::remove_all(Root()); }
-
-  static std::string Root() { return testing::TempDir() + "/cogent_critic_runs_test." + std::to_string(getpid()); }
-  static std::string Dir(const std::string& output) { return Root() + "/" + output + "/tiny"; }
-  static std::string Config(const std::string& output) {
-    runs::Write(Root() + "/" + output + ".yaml", runs::TinyRun(Root() + "/" + output, "critic: {steps_alone: 2, optimizer: {learning_rate: 3.0e-3}}\n"));
-    return Root() + "/" + output + ".yaml";
-  }
   static runs::Program Start(const std::string& output, std::vector<std::string> more, const std::string& algorithm = "ppo") {
-    more.insert(more.begin(), {"train", Config(output), "algorithm=" + algorithm});
-    return runs::Program(more, Root() + "/output.txt");
+    more.insert(more.begin(), "algorithm=" + algorithm);
+    return TinyRuns::Start(Config(output, "critic: {steps_alone: 2, optimizer: {learning_rate: 3.0e-3}}\n"), more);
   }
   static Outcome Go(const std::string& output, const std::vector<std::string>& more, const std::string& algorithm = "ppo") {
     return Start(output, more, algorithm).Wait();
-  }
-  static std::vector<json> Metrics(const std::string& output) {
-    std::istringstream text(Read(Dir(output) + "/metrics.jsonl"));
-    std::vector<json> lines;
-    for (std::string line; std::getline(text, line);) lines.push_back(json::parse(line));
-    return lines;
   }
 };
 
@@ -68,11 +53,6 @@ TEST_F(CriticRunTest, ItLearnsAloneAtFirstAndThenBesideThePolicy) {
 
 TEST_F(CriticRunTest, KilledWhereverItEndsLikeTheRunThatWasNot) {
   const std::string dir = Dir("killed"), saved = dir + "/checkpoints/";
-  struct Moment {
-    std::string name;
-    std::function<bool()> reached;
-    int up_to_ms;
-  };
   const std::vector<Moment> moments = {
       {"before the first step", [&] { return fs::exists(saved + "step-000000/critic"); }, 2},
       {"while the critic learns alone", [&] { return Lines(dir + "/metrics.jsonl") >= 1; }, 10},
@@ -81,21 +61,7 @@ TEST_F(CriticRunTest, KilledWhereverItEndsLikeTheRunThatWasNot) {
       {"the evaluation of step 6", [&] { return Lines(dir + "/eval.jsonl") >= 4; }, 20},
       {"the last checkpoint", [&] { return fs::exists(saved + "step-000008"); }, 2},
   };
-  Rng rng(18);
-  int killed = 0;
-  for (const Moment& moment : moments) {
-    SCOPED_TRACE(moment.name);
-    const bool begun = fs::exists(dir + "/config.yaml");
-    auto program = Start("killed", begun ? std::vector<std::string>{"--resume"} : std::vector<std::string>{});
-    if (program.WaitUntil(moment.reached)) {
-      std::this_thread::sleep_for(std::chrono::microseconds(rng.Range(0, 1000 * moment.up_to_ms)));
-      program.Signal(SIGKILL);
-    }
-    const Outcome outcome = program.Wait();
-    ASSERT_TRUE(outcome.signal == SIGKILL || outcome.code == 0) << outcome.code << " " << outcome.text;
-    killed += outcome.signal == SIGKILL;
-  }
-  EXPECT_GE(killed, 5);
+  EXPECT_GE(KillAt(moments, dir, Rng(18), [](const auto& more) { return Start("killed", more); }), 5);
   const Outcome end = Go("killed", {"--resume"});
   ASSERT_EQ(end.code, 0) << end.text;
   runs::ExpectEqualRuns(dir, Dir("whole"));

@@ -2,11 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "tests/runs/program.h"
+#include "tests/support/http_server.h"
 
 namespace cogent::runs {
 namespace {
@@ -220,6 +222,36 @@ TEST_F(PipelineTest, AStageThatFailsIsNamedAndWhatIsDoneStays) {
   EXPECT_THAT(Go(file, {"--dry-run"}).text, testing::ContainsRegex("base +train +done"));
 }
 
+TEST_F(PipelineTest, AServerThatIsDownIsToldBeforeTheFirstStageRuns) {
+  Write(root_ + "/lines.jsonl", "{\"prompt\": \"1+1?\", \"completion\": \"<answer>2</answer>\"}\n");
+  std::atomic<int> looks = 0;
+  auto server = std::make_unique<HttpServer>([](const auto&) { return HttpServer::Reply{200, R"({"choices": [{"message": {"content": "<score>5</score>"}, "finish_reason": "stop"}]})"}; },
+                                             [&](const auto&) { return ++looks, HttpServer::Reply{404, ""}; });
+  const std::string remote = "{url: \"" + server->url() + "\", model: m, retries: 0}";
+  Write(root_ + "/asks.yaml", "env: arithmetic\nrewards: [{name: accuracy}]\njudge: {remote: " + remote + "}\n");
+  const std::string judge = "\n  base: {train: {train.steps: 0}}\n  judged: {judge: {from: \"${base}\", input: " + root_ + "/lines.jsonl, judge.remote: " + remote + "}}\n";
+  const std::string file = File(judge);
+  ASSERT_EQ(Go(file).code, 0) << Read(root_ + "/output.txt");
+  EXPECT_EQ(looks.load(), 2) << "by the pipeline, and by the stage when it began";
+  server.reset();
+  EXPECT_EQ(Go(file).code, 0) << "nobody is asked for what is done";
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {judge, "stage 'judged': "},
+      {"\n  base: {train: {train.steps: 0, rollout.remote: " + remote + "}}\n  zero: {train: {pretrain: null, policy.checkpoint: \"${base}\", rollout.remote: " + remote + "}}\n", "stage 'zero': "},
+      {"\n  base: {train: {train.steps: 0}}\n  drawn: {sample: {from: \"${base}\", sample.remote: " + remote + "}}\n", "stage 'drawn': "},
+      {"\n  base: {train: {train.steps: 0}}\n  judged: {judge: {from: " + root_ + "/asks.yaml, input: " + root_ + "/lines.jsonl}}\n", "stage 'judged': "},
+  };
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    const std::string name = "down" + std::to_string(i);
+    const Outcome outcome = Go(File(cases[i].first, name));
+    EXPECT_EQ(outcome.code, 1) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr(cases[i].second));
+    EXPECT_THAT(outcome.text, HasSubstr("no server answers there"));
+    EXPECT_EQ(outcome.text.find("--stage base") == std::string::npos, i == 3) << "only where it may serve what another stage makes: " << outcome.text;
+    EXPECT_FALSE(fs::exists(Out("stages/base", name)));
+  }
+}
+
 TEST_F(PipelineTest, EveryMistakeIsToldBeforeAnythingRuns) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"\n  a: {train: {policy.checkpoint: \"${b}\"}}\n", "stage 'a' needs ${b}, which no stage makes"},
@@ -230,6 +262,8 @@ TEST_F(PipelineTest, EveryMistakeIsToldBeforeAnythingRuns) {
       {"\n  a: {sample: {}}\n", "'sample' needs `from`"},
       {"\n  a: {train: {train.stepz: 3}}\n", "stepz"},
       {"\n  a: {train: {}, sample: {}}\n", "one kind is wanted"},
+      {"\n  a: {train: {rollout.max_thinking_tokens: 3}}\n", "rollout.max_thinking_tokens is 3, but algorithm 'grpo' learns from the rollouts"},
+      {"\n  a: {train: {algorithm: sft}}\n", "algorithm 'sft' learns from labelled examples"},
       {"\n  a: {train: {}, scored: perhaps}\n", "scored"},
       {"\n  a: {train: {}}\n  b: {judge: {from: \"${a}\"}}\n", "'judge' needs `input`"},
       {"\n  a: {train: {}}\n  b: {sample: {from: \"${a}\", sample.taskz: 3}}\n", "taskz"},
@@ -259,6 +293,7 @@ TEST_F(PipelineTest, EveryMistakeIsToldBeforeAnythingRuns) {
     EXPECT_EQ(std::count(outcome.text.begin(), outcome.text.end(), '\n'), 1) << "once, not for every stage: " << outcome.text;
     EXPECT_FALSE(fs::exists(root_ + "/out")) << setting;
   }
+  EXPECT_EQ(Go(File("\n  a: {train: {}}\n  b: {sample: {from: \"${a}\", rollout.max_thinking_tokens: 3}}\n"), {"--dry-run"}).code, 0) << "nothing is learned from these";
   const Outcome place = Go(File("\n  a: {train: {train.stepz: 3}}\n"));
   EXPECT_THAT(place.text, HasSubstr("p.yaml:6"));
 }

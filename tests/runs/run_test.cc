@@ -10,8 +10,8 @@
 #include "experiments/engine_train.h"
 #include "experiments/pipeline.h"
 #include "policies/safetensors.h"
-#include "tests/runs/program.h"
 #include "tests/runs/records.h"
+#include "tests/runs/tiny_runs.h"
 
 namespace cogent {
 namespace {
@@ -25,32 +25,16 @@ using runs::LinesWithoutTimes;
 using runs::Outcome;
 using runs::Program;
 using runs::Read;
+using runs::Records;
 using testing::HasSubstr;
 using testing::Not;
 
-class RunTest : public testing::Test {
+class RunTest : public runs::TinyRuns {
  protected:
   static void SetUpTestSuite() {
-    fs::remove_all(Root());
-    fs::create_directories(Root());
+    TinyRuns::SetUpTestSuite();
     const Outcome whole = Start(Config("whole"), {}).Wait();
     ASSERT_EQ(whole.code, 0) << whole.text;
-  }
-  static void TearDownTestSuite() { fs::remove_all(Root()); }
-
-  static std::string Root() { return testing::TempDir() + "/cogent_runs_test." + std::to_string(getpid()); }
-  static std::string Dir(const std::string& output) { return Root() + "/" + output + "/tiny"; }
-  // The file of a run into Root()/output/tiny.
-  static std::string Config(const std::string& output, const std::string& more = "") {
-    runs::Write(Root() + "/" + output + ".yaml", runs::TinyRun(Root() + "/" + output, more));
-    return Root() + "/" + output + ".yaml";
-  }
-  static Program Start(const std::string& config, std::vector<std::string> more, rlim_t largest_file = 0) {
-    more.insert(more.begin(), {"train", config});
-    return Program(more, Root() + "/output.txt", largest_file);
-  }
-  static Outcome Go(const std::string& config, const std::vector<std::string>& more, rlim_t largest_file = 0) {
-    return Start(config, more, largest_file).Wait();
   }
 };
 
@@ -69,9 +53,8 @@ TEST_F(RunTest, PretrainingPutsAPageOfProblemsIntoOneContext) {
   const auto tokens = [&](const std::string& output, std::vector<std::string> more) {
     more.insert(more.end(), less.begin(), less.end());
     EXPECT_EQ(Go(Config(output), more).code, 0);
-    std::istringstream text(Read(Dir(output) + "/pretrain/metrics.jsonl"));
     std::vector<double> counts;
-    for (std::string line; std::getline(text, line);) counts.push_back(json::parse(line).at("num_tokens"));
+    for (const json& step : Records(Dir(output) + "/pretrain/metrics.jsonl")) counts.push_back(step.at("num_tokens"));
     return counts;
   };
   EXPECT_EQ(tokens("pages", {"env.corpus.pages=1", "env.corpus.page_problems=[16, 16]"}), (std::vector<double>{128, 256, 384, 512})) << "a context each, cut where it is full";
@@ -79,9 +62,7 @@ TEST_F(RunTest, PretrainingPutsAPageOfProblemsIntoOneContext) {
 }
 
 TEST_F(RunTest, PretrainingLowersTheLossAndEveryStepIsLogged) {
-  std::istringstream text(Read(Dir("whole") + "/pretrain/metrics.jsonl"));
-  std::vector<json> lines;
-  for (std::string line; std::getline(text, line);) lines.push_back(json::parse(line));
+  const auto lines = Records(Dir("whole") + "/pretrain/metrics.jsonl");
   ASSERT_EQ(lines.size(), 30u);
   EXPECT_LT(lines.back().at("loss").get<double>(), 0.6 * lines.front().at("loss").get<double>());
   EXPECT_EQ(Lines(Dir("whole") + "/metrics.jsonl"), 8);
@@ -93,11 +74,6 @@ TEST_F(RunTest, KilledAtTenMomentsItEndsLikeTheRunThatWasNot) {
   const std::string config = Config("killed"), dir = Dir("killed"), saved = dir + "/checkpoints/";
   const auto lines = [&](const std::string& file, int count) { return [=] { return Lines(dir + "/" + file) >= count; }; };
   const auto there = [&](const std::string& name) { return [=] { return fs::exists(saved + name); }; };
-  struct Moment {
-    std::string name;
-    std::function<bool()> reached;
-    int up_to_ms;
-  };
   const std::vector<Moment> moments = {
       {"the run begins", [&] { return fs::exists(dir + "/config.yaml"); }, 10},
       {"first pre-training steps", lines("pretrain/metrics.jsonl", 3), 20},
@@ -111,22 +87,7 @@ TEST_F(RunTest, KilledAtTenMomentsItEndsLikeTheRunThatWasNot) {
       {"the last evaluation", [&] { return Lines(dir + "/metrics.jsonl") >= 8; }, 60},
       {"the last checkpoint", there("step-000008"), 4},
   };
-  Rng rng(17);
-  int killed = 0;
-  for (const Moment& moment : moments) {
-    SCOPED_TRACE(moment.name);
-    const bool begun = fs::exists(dir + "/config.yaml");
-    if (!begun) fs::remove_all(dir);  // a kill before the run's first file: nothing to resume
-    Program program(begun ? std::vector<std::string>{"train", config, "--resume"} : std::vector<std::string>{"train", config}, Root() + "/output.txt");
-    if (program.WaitUntil(moment.reached)) {
-      std::this_thread::sleep_for(std::chrono::microseconds(rng.Range(0, 1000 * moment.up_to_ms)));
-      program.Signal(SIGKILL);
-    }
-    const Outcome outcome = program.Wait();
-    ASSERT_TRUE(outcome.signal == SIGKILL || outcome.code == 0) << outcome.code << " " << outcome.text;
-    killed += outcome.signal == SIGKILL;
-  }
-  EXPECT_GE(killed, 10);
+  EXPECT_GE(KillAt(moments, dir, Rng(17), [&](const auto& more) { return Start(config, more); }), 10);
   const Outcome end = Go(config, {"--resume"});
   ASSERT_EQ(end.code, 0) << end.text;
   ExpectEqualRuns(dir, Dir("whole"));
@@ -336,7 +297,7 @@ TEST(Configs, EveryOneThatIsShippedLoads) {
     ++count;
     if (entry.path().filename().string().ends_with("_pipeline.yaml")) {
       const Methods methods(parts);
-      const auto check = [&](Choice& algorithm, Problems& problems) { return methods.Check(algorithm, problems); };
+      const auto check = [&](RunConfig& config, Purpose purpose, Problems& problems) { return methods.Check(config, purpose, problems); };
       EXPECT_NO_THROW(LoadPipeline(entry.path().string(), {}, parts, check)) << entry.path();
       continue;
     }

@@ -9,8 +9,8 @@
 #include "agents/rollout.h"
 #include "experiments/engine_evaluate.h"
 #include "policies/generate.h"
-#include "tests/runs/program.h"
 #include "tests/runs/records.h"
+#include "tests/runs/tiny_runs.h"
 #include "tests/support/http_server.h"
 
 namespace cogent {
@@ -42,15 +42,13 @@ struct Reseeded final : Agent {
   Agent& inner;
 };
 
-class ServedRunTest : public testing::Test {
+class ServedRunTest : public runs::TinyRuns {
  protected:
   static void SetUpTestSuite() {
-    fs::remove_all(Root());
-    fs::create_directories(Root());
+    TinyRuns::SetUpTestSuite();
     // Two bases: the served one, dense, so that no router's tie tells the two engines apart; and one of another architecture.
     for (const auto& [name, experts] : {std::pair{"base", "0"}, std::pair{"other", "4"}}) {
-      runs::Write(Root() + "/" + name + ".yaml", runs::TinyRun(Root() + "/" + name));
-      const Outcome made = Program({"train", Root() + "/" + name + ".yaml", "--quiet", "train.steps=0", "eval.final_tasks=2", std::string("policy.model.n_routed_experts=") + experts}, Root() + "/output.txt").Wait();
+      const Outcome made = Go(Config(name), {"--quiet", "train.steps=0", "eval.final_tasks=2", std::string("policy.model.n_routed_experts=") + experts});
       ASSERT_EQ(made.code, 0) << made.text;
     }
     server_ = Serve({"--slots", "5", "--threads", "2"}, url_);
@@ -64,7 +62,7 @@ class ServedRunTest : public testing::Test {
       EXPECT_EQ(server_->Wait().code, 0);
     }
     server_.reset();
-    fs::remove_all(Root());
+    TinyRuns::TearDownTestSuite();
   }
 
   // A server of the base at a free port.
@@ -78,14 +76,7 @@ class ServedRunTest : public testing::Test {
     url = said.substr(said.find("http://"), said.find(';') - said.find("http://"));
     return server;
   }
-  static std::string Root() { return testing::TempDir() + "/cogent_served_runs_test." + std::to_string(getpid()); }
-  static std::string Dir(const std::string& output) { return Root() + "/" + output + "/tiny"; }
   static std::string Base() { return Dir("base") + "/checkpoints/base"; }
-  static std::string Config(const std::string& output) {
-    const std::string path = Root() + "/" + output + ".yaml";
-    runs::Write(path, runs::TinyRun(Root() + "/" + output));
-    return path;
-  }
   // Settings of a run whose server is at `url`.
   static std::vector<std::string> Settings(const std::string& url) {
     return {"pretrain=null", "policy.checkpoint=" + Base(), "rollout.remote={url: \"" + url + "\", model: policy, concurrent: 6}", "train.steps=5", "train.samples_per_step=16",
@@ -93,10 +84,9 @@ class ServedRunTest : public testing::Test {
             "rewards=[{name: accuracy}, {name: overlong, max_tokens: 16, cache_tokens: 15}]"};  // which differ between completions
   }
   static Program Start(const std::string& output, const std::vector<std::string>& more, const std::string& url = url_) {
-    std::vector<std::string> words = {"train", Config(output)};
-    for (const std::string& word : Settings(url)) words.push_back(word);
+    std::vector<std::string> words = Settings(url);
     words.insert(words.end(), more.begin(), more.end());
-    return Program(words, Root() + "/output.txt");
+    return TinyRuns::Start(Config(output), words);
   }
   static HttpReply Post(const std::string& path, const json& body) {
     return HttpClient({.url = url_.substr(0, url_.size() - 3), .retries = 0}).PostAll(path, {body.dump()}, Rng(1)).front();
@@ -104,12 +94,6 @@ class ServedRunTest : public testing::Test {
   static void Load(const std::string& dir) {
     const HttpReply reply = Post("/update_weights_from_disk", {{"model_path", dir}});
     ASSERT_EQ(reply.status, 200) << reply.body;
-  }
-  static std::vector<json> Metrics(const std::string& output) {
-    std::vector<json> steps;
-    std::istringstream text(Read(Dir(output) + "/metrics.jsonl"));
-    for (std::string line; std::getline(text, line);) steps.push_back(json::parse(line));
-    return steps;
   }
   // That the server draws as the policy of a checkpoint does.
   static void ExpectServes(const std::string& dir) {
@@ -141,7 +125,7 @@ TEST_F(ServedRunTest, EveryStepIsSampledWithTheWeightsThatAreTrained) {
 TEST_F(ServedRunTest, TheFirstStepsCompletionsAreThoseOfTheLocalPolicy) {
   const Parts parts;
   std::vector<std::string> settings = Settings(url_);
-  const RunConfig config = LoadRunConfig(Root() + "/whole.yaml", settings, parts, nullptr).config;
+  const RunConfig config = LoadRunConfig(Root() + "/whole.yaml", settings, parts, nullptr, Purpose::kTrain).config;
   Problems problems;
   const Rubric rubric = Rubric::Make(config.rewards, parts.rewards, problems);
   const Local local(Base());
@@ -154,9 +138,7 @@ TEST_F(ServedRunTest, TheFirstStepsCompletionsAreThoseOfTheLocalPolicy) {
   for (const Group& group : groups) {
     for (const Trajectory& t : group.members) wanted.push_back(t.turns.back().text);
   }
-  std::istringstream samples(Read(Dir("whole") + "/samples.jsonl"));
-  for (std::string line; std::getline(samples, line);) {
-    const json sample = json::parse(line);
+  for (const json& sample : runs::Records(Dir("whole") + "/samples.jsonl")) {
     if (sample["step"] == 1 && sample["split"] == "train") seen.push_back(sample["completion"]);
   }
   ASSERT_EQ(seen.size(), 16u);
@@ -245,6 +227,19 @@ TEST_F(ServedRunTest, AServerThatGivesNoIdsEndsTheRunWhichGoesOnWithOneThatDoes)
   const Outcome end = Start("poor", {"--resume", "--quiet"}).Wait();
   ASSERT_EQ(end.code, 0) << end.text;
   EXPECT_TRUE(Read(Dir("poor") + "/checkpoints/latest/model.safetensors") == Read(Dir("whole") + "/checkpoints/latest/model.safetensors"));
+}
+
+TEST_F(ServedRunTest, AServerThatIsDownIsToldBeforeAnythingIsMade) {
+  std::string nowhere;
+  {
+    HttpServer gone([](const auto&) { return HttpServer::Reply{}; });
+    nowhere = gone.url();
+  }
+  const Outcome outcome = Start("down", {"rollout.remote.retries=0", "policy.checkpoint=''", "pretrain={steps: 30, tokens_per_step: 256}"}, nowhere).Wait();
+  EXPECT_EQ(outcome.code, 1) << outcome.text;
+  EXPECT_THAT(outcome.text, HasSubstr(nowhere + ": no server answers there"));
+  EXPECT_FALSE(fs::exists(Dir("down")));
+  EXPECT_EQ(Start("down", {"--dry-run"}, nowhere).Wait().code, 0) << "which asks nobody";
 }
 
 TEST_F(ServedRunTest, AServerThatCannotLoadWeightsEndsTheRunAndSaysWhatToSet) {

@@ -8,8 +8,8 @@
 
 #include "core/rng.h"
 #include "experiments/engine_supervised.h"
-#include "tests/runs/program.h"
 #include "tests/runs/records.h"
+#include "tests/runs/tiny_runs.h"
 #include "tests/support/http_server.h"
 
 namespace cogent {
@@ -21,6 +21,7 @@ using runs::Lines;
 using runs::Outcome;
 using runs::Program;
 using runs::Read;
+using runs::Records;
 using testing::HasSubstr;
 
 // "3+4?" with its sum, and with a wrong one.
@@ -40,21 +41,16 @@ std::string Preferences(int count) {
   return text;
 }
 
-class SupervisedRun : public testing::Test {
+class SupervisedRun : public runs::TinyRuns {
  protected:
   static void SetUpTestSuite() {
-    fs::remove_all(Root());
-    fs::create_directories(Root());
+    TinyRuns::SetUpTestSuite();
     runs::Write(Root() + "/sums.jsonl", Demonstrations(90));
     runs::Write(Root() + "/pairs.jsonl", Preferences(60));
     const Outcome whole = Go(Config("whole"), {});
     ASSERT_EQ(whole.code, 0) << whole.text;
     EXPECT_THAT(whole.text, HasSubstr("loss on held-out examples: "));
   }
-  static void TearDownTestSuite() { fs::remove_all(Root()); }
-
-  static std::string Root() { return testing::TempDir() + "/cogent_supervised_test." + std::to_string(getpid()); }
-  static std::string Dir(const std::string& output) { return Root() + "/" + output + "/tiny"; }
   static std::string Config(const std::string& output) {
     std::string text = runs::TinyRun(Root() + "/" + output);
     const std::string before = "algorithm: {name: grpo, kl_coef: 0.01}";
@@ -77,16 +73,6 @@ class SupervisedRun : public testing::Test {
     runs::Write(Root() + "/" + output + ".yaml", text);
     return Root() + "/" + output + ".yaml";
   }
-  static Outcome Go(const std::string& config, std::vector<std::string> more) {
-    more.insert(more.begin(), {"train", config});
-    return Program(more, Root() + "/output.txt").Wait();
-  }
-  static std::vector<json> Records(const std::string& path) {
-    std::vector<json> records;
-    std::istringstream text(Read(path));
-    for (std::string line; std::getline(text, line);) records.push_back(json::parse(line));
-    return records;
-  }
 };
 
 TEST_F(SupervisedRun, LowersTheLossOnExamplesItNeverLearnsFromAndLogsEveryStep) {
@@ -107,18 +93,9 @@ TEST_F(SupervisedRun, IsEqualBitForBitWhenRepeated) {
 
 TEST_F(SupervisedRun, KilledItEndsLikeTheRunThatWasNot) {
   const std::string config = Config("killed"), dir = Dir("killed");
-  Rng rng(23);
-  int killed = 0;
-  for (const int lines : {1, 4, 7, 11}) {
-    const bool begun = fs::exists(dir + "/config.yaml");
-    Program program(begun ? std::vector<std::string>{"train", config, "--resume"} : std::vector<std::string>{"train", config}, Root() + "/output.txt");
-    if (program.WaitUntil([&] { return Lines(dir + "/metrics.jsonl") >= lines; })) {
-      std::this_thread::sleep_for(std::chrono::microseconds(rng.Range(0, 8000)));
-      program.Signal(SIGKILL);
-    }
-    killed += program.Wait().signal == SIGKILL;
-  }
-  EXPECT_GE(killed, 3);
+  std::vector<Moment> moments;
+  for (const int lines : {1, 4, 7, 11}) moments.push_back({std::to_string(lines), [&dir, lines] { return Lines(dir + "/metrics.jsonl") >= lines; }, 8});
+  EXPECT_GE(KillAt(moments, dir, Rng(23), [&](const auto& more) { return Start(config, more); }), 3);
   const Outcome end = Go(config, {"--resume"});
   ASSERT_EQ(end.code, 0) << end.text;
   runs::ExpectEqualRuns(dir, Dir("whole"));

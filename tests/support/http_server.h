@@ -28,7 +28,9 @@ class HttpServer {
   };
   using Answer = std::function<Reply(const Request&)>;
 
-  explicit HttpServer(Answer answer) : answer_(std::move(answer)), acceptor_(io_, {boost::asio::ip::address_v4::loopback(), 0}), accepting_([this] { Accept(); }) {}
+  // GETs are no requests: `looks` answers them, a list of models where nothing else is said.
+  explicit HttpServer(Answer answer, Answer looks = {})
+      : answer_(std::move(answer)), looks_(looks ? std::move(looks) : NoModels), acceptor_(io_, {boost::asio::ip::address_v4::loopback(), 0}), accepting_([this] { Accept(); }) {}
   ~HttpServer() {
     over_ = true;
     // Wakes the one that accepts.
@@ -53,6 +55,8 @@ class HttpServer {
   }
 
  private:
+  static Reply NoModels(const Request&) { return {200, R"({"object": "list", "data": []})"}; }
+
   void Accept() {
     while (true) {
       auto socket = std::make_shared<boost::asio::ip::tcp::socket>(io_);
@@ -74,11 +78,12 @@ class HttpServer {
       http::read(socket, buffer, request, error);
       if (error) return;
       const Request seen{std::string(request.target()), request.body(), std::string(request[http::field::authorization])};
-      {
+      const bool look = request.method() == http::verb::get;
+      if (!look) {
         const std::lock_guard lock(guard_);
         requests_.push_back(seen);
       }
-      const Reply reply = answer_(seen);
+      const Reply reply = look ? looks_(seen) : answer_(seen);
       if (!reply.drop) {
         http::response<http::string_body> response{static_cast<http::status>(reply.status), 11};
         if (!reply.retry_after.empty()) response.set(http::field::retry_after, reply.retry_after);
@@ -94,7 +99,7 @@ class HttpServer {
     }
   }
 
-  Answer answer_;
+  Answer answer_, looks_;
   boost::asio::io_context io_;
   boost::asio::ip::tcp::acceptor acceptor_;
   std::atomic<bool> over_ = false;

@@ -19,6 +19,14 @@ const FormatOptions kThink{};
 const FormatOptions kThinkLenient{.lenient = true};
 const std::string kToken = "|special_token|";
 
+TEST(OneShortLine, CutsBetweenCharactersAndHasNoLineBreaks) {
+  EXPECT_EQ(OneShortLine("a\nb\tc"), "a b c");
+  EXPECT_EQ(OneShortLine(std::string(60, 'x')), std::string(60, 'x'));
+  EXPECT_EQ(OneShortLine(std::string(61, 'x')), std::string(60, 'x') + "..");
+  EXPECT_EQ(OneShortLine(std::string(59, 'x') + "é!"), std::string(59, 'x') + "..");
+  EXPECT_EQ(OneShortLine(std::string(58, 'x') + "é!"), std::string(58, 'x') + "é..");
+}
+
 TEST(ColdStart, IsTokenReasoningTokenSummary) {
   EXPECT_TRUE(HasLayout("|special_token| 3 * 4 = 12 |special_token| Summary: 12", kCold));
   EXPECT_TRUE(HasLayout("\n|special_token|a|special_token|\nSummary:b\n", kCold));
