@@ -96,7 +96,7 @@ TEST(PackedMatrix, PartsOfAProductAreTheBitsOfTheWhole) {
   Rng rng(5);
   constexpr int kPanel = PackedMatrix::kPanel;
   for (const Products products : {Products::kFloat32, Products::kBfloat16}) {
-    for (const auto& [out, in] : {std::pair{300, 37}, {256, 16}, {49, 33}}) {
+    for (const auto& [out, in] : {std::pair{300, 37}, {256, 16}, {49, 33}, {300, 64}}) {
       const Floats weight = Random(rng, static_cast<std::size_t>(out) * in), x = Random(rng, static_cast<std::size_t>(37) * in), bias = Random(rng, static_cast<std::size_t>(out));
       PackedMatrix packed;
       packed.Pack(weight.data(), out, in, in, products);
@@ -156,15 +156,17 @@ TEST(PackedMatrix, ComputesTheFirstColumnsAloneWithTheSameBits) {
 
 TEST(PackedMatrix, TheBitsOfARowDoNotDependOnHowManyRowsStandBesideIt) {
   Rng rng(5);
-  for (const auto& [out, in] : {std::pair{1, 7}, {15, 33}, {16, 64}, {31, 48}, {64, 100}, {129, 77}, {200, 130}}) {
-    const int most = 70;
+  for (const auto& [out, in, products] :
+       {std::tuple{1, 7, Products::kFloat32}, {15, 33, Products::kFloat32}, {16, 64, Products::kFloat32}, {31, 48, Products::kFloat32}, {64, 100, Products::kFloat32},
+        {129, 77, Products::kFloat32}, {200, 130, Products::kFloat32}, {49, 33, Products::kBfloat16}, {16, 32, Products::kBfloat16}, {129, 96, Products::kBfloat16}}) {
+    const int most = 300;
     const Floats weight = Random(rng, static_cast<std::size_t>(out) * in), bias = Random(rng, static_cast<std::size_t>(out));
     Floats x = Random(rng, static_cast<std::size_t>(most) * in);
     PackedMatrix packed;
-    packed.Pack(weight.data(), out, in, in);
+    packed.Pack(weight.data(), out, in, in, products);
     Floats alone(static_cast<std::size_t>(most) * out);
     for (int r = 0; r < most; ++r) packed.Multiply(Row(x, r, in), in, 1, Row(alone, r, out), out, PackedMatrix::Into::kReplace, bias.data());
-    for (int rows : {2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 31, 32, 33, 64, 70}) {
+    for (int rows : {2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 31, 32, 33, 36, 64, 70, 225, 256, 258, 288, 289, 300}) {
       Floats together(static_cast<std::size_t>(rows) * out);
       packed.Multiply(x.data(), in, rows, together.data(), out, PackedMatrix::Into::kReplace, bias.data());
       const Floats wanted(alone.begin(), alone.begin() + static_cast<std::ptrdiff_t>(together.size()));
@@ -207,7 +209,8 @@ float Rounded(float x) {
 }
 
 TEST(Bfloat16Products, AreExactProductsOfRoundedFactorsForEveryShape) {
-  for (const auto& [rows, out, in] : {std::tuple{1, 1, 1}, std::tuple{3, 16, 2}, std::tuple{8, 33, 31}, std::tuple{19, 50, 64}, std::tuple{37, 96, 129}}) {
+  for (const auto& [rows, out, in] : {std::tuple{1, 1, 1}, std::tuple{3, 16, 2}, std::tuple{8, 33, 31}, std::tuple{19, 50, 64}, std::tuple{37, 96, 129},
+                                     std::tuple{33, 40, 96}, std::tuple{1, 48, 32}, std::tuple{600, 270, 32}}) {
     SCOPED_TRACE(testing::Message() << rows << " x " << out << " x " << in);
     Rng rng = Rng(11).Fork(static_cast<std::uint64_t>(rows));
     Floats x = Random(rng, static_cast<std::size_t>(rows) * in), weight = Random(rng, static_cast<std::size_t>(out) * in);

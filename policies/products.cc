@@ -1,0 +1,393 @@
+// Matrix products: PackedMatrix and AccumulateOuter.
+#include "policies/kernels.h"
+
+#ifdef __FMA__
+#include <immintrin.h>
+#endif
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+#include "policies/tiles.h"
+
+namespace cogent {
+namespace {
+
+constexpr int kPanel = PackedMatrix::kPanel;
+constexpr int kRows = kRegisters == 32 ? 8 : 6;  // of a block: sums in two vectors each, and room for a panel's vectors and a factor
+
+typedef std::uint32_t UnsignedVec __attribute__((vector_size(4 * kLanes), aligned(4 * kLanes)));
+
+// sum + x w, rounded once where the processor can: left to the compiler it is so in one block and not in another, and a row's bits
+// would depend on how many rows stand beside it.
+inline Vec FusedSum(Vec sum, Vec x, Vec w) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Vec>(_mm512_fmadd_ps(reinterpret_cast<__m512>(x), reinterpret_cast<__m512>(w), reinterpret_cast<__m512>(sum)));
+#elif defined(__FMA__)
+  return reinterpret_cast<Vec>(_mm256_fmadd_ps(reinterpret_cast<__m256>(x), reinterpret_cast<__m256>(w), reinterpret_cast<__m256>(sum)));
+#else
+  return sum + x * w;
+#endif
+}
+
+// Both kinds of product have one layout: units of 4 bytes on the left, vectors on the right.
+// A unit is a float, or a pair of bfloat16 whose two products join one float32 sum.
+template <Products kProducts>
+inline Vec MultiplyAdd(Vec sum, Vec x, Vec w) {
+  if constexpr (kProducts == Products::kFloat32) return FusedSum(sum, x, w);
+#ifdef __AVX512BF16__
+  return reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(x), reinterpret_cast<__m512bh>(w)));
+#else
+  // A bfloat16 is the upper half of a float: both of a unit are widened where they stand.
+  const auto upper = [](Vec v) { return reinterpret_cast<Vec>(reinterpret_cast<UnsignedVec>(v) & 0xFFFF0000u); };
+  const auto lower = [](Vec v) { return reinterpret_cast<Vec>(reinterpret_cast<UnsignedVec>(v) << 16); };
+  return FusedSum(FusedSum(sum, upper(x), upper(w)), lower(x), lower(w));
+#endif
+}
+
+// Rounds pairs (low[i], high[i]) to bfloat16, to nearest even, and lays each pair into one unit.
+inline Vec Pairs(Vec low, Vec high) {
+#ifdef __AVX512BF16__
+  const auto narrow = [](Vec v) { return _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(v)))); };
+  return reinterpret_cast<Vec>(_mm512_or_si512(narrow(low), _mm512_slli_epi32(narrow(high), 16)));
+#else
+  const auto narrow = [](Vec v) {
+    const auto bits = reinterpret_cast<UnsignedVec>(v);
+    return (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
+  };
+  return reinterpret_cast<Vec>(narrow(low) | (narrow(high) << 16));
+#endif
+}
+
+// Sixteen and sixteen neighbours (as many as there are lanes) as units in their order.
+inline Vec NeighbourPairs(const float* row) {
+#ifdef __AVX512BF16__
+  return reinterpret_cast<Vec>(_mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(Load(row + kLanes)), reinterpret_cast<__m512>(Load(row))));
+#else
+  alignas(64) float even[kLanes], odd[kLanes];
+  for (int i = 0; i < kLanes; ++i) even[i] = row[2 * i], odd[i] = row[2 * i + 1];
+  return Pairs(Load(even), Load(odd));
+#endif
+}
+
+// Lanes of a and b in turns: the lower halves, or the upper ones.
+template <int... kLane>
+inline Vec Zip(Vec a, Vec b, std::integer_sequence<int, kLane...>, bool upper) {
+  return upper ? __builtin_shufflevector(a, b, ((kLanes + kLane) / 2 + kLane % 2 * kLanes)...)
+               : __builtin_shufflevector(a, b, (kLane / 2 + kLane % 2 * kLanes)...);
+}
+
+// v[i] lane j becomes v[j] lane i: as many times as halving a row gives, each row is zipped with the one half the rows below.
+inline void Transpose(Vec* v) {
+  constexpr std::make_integer_sequence<int, kLanes> lanes;
+  for (int stage = 1; stage < kLanes; stage *= 2) {
+    Vec next[kLanes];
+    for (int i = 0; i < kLanes / 2; ++i) {
+      next[2 * i] = Zip(v[i], v[i + kLanes / 2], lanes, false);
+      next[2 * i + 1] = Zip(v[i], v[i + kLanes / 2], lanes, true);
+    }
+    std::copy_n(next, kLanes, v);
+  }
+}
+
+// Holds a vector in its register. GCC 12 reads it again from memory for each of its uses where few registers are taken, and loads,
+// not sums, are then what four rows wait for.
+inline Vec Kept(Vec v) {
+#if defined(__x86_64__) && !defined(__AVX512F__)
+  asm("" : "+x"(v));
+#endif
+  return v;
+}
+
+// How far ahead of its use a panel is fetched, in units. Weights larger than the caches pass once a product, and the
+// processor alone does not run far enough ahead of many rows' arithmetic.
+constexpr int kAhead = 4096;
+
+// R rows times V vectors of columns, P panels of them side by side; all sums stay in registers, and
+// each is one chain over k, in order. `a_row` and `a_k` are the strides of the left matrix.
+// `kFetch`: the panels come from memory, and are asked for early.
+template <Products kProducts, int R, int V, int P, bool kFetch>
+void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int in, const Target& to, int column) {
+  const std::size_t panel_size = static_cast<std::size_t>(in) * V * kLanes;
+  Vec sum[R][P * V];
+  const auto step = [&](int k, auto first) {
+    Vec w[P * V];
+    for (int p = 0; p < P; ++p) {
+      for (int v = 0; v < V; ++v) {
+        const float* from = panel + p * panel_size + (static_cast<std::size_t>(k) * V + v) * kLanes;
+        if (kFetch) __builtin_prefetch(from + kAhead);
+        w[p * V + v] = P == 1 ? Kept(Load(from)) : Load(from);  // several panels' are more than there are registers
+      }
+    }
+    for (int r = 0; r < R; ++r) {
+      const Vec x = Fill(a[r * a_row + k * a_k]);
+      for (int p = 0; p < P * V; ++p) sum[r][p] = MultiplyAdd<kProducts>(first ? Vec{} : sum[r][p], x, w[p]);
+    }
+  };
+  step(0, std::true_type());  // in >= 1; the sums begin here, without a pass that clears them
+  for (int k = 1; k < in; ++k) step(k, std::false_type());
+  for (int r = 0; r < R; ++r) {
+    for (int p = 0; p < P * V; ++p) {
+      const int at = column + p * kLanes, n = std::min(kLanes, to.out - at);
+      if (n <= 0) break;
+      float* y = to.y + r * to.stride + at;
+      Vec v = sum[r][p];
+      if (to.bias) v += n == kLanes ? Load(to.bias + at) : LoadPart(to.bias + at, n);
+      if (to.accumulate) v += n == kLanes ? Load(y) : LoadPart(y, n);
+      n == kLanes ? Store(y, v) : StorePart(y, v, n);
+    }
+  }
+}
+
+// R rows against the panels; few rows take several panels at once, so that enough sums run side by side.
+template <Products kProducts, int R>
+void RowBlock(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int in, const Target& to) {
+  constexpr int kWide = kRegisters == 32 ? (R <= 2 ? 4 : R < 4 ? 2 : 1) : R == 1 ? 4 : R <= 3 ? 2 : 1;
+  constexpr bool kFetch = kWide == 1;  // several panels are several streams, which the processor follows by itself
+  const std::size_t panel_size = static_cast<std::size_t>(in) * kPanel;
+  int column = to.first;
+  if constexpr (kWide > 1) {
+    for (; column + (kWide - 1) * kPanel + kLanes < to.out; column += kWide * kPanel, panel += kWide * panel_size) {
+      Block<kProducts, R, 2, kWide, kFetch>(a, a_row, a_k, panel, in, to, column);
+    }
+  }
+  for (; column + kLanes < to.out; column += kPanel, panel += panel_size) Block<kProducts, R, 2, 1, true>(a, a_row, a_k, panel, in, to, column);
+  if (column < to.out) Block<kProducts, R, 1, 1, true>(a, a_row, a_k, panel, in, to, column);
+}
+
+template <Products kProducts, int R>
+void FewRows(int rows, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panels, int in, const Target& to) {
+  if (rows == R) return RowBlock<kProducts, R>(a, a_row, a_k, panels, in, to);
+  if constexpr (R > 1) FewRows<kProducts, R - 1>(rows, a, a_row, a_k, panels, in, to);
+}
+
+// Up to R rows against one panel.
+template <Products kProducts, int R, int V, bool kFetch>
+void OnePanel(int rows, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int in, const Target& to, int column) {
+  if constexpr (R > 1) {
+    if (rows < R) return OnePanel<kProducts, R - 1, V, kFetch>(rows, a, a_row, a_k, panel, in, to, column);
+  }
+  Block<kProducts, R, V, 1, kFetch>(a, a_row, a_k, panel, in, to, column);
+}
+
+// Any number of rows; `panels` begins at column to.first. A strip of rows stays in the first cache levels while the panels
+// pass, and a panel while the rows of the strip do. What is too few for a strip of its own joins the last one, and its blocks are
+// alike: the panels would pass once more for it.
+template <Products kProducts>
+void AllRows(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, int rows, const float* panels, int in, Target to) {
+  constexpr int kStrip = 32;
+  const std::size_t panel_size = static_cast<std::size_t>(in) * kPanel;
+  while (rows >= kRows) {
+    const int strip = rows < kStrip + kRows ? rows : kStrip, blocks = (strip + kRows - 1) / kRows;
+    const float* panel = panels;
+    for (int column = to.first; column < to.out; column += kPanel, panel += panel_size) {
+      const bool whole = column + kLanes < to.out;
+      for (int b = 0; b < blocks; ++b) {
+        const int r = strip * b / blocks, count = strip * (b + 1) / blocks - r;
+        const Target part{to.y + r * to.stride, to.stride, to.first, to.out, to.accumulate, to.bias};
+        const auto multiply = !whole ? OnePanel<kProducts, kRows, 1, false> : b == 0 ? OnePanel<kProducts, kRows, 2, true> : OnePanel<kProducts, kRows, 2, false>;
+        multiply(count, a + r * a_row, a_row, a_k, panel, in, part, column);
+      }
+    }
+    a += strip * a_row, to.y += strip * to.stride, rows -= strip;
+  }
+  if (rows > 0) FewRows<kProducts, kRows - 1>(rows, a, a_row, a_k, panels, in, to);
+}
+
+// Copies element (k, o) at base[k * k_stride + o * o_stride] into panels; one of the strides is 1.
+void PackPanels(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o_stride, int in, int out, float* to) {
+  for (int column = 0; column < out; column += kPanel) {
+    const int width = out - column > kLanes ? kPanel : kLanes;
+    const int used = std::min(width, out - column);
+    int k = 0;
+    // Columns are rows of the source: squares of them are turned.
+    for (; o_stride > 1 && k + kLanes <= in; k += kLanes, to += kLanes * width) {
+      for (int v = 0; v < width; v += kLanes) {
+        Vec square[kLanes];
+        for (int o = 0; o < kLanes; ++o) square[o] = v + o < used ? Load(base + (column + v + o) * o_stride + k) : Vec{};
+        Transpose(square);
+        for (int i = 0; i < kLanes; ++i) Store(to + i * width + v, square[i]);
+      }
+    }
+    for (; k < in; ++k, to += width) {
+      const float* from = base + k * k_stride + column * o_stride;
+      for (int o = 0; o < used; ++o) to[o] = from[o * o_stride];
+      for (int o = used; o < width; ++o) to[o] = 0.0f;
+    }
+  }
+}
+
+// The same as pairs of bfloat16: unit (k, o) holds the elements 2k and 2k + 1; what is missing up to `units` is zero.
+void PackPairPanels(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o_stride, int in, int out, int units, float* to) {
+  alignas(64) float low[kPanel], high[kPanel];
+  for (int column = 0; column < out; column += kPanel) {
+    const int width = out - column > kLanes ? kPanel : kLanes;
+    const int used = std::min(width, out - column);
+    float* const end = to + static_cast<std::ptrdiff_t>(units) * width;
+    std::fill_n(low, kPanel, 0.0f);
+    std::fill_n(high, kPanel, 0.0f);
+    int k = 0;
+    for (; o_stride > 1 && k + 2 * kLanes <= in; k += 2 * kLanes, to += kLanes * width) {
+      for (int v = 0; v < width; v += kLanes) {
+        Vec square[kLanes];
+        for (int o = 0; o < kLanes; ++o) square[o] = v + o < used ? NeighbourPairs(base + (column + v + o) * o_stride + k) : Vec{};
+        Transpose(square);
+        for (int i = 0; i < kLanes; ++i) Store(to + i * width + v, square[i]);
+      }
+    }
+    for (; k < in; k += 2, to += width) {
+      const float* from = base + k * k_stride + column * o_stride;
+      if (o_stride == 1 && used == width && k + 1 < in) {
+        for (int v = 0; v < width; v += kLanes) Store(to + v, Pairs(Load(from + v), Load(from + k_stride + v)));
+        continue;
+      }
+      for (int o = 0; o < used; ++o) low[o] = from[o * o_stride];
+      if (k + 1 < in) {
+        for (int o = 0; o < used; ++o) high[o] = from[k_stride + o * o_stride];
+      } else {
+        std::fill_n(high, used, 0.0f);
+      }
+      for (int v = 0; v < width; v += kLanes) Store(to + v, Pairs(Load(low + v), Load(high + v)));
+    }
+    std::fill(to, end, 0.0f);
+    to = end;
+  }
+}
+
+// Rows of x as pairs of neighbouring elements, [rows][(in + 1) / 2] units.
+void PairRows(const float* x, std::ptrdiff_t stride, int rows, int in, float* to) {
+  const int units = (in + 1) / 2;
+  for (int r = 0; r < rows; ++r, to += units) {
+    const float* row = x + r * stride;
+    int k = 0;
+    for (; k + 2 * kLanes <= in; k += 2 * kLanes) Store(to + k / 2, NeighbourPairs(row + k));
+    for (; k < in; k += 2) StorePart(to + k / 2, Pairs(Fill(row[k]), Fill(k + 1 < in ? row[k + 1] : 0.0f)), 1);
+  }
+}
+
+// Columns of a strip of a, [rows][kRows] units, or pairs of rows.
+void PackStrip(const float* a, std::ptrdiff_t stride, int rows, int used, float* to) {
+  for (int k = 0; k < rows; ++k, a += stride, to += kRows) {
+    if (used == kRows) std::memcpy(to, a, kRows * sizeof(float));
+    else std::copy_n(a, used, to);
+  }
+}
+
+void PackStripPairs(const float* a, std::ptrdiff_t stride, int rows, int used, float* to) {
+  for (int k = 0; k < rows; k += 2, a += 2 * stride, to += kRows) {
+#ifdef __AVX512BF16__
+    static_assert(kRows == 8);
+    const __mmask8 mask = static_cast<__mmask8>((1u << used) - 1);
+    const __m128i low = reinterpret_cast<__m128i>(_mm256_cvtneps_pbh(_mm256_maskz_loadu_ps(mask, a)));
+    const __m128i high = k + 1 < rows ? reinterpret_cast<__m128i>(_mm256_cvtneps_pbh(_mm256_maskz_loadu_ps(mask, a + stride))) : _mm_setzero_si128();
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_unpacklo_epi16(low, high));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 4), _mm_unpackhi_epi16(low, high));
+#else
+    for (int i = 0; i < used; ++i) StorePart(to + i, Pairs(Fill(a[i]), Fill(k + 1 < rows ? a[stride + i] : 0.0f)), 1);
+#endif
+  }
+}
+
+// Columns of a as rows of pairs, [used][units]; zeros behind the last pair.
+void PackColumnPairs(const float* a, std::ptrdiff_t stride, int rows, int used, int units, float* to) {
+  for (int i = 0; i < used; i += kLanes) {
+    const int n = std::min(kLanes, used - i);
+    const auto row = [&](int k) { return k >= rows ? Vec{} : n == kLanes ? Load(a + k * stride + i) : LoadPart(a + k * stride + i, n); };
+    for (int unit = 0; unit < units; unit += kLanes) {
+      Vec square[kLanes];
+      for (int u = 0; u < kLanes; ++u) square[u] = Pairs(row(2 * (unit + u)), row(2 * (unit + u) + 1));
+      Transpose(square);
+      for (int c = 0; c < n; ++c) Store(to + static_cast<std::ptrdiff_t>(i + c) * units + unit, square[c]);
+    }
+  }
+}
+
+int Units(int in, Products products) { return products == Products::kBfloat16 ? (in + 1) / 2 : in; }
+
+std::size_t PanelFloats(int units, int out) { return static_cast<std::size_t>((out + kLanes - 1) / kLanes) * kLanes * units; }
+
+float* Room(std::vector<float>& buffer, std::size_t size) {
+  if (buffer.size() < size) buffer.resize(size);
+  return buffer.data();
+}
+
+}  // namespace
+
+Products Supported(Products wanted) {
+#ifdef __AVX512BF16__
+  return wanted;
+#else
+  return wanted == Products::kBfloat16 ? Products::kFloat32 : wanted;
+#endif
+}
+
+void PackedMatrix::PackAny(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o_stride, int in, int out, Products products) {
+  out_ = out, in_ = in, products_ = products;
+  panels_.resize(PanelFloats(units(), out));
+  products_ == Products::kBfloat16 ? PackPairPanels(base, k_stride, o_stride, in, out, units(), panels_.data())
+                                   : PackPanels(base, k_stride, o_stride, in, out, panels_.data());
+}
+
+void PackedMatrix::Narrow(const float* x, std::ptrdiff_t x_stride, int rows, float* units) const { PairRows(x, x_stride, rows, in_, units); }
+
+void PackedMatrix::MultiplyUnits(const float* left, std::ptrdiff_t left_stride, int rows, float* y, std::ptrdiff_t y_stride, Into into, const float* bias,
+                                 int columns, int first) const {
+  int out = out_;
+  if (columns >= 0) out = std::min(out_, (columns + kPanel - 1) / kPanel * kPanel);
+  const Target to{y, y_stride, first, out, into == Into::kAccumulate, bias};
+  const float* panels = panels_.data() + static_cast<std::size_t>(first) * units();
+  // By the matrix alone, so that a row has the same bits among any number of rows.
+  if (products_ == Products::kBfloat16 && units() % kTile == 0 && HasTiles()) return MultiplyTiles(left, left_stride, rows, panels, units(), to);
+  products_ == Products::kBfloat16 ? AllRows<Products::kBfloat16>(left, left_stride, 1, rows, panels, units(), to)
+                                   : AllRows<Products::kFloat32>(left, left_stride, 1, rows, panels, units(), to);
+}
+
+void PackedMatrix::Multiply(const float* x, std::ptrdiff_t x_stride, int rows, float* y, std::ptrdiff_t y_stride, Into into, const float* bias,
+                            int columns, int first) const {
+  if (products_ == Products::kFloat32) return MultiplyUnits(x, x_stride, rows, y, y_stride, into, bias, columns, first);
+  thread_local std::vector<float> pairs;
+  float* left = Room(pairs, static_cast<std::size_t>(rows) * units());
+  Narrow(x, x_stride, rows, left);
+  MultiplyUnits(left, units(), rows, y, y_stride, into, bias, columns, first);
+}
+
+void AccumulateOuter(const float* a, std::ptrdiff_t a_stride, int m, const float* b, std::ptrdiff_t b_stride, int n, int rows, float* c,
+                     std::ptrdiff_t c_stride, Products products) {
+  const bool half = products == Products::kBfloat16, tiles = half && HasTiles();
+  const int chunk = tiles ? 512 : 256;  // rows at a time: a panel of b and a strip of a stay in cache
+  const int height = tiles ? 256 : kRows;  // of a strip of a, which is rows of c
+  thread_local std::vector<float> panels, strip;
+  for (int row = 0; row < rows; row += chunk) {
+    const int count = std::min(chunk, rows - row), pairs = Units(count, products), units = tiles ? (pairs + kTile - 1) / kTile * kTile : pairs;
+    Room(panels, PanelFloats(units, n));
+    float* left = Room(strip, static_cast<std::size_t>(units) * height);
+    const float* from = b + row * b_stride;
+    half ? PackPairPanels(from, b_stride, 1, count, n, units, panels.data()) : PackPanels(from, b_stride, 1, count, n, panels.data());
+    for (int i = 0; i < m; i += height) {
+      const int used = std::min(height, m - i);
+      const float* strip_rows = a + row * a_stride + i;
+      const Target to{c + i * c_stride, c_stride, 0, n, true, nullptr};
+      if (tiles) {
+        PackColumnPairs(strip_rows, a_stride, count, used, units, left);
+        MultiplyTiles(left, units, used, panels.data(), units, to);
+      } else if (half) {
+        PackStripPairs(strip_rows, a_stride, count, used, left);
+        AllRows<Products::kBfloat16>(left, 1, kRows, used, panels.data(), units, to);
+      } else {
+        PackStrip(strip_rows, a_stride, count, used, left);
+        AllRows<Products::kFloat32>(left, 1, kRows, used, panels.data(), units, to);
+      }
+    }
+  }
+}
+
+void AddLowRank(const float* down, const float* up, int rows, int width, int rank, float scale, float* weight) {
+  std::vector<float> scaled(up, up + static_cast<std::size_t>(rows) * rank);
+  for (float& value : scaled) value *= scale;
+  PackedMatrix packed;
+  packed.PackTransposed(down, rank, width, width);
+  packed.Multiply(scaled.data(), rank, rows, weight, width, PackedMatrix::Into::kAccumulate);
+}
+
+}  // namespace cogent
