@@ -29,6 +29,7 @@ function(cogent_layer folder)
     list(TRANSFORM free PREPEND ${folder}/)
     add_library(cogent_${folder} OBJECT ${free})
     cogent_target(cogent_${folder})
+    cogent_precompile(cogent_${folder} fmt/format.h)
     target_sources(cogent PRIVATE $<TARGET_OBJECTS:cogent_${folder}>)
   endif()
   if(torch AND COGENT_ENGINE)
@@ -54,8 +55,8 @@ function(cogent_target target)
   set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endfunction()
 
-# Compiles these headers once for all targets that ask for the same ones: reading LibTorch's takes longer than most files
-# that use it.
+# Compiles these headers, and that of JSON, once for all targets that ask for the same ones: reading LibTorch's takes longer than
+# most files that use it. What is in cmake/json_templates.h is made in libcogent, which the target has to link.
 function(cogent_precompile target)
   if(NOT COGENT_PRECOMPILE)
     return()
@@ -73,6 +74,7 @@ function(cogent_precompile target)
     get_target_property(libraries ${target} LINK_LIBRARIES)
     get_target_property(options ${target} COMPILE_OPTIONS)
     set_target_properties(${holder} PROPERTIES COMPILE_OPTIONS "${options}" LINK_LIBRARIES "${libraries}")
+    list(APPEND ARGN cmake/json_templates.h)
     list(TRANSFORM ARGN PREPEND "<")
     list(TRANSFORM ARGN APPEND ">")
     target_precompile_headers(${holder} PRIVATE ${ARGN})
