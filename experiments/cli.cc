@@ -269,22 +269,24 @@ ParsedLine ParseCommand(const std::string& program, const CommandSpec& spec, std
   if (const std::string unknown = UnknownOption(spec, words); !unknown.empty()) {
     return UsageError(program, spec.name, unknown);
   }
+  Command command{spec.name, {}, {}};
   try {
     std::reverse(words.begin(), words.end());  // as CLI11 takes a vector
     parser.app.parse(words);
+    for (const OptionSpec& each : spec.options) {
+      const CLI::Option* option = parser.options[each.name];
+      const bool set = each.kind == ValueKind::kFlag ? option->count() > 0 && option->as<bool>() : option->count() > 0;  // --flag=false
+      if (set) command.options[each.name] = parser.values[each.name];
+    }
   } catch (const CLI::CallForHelp&) {
     return {std::nullopt, CommandHelp(program, spec), kExitDone};
   } catch (const CLI::ParseError& error) {
     return UsageError(program, spec.name, error.what());
   }
-  Command command{spec.name, {}, {}};
   for (const std::string& word : parser.words) {
     if (!word.empty()) command.arguments.push_back(word);
   }
   command.arguments.insert(command.arguments.end(), parser.repeated.begin(), parser.repeated.end());
-  for (const auto& [name, option] : parser.options) {
-    if (option->count() > 0) command.options[name] = parser.values[name];
-  }
   if (const std::string wrong = WrongWord(spec, command); !wrong.empty()) {
     return UsageError(program, spec.name, wrong);
   }

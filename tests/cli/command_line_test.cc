@@ -45,6 +45,14 @@ TEST(CommandLine, ResumeAloneMeansTheLatestAndDoesNotSwallowTheFile) {
   EXPECT_EQ(step.command->Get("resume"), "120");
 }
 
+TEST(CommandLine, AFlagMayBeSetToFalse) {
+  const ParsedLine off = Parse({"train", "r1.yaml", "--dry-run=false", "--quiet=true"});
+  ASSERT_TRUE(off.command) << off.text;
+  EXPECT_FALSE(off.command->Has("dry-run"));
+  EXPECT_TRUE(off.command->Has("quiet"));
+  ExpectMistake({"train", "r1.yaml", "--dry-run=maybe"}, "maybe");
+}
+
 TEST(CommandLine, EvalHasTheShortOptionsOfTheField) {
   const ParsedLine line = Parse({"eval", "runs/a", "-n", "100", "-r8", "-k", "1,8", "-T", "0.7"});
   ASSERT_TRUE(line.command) << line.text;
