@@ -108,7 +108,7 @@ void TrainSettings::VisitFields(FieldVisitor& visit) {
   visit("minibatches", minibatches, "optimizer steps a pass", {1, 1 << 20});
   visit("micro_batch_tokens", micro_batch_tokens, "rows that a thread works on at once; changes speed and memory alone", {16, 1 << 24});
   visit("products", products, "of large matrices in training, pre-training included: float32, or bfloat16 factors with float32 sums, "
-        "about twice as fast on processors with AVX512_BF16 and float32 on others; what samples is rollout.weights", OneOf{"float32", "bfloat16"});
+        "faster on processors with AMX or AVX512_BF16 and float32 on others; what samples is rollout.weights", OneOf{"float32", "bfloat16"});
   visit("replay_experts", replay_experts, "train with the experts that the rollout chose: without it, a router near a tie may choose "
         "others in training than in sampling, for the two add up in another order");
   visit("gradient_checkpointing", gradient_checkpointing, "keep the input of each layer alone and compute the rest of it again in the backward pass: "

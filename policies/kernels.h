@@ -103,8 +103,9 @@ inline Vec Exp(Vec x) {
 }
 inline Vec Sigmoid(Vec x) { return 1.0f / (1.0f + Exp(-x)); }
 
-// What is multiplied. kBfloat16 rounds both factors to bfloat16 and sums in float32: half the memory, and about twice as
-// fast on processors that have the instruction (AVX512_BF16).
+// What is multiplied. kBfloat16 rounds both factors to bfloat16 and sums in float32: half the memory, and faster on processors
+// that have instructions for it: matrix tiles (AMX, tiles.h) or AVX512_BF16. Tiles and vectors add in different orders, so bits differ
+// between such processors; on one, a row's bits are the same among any number of rows.
 enum class Products { kFloat32, kBfloat16 };
 // What gains time where memory is not what counts: kFloat32 for kBfloat16 on processors without the instruction.
 Products Supported(Products wanted);

@@ -26,14 +26,14 @@ TEST_P(ModelConfigParity, EveryKeyIsReadAndWrittenBack) {
                           "routed_scaling_factor", "norm_topk_prob", "q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim",
                           "v_head_dim", "attention_bias", "tie_word_embeddings", "num_nextn_predict_layers", "max_position_embeddings",
                           "rms_norm_eps", "bos_token_id", "eos_token_id"}) {
-    EXPECT_TRUE(!want.contains(key) || got[key] == want[key]) << key << " is " << got[key];
+    EXPECT_TRUE(!want.contains(key) || got.at(key) == want[key]) << key;
   }
   const bool nested = want.contains("rope_parameters");
-  const nlohmann::json scaling = nested ? want["rope_parameters"] : want["rope_scaling"];
-  EXPECT_EQ(got["rope_theta"], nested ? scaling["rope_theta"] : want["rope_theta"]);
+  const nlohmann::json scaling = want.value(nested ? "rope_parameters" : "rope_scaling", nlohmann::json());
+  EXPECT_EQ(got.at("rope_theta"), (nested ? scaling : want).at("rope_theta"));
   for (const char* key : {"factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "mscale", "mscale_all_dim"}) {
     if (!scaling.is_object() || !scaling.contains(key) || scaling[key].is_null()) continue;
-    EXPECT_EQ(got["rope_scaling"][key], scaling[key]) << key;
+    EXPECT_EQ(got.at("rope_scaling").at(key), scaling[key]) << key;
   }
   EXPECT_EQ(ModelConfigJson(ParseModelConfig(got.dump(), "again")), ModelConfigJson(c));
 }
