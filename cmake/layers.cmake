@@ -49,7 +49,7 @@ function(cogent_target target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic
-                         -Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-stringop-overflow -Wno-maybe-uninitialized>
+                         -Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-stringop-overflow -Wno-array-bounds -Wno-maybe-uninitialized>
                          $<$<BOOL:${COGENT_WERROR}>:-Werror> ${COGENT_ARCH_FLAGS}>)
   target_link_libraries(${target} PRIVATE cogent_libraries)
   set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
