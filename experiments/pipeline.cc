@@ -178,10 +178,13 @@ class Reader {
       }
       if (placed.size() > before) continue;
       std::vector<std::string> left;
+      Location first;
       for (const PipelineStage& stage : stages_) {
-        if (placed.count(stage.name) == 0) left.push_back(stage.name + " needs " + List(stage.needs));
+        if (placed.count(stage.name) > 0) continue;
+        if (left.empty()) first = stage.settings.location;
+        left.push_back(stage.name + " needs " + List(stage.needs));
       }
-      return problems_.Add({}, "the stages wait for one another in a circle: " + fmt::format("{}", fmt::join(left, "; ")));
+      return problems_.Add(first, "the stages wait for one another in a circle: " + fmt::format("{}", fmt::join(left, "; ")));
     }
   }
 

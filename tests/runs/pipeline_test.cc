@@ -257,7 +257,7 @@ TEST_F(PipelineTest, EveryMistakeIsToldBeforeAnythingRuns) {
       {"\n  a: {train: {policy.checkpoint: \"${b}\"}}\n", "stage 'a' needs ${b}, which no stage makes"},
       {"\n  base: {train: {train.steps: 0}}\n  a: {train: {policy.checkpoint: \"${bose}\"}}\n", "Did you mean 'base'?"},
       {"\n  base: {train: {train.steps: 0}}\n  a: {train: {policy.checkpoint: \"${base.data}\"}}\n", "'base' makes best, checkpoint, run"},
-      {"\n  a: {train: {policy.checkpoint: \"${b}\"}}\n  b: {train: {policy.checkpoint: \"${a}\"}}\n", "wait for one another in a circle"},
+      {"\n  a: {train: {policy.checkpoint: \"${b}\"}}\n  b: {train: {policy.checkpoint: \"${a}\"}}\n", "p.yaml:6:14: the stages wait for one another in a circle"},
       {"\n  a: {trian: {}}\n", "'trian' is no kind of a stage. Did you mean 'train'?"},
       {"\n  a: {sample: {}}\n", "'sample' needs `from`"},
       {"\n  a: {train: {train.stepz: 3}}\n", "stepz"},
