@@ -275,8 +275,8 @@ ParsedLine ParseCommand(const std::string& program, const CommandSpec& spec, std
     parser.app.parse(words);
     for (const OptionSpec& each : spec.options) {
       const CLI::Option* option = parser.options[each.name];
-      const bool set = each.kind == ValueKind::kFlag ? option->count() > 0 && option->as<bool>() : option->count() > 0;  // --flag=false
-      if (set) command.options[each.name] = parser.values[each.name];
+      const bool off = each.kind == ValueKind::kFlag && option->count() > 0 && !option->as<bool>();  // --flag=false
+      if (option->count() > 0 && !off) command.options[each.name] = parser.values[each.name];
     }
   } catch (const CLI::CallForHelp&) {
     return {std::nullopt, CommandHelp(program, spec), kExitDone};

@@ -129,13 +129,9 @@ void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float
   for (int k = 1; k < in; ++k) step(k, std::false_type());
   for (int r = 0; r < R; ++r) {
     for (int p = 0; p < P * V; ++p) {
-      const int at = column + p * kLanes, n = std::min(kLanes, to.out - at);
-      if (n <= 0) break;
-      float* y = to.y + r * to.stride + at;
-      Vec v = sum[r][p];
-      if (to.bias) v += n == kLanes ? Load(to.bias + at) : LoadPart(to.bias + at, n);
-      if (to.accumulate) v += n == kLanes ? Load(y) : LoadPart(y, n);
-      n == kLanes ? Store(y, v) : StorePart(y, v, n);
+      const int at = column + p * kLanes;
+      if (at >= to.out) break;
+      StoreSum(sum[r][p], to.y + r * to.stride, at, to);
     }
   }
 }
@@ -195,6 +191,17 @@ void AllRows(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, int rows,
   if (rows > 0) FewRows<kProducts, kRows - 1>(rows, a, a_row, a_k, panels, in, to);
 }
 
+// Rows of a source become columns of a panel, as many of each as there are lanes: row(o) stands in column o.
+template <typename Row>
+void TurnRows(int used, int width, const Row& row, float* to) {
+  for (int v = 0; v < width; v += kLanes) {
+    Vec square[kLanes];
+    for (int o = 0; o < kLanes; ++o) square[o] = v + o < used ? row(v + o) : Vec{};
+    Transpose(square);
+    for (int i = 0; i < kLanes; ++i) Store(to + i * width + v, square[i]);
+  }
+}
+
 // Copies element (k, o) at base[k * k_stride + o * o_stride] into panels; one of the strides is 1.
 void PackPanels(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o_stride, int in, int out, float* to) {
   for (int column = 0; column < out; column += kPanel) {
@@ -203,12 +210,7 @@ void PackPanels(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o_str
     int k = 0;
     // Columns are rows of the source: squares of them are turned.
     for (; o_stride > 1 && k + kLanes <= in; k += kLanes, to += kLanes * width) {
-      for (int v = 0; v < width; v += kLanes) {
-        Vec square[kLanes];
-        for (int o = 0; o < kLanes; ++o) square[o] = v + o < used ? Load(base + (column + v + o) * o_stride + k) : Vec{};
-        Transpose(square);
-        for (int i = 0; i < kLanes; ++i) Store(to + i * width + v, square[i]);
-      }
+      TurnRows(used, width, [&](int o) { return Load(base + (column + o) * o_stride + k); }, to);
     }
     for (; k < in; ++k, to += width) {
       const float* from = base + k * k_stride + column * o_stride;
@@ -229,12 +231,7 @@ void PackPairPanels(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o
     std::fill_n(high, kPanel, 0.0f);
     int k = 0;
     for (; o_stride > 1 && k + 2 * kLanes <= in; k += 2 * kLanes, to += kLanes * width) {
-      for (int v = 0; v < width; v += kLanes) {
-        Vec square[kLanes];
-        for (int o = 0; o < kLanes; ++o) square[o] = v + o < used ? NeighbourPairs(base + (column + v + o) * o_stride + k) : Vec{};
-        Transpose(square);
-        for (int i = 0; i < kLanes; ++i) Store(to + i * width + v, square[i]);
-      }
+      TurnRows(used, width, [&](int o) { return NeighbourPairs(base + (column + o) * o_stride + k); }, to);
     }
     for (; k < in; k += 2, to += width) {
       const float* from = base + k * k_stride + column * o_stride;

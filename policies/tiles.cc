@@ -1,14 +1,11 @@
 #include "policies/tiles.h"
 
-#include "policies/kernels.h"
-
 #ifdef __AMX_BF16__
 
 #include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdint>
 
 namespace cogent {
@@ -29,18 +26,6 @@ void SetTiles(int rows) {
   // GCC's instructions on tiles do not say which memory they read: all of it is written before they run.
   asm volatile("" : : "r"(&shapes) : "memory");
   _tile_loadconfig(&shapes);
-}
-
-// Adds bias and what stands in y already, and leaves out columns that are not there and rows that are done.
-void StoreSums(const float* sums, int done, int rows, float* y, int column, const Target& to) {
-  const int n = std::min(kTile, to.out - column);
-  for (int r = done; r < rows; ++r) {
-    float* at = y + r * to.stride + column;
-    Vec v = Load(sums + r * kTile);
-    if (to.bias) v += n == kTile ? Load(to.bias + column) : LoadPart(to.bias + column, n);
-    if (to.accumulate) v += n == kTile ? Load(at) : LoadPart(at, n);
-    n == kTile ? Store(at, v) : StorePart(at, v, n);
-  }
 }
 
 // Some rows of the left matrix, as many as the tiles are set to, and where their products go.
@@ -81,7 +66,9 @@ void MultiplyTile(const TileRows* rows, int height, std::ptrdiff_t stride, const
 #define COGENT_STORE(tile, r, v)                                                    \
   do {                                                                              \
     _tile_stored(tile, plain ? rows[r].y + column + v * kTile : sums, plain ? y_bytes : 64); \
-    if (!plain) StoreSums(sums, rows[r].done, height, rows[r].y, column + v * kTile, to); \
+    for (int i = rows[r].done; !plain && i < height; ++i) {                                  \
+      StoreSum(Load(sums + i * kTile), rows[r].y + i * to.stride, column + v * kTile, to);   \
+    }                                                                                        \
   } while (false)
   COGENT_STORE(0, 0, 0);
   if constexpr (V == 2) COGENT_STORE(1, 0, 1);

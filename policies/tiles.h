@@ -4,7 +4,10 @@
 // units on the right. A sum runs over k in order, 32 products at a time, whatever rows and columns stand beside it.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+
+#include "policies/kernels.h"
 
 namespace cogent {
 
@@ -16,6 +19,14 @@ struct Target {
   bool accumulate;
   const float* bias;
 };
+// A vector of sums, with the bias and what stands there already, to `row` of y from `column` < out on.
+inline void StoreSum(Vec sum, float* row, int column, const Target& to) {
+  const int n = std::min(kLanes, to.out - column);
+  const bool whole = n == kLanes;
+  if (to.bias) sum += whole ? Load(to.bias + column) : LoadPart(to.bias + column, n);
+  if (to.accumulate) sum += whole ? Load(row + column) : LoadPart(row + column, n);
+  whole ? Store(row + column, sum) : StorePart(row + column, sum, n);
+}
 
 inline constexpr int kTile = 16;  // rows, and units in a row
 // Whether this processor has tiles and the system lets the process use them; asked once.
