@@ -1,5 +1,5 @@
 // The JSON library, and which of its templates json_templates.cc makes for all: each file that reads or writes JSON would make
-// them anew otherwise, which takes a third of the time of compiling it, and half of it under the sanitizers. Read in front of every
+// them anew otherwise, which takes a third of the time of compiling it, and four tenths under the sanitizers. Read in front of every
 // file where headers are precompiled (cogent_precompile in layers.cmake); nothing includes it, nothing depends on it.
 #pragma once
 
