@@ -6,6 +6,8 @@
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
+
+#include "policies/sampling_cuda.h"
 #endif
 
 #include <algorithm>
@@ -125,9 +127,7 @@ void DeviceDecoder::RunStep(const std::vector<DecodeRow>& rows) {
   cached.ids = replay_->ids, cached.positions = replay_->positions;
   cached.seen = seen;
 #ifdef COGENT_TORCH_CUDA
-  // Many rows of experts are counted on the host in the middle of a step (device::Experts), which no graph can hold.
-  const ModelConfig& config = weights_->model().config();
-  if (cached.ids.is_cuda() && (!config.HasExperts() || slots_ * config.num_experts_per_tok <= config.n_routed_experts)) {
+  if (cached.ids.is_cuda()) {
     auto& one = replay_->by_seen[seen];
     if (!one) {
       one = std::make_unique<Replay::Graph>();
@@ -177,19 +177,38 @@ std::vector<SampledToken> DeviceDecoder::Draw(const Sampling& sampling, int voca
   return DrawTokens(logits_, vocabulary, sampling, uniforms);
 }
 
-std::vector<SampledToken> DrawTokens(const at::Tensor& logits, int vocabulary, const Sampling& sampling, const std::vector<double>& uniforms) {
-  const c10::NoGradGuard no_grad;
-  const std::int64_t rows = logits.size(0);
-  Check(static_cast<std::int64_t>(uniforms.size()) == rows, "each row needs its draw");
+namespace {
+
+bool Cuts(const Sampling& s, int vocabulary) { return (s.top_k > 0 && s.top_k < vocabulary) || s.top_p < 1.0 || s.min_p > 0.0; }
+
+// Of each row the token, its log-probability under the logits as they are and under what it was drawn from; all [n, 1].
+struct Drawn {
+  at::Tensor ids, logprobs, sampled_logprobs;
+};
+
+#ifdef COGENT_TORCH_CUDA
+// In three passes over the logits, where ATen makes a dozen, half of them in double.
+Drawn DrawOnGpu(const at::Tensor& logits, int vocabulary, const Sampling& sampling, const at::Tensor& uniforms) {
+  const at::Tensor rows = logits.contiguous(), room = at::empty({rows.size(0), 1}, rows.options());
+  const Drawn drawn{at::empty(room.sizes(), room.options().dtype(at::kLong)), at::empty_like(room), at::empty_like(room)};
+  const int error = cuda::DrawTokens(rows.const_data_ptr<float>(), static_cast<int>(rows.size(0)), static_cast<int>(rows.size(1)), vocabulary, static_cast<float>(sampling.temperature),
+                                     uniforms.const_data_ptr<double>(), drawn.ids.mutable_data_ptr<std::int64_t>(), drawn.logprobs.mutable_data_ptr<float>(),
+                                     drawn.sampled_logprobs.mutable_data_ptr<float>(), c10::cuda::getCurrentCUDAStream().stream());
+  Check(error == 0, "the GPU refused the kernel that draws tokens");
+  return drawn;
+}
+#endif
+
+Drawn DrawByAten(const at::Tensor& logits, int vocabulary, const Sampling& sampling, const at::Tensor& uniforms) {
   const at::Tensor known = logits.narrow(1, 0, vocabulary);
-  at::Tensor ids, sampled;  // [n, 1]
+  at::Tensor ids, sampled;
   if (sampling.temperature == 0.0) {
     ids = known.argmax(-1, true);
-    sampled = at::zeros({rows, 1}, logits.options());
+    sampled = at::zeros(ids.sizes(), logits.options());
   } else {
     // By falling probability where something is cut off, so that what is kept stands in front; else by id.
+    const bool cuts = Cuts(sampling, vocabulary);
     const at::Tensor cold = known / sampling.temperature;
-    const bool cuts = (sampling.top_k > 0 && sampling.top_k < vocabulary) || sampling.top_p < 1.0 || sampling.min_p > 0.0;
     at::Tensor row = cold, order;
     if (cuts) std::tie(row, order) = cold.sort(/*stable=*/true, -1, /*descending=*/true);
     const auto drop = [&](const at::Tensor& which) { row = row.masked_fill(which, -std::numeric_limits<double>::infinity()); };
@@ -200,7 +219,7 @@ std::vector<SampledToken> DrawTokens(const at::Tensor& logits, int vocabulary, c
     }
     if (sampling.min_p > 0.0) drop((row - row.narrow(-1, 0, 1)).lt(std::log(sampling.min_p)));
     const at::Tensor logq = at::log_softmax(row, -1), sums = logq.to(at::kDouble).exp().cumsum(-1);
-    const at::Tensor below = at::tensor(uniforms, at::kDouble).to(logits.device()).unsqueeze(-1) * sums.narrow(-1, vocabulary - 1, 1);
+    const at::Tensor below = uniforms.unsqueeze(-1) * sums.narrow(-1, vocabulary - 1, 1);
     const at::Tensor last = row.gt(-std::numeric_limits<double>::infinity()).sum(-1, true) - 1;  // where rounding goes beyond the end
     at::Tensor place = at::searchsorted(sums, below, /*out_int32=*/false, /*right=*/true);
     if (cuts) place = at::minimum(place, last);
@@ -208,8 +227,21 @@ std::vector<SampledToken> DrawTokens(const at::Tensor& logits, int vocabulary, c
     sampled = logq.gather(-1, place);
     ids = cuts ? order.gather(-1, place) : place;
   }
-  const at::Tensor plain = (logits.gather(-1, ids) - logits.logsumexp(-1, true)).to(at::kFloat);
-  const at::Tensor out = at::cat({plain, sampled.to(at::kFloat)}, 1).cpu(), chosen = ids.cpu().contiguous();
+  return {ids, logits.gather(-1, ids) - logits.logsumexp(-1, true), sampled};
+}
+
+}  // namespace
+
+std::vector<SampledToken> DrawTokens(const at::Tensor& logits, int vocabulary, const Sampling& sampling, const std::vector<double>& uniforms) {
+  const c10::NoGradGuard no_grad;
+  const std::int64_t rows = logits.size(0);
+  Check(static_cast<std::int64_t>(uniforms.size()) == rows, "each row needs its draw");
+  auto draw = DrawByAten;
+#ifdef COGENT_TORCH_CUDA
+  if (logits.is_cuda() && logits.scalar_type() == at::kFloat && sampling.temperature > 0.0 && !Cuts(sampling, vocabulary)) draw = DrawOnGpu;
+#endif
+  const Drawn drawn = draw(logits, vocabulary, sampling, at::tensor(uniforms, at::kDouble).to(logits.device()));
+  const at::Tensor out = at::cat({drawn.logprobs.to(at::kFloat), drawn.sampled_logprobs.to(at::kFloat)}, 1).cpu(), chosen = drawn.ids.cpu().contiguous();
   std::vector<SampledToken> tokens;
   for (std::int64_t i = 0; i < rows; ++i) {
     const float* numbers = out.const_data_ptr<float>() + 2 * i;

@@ -1,34 +1,13 @@
 // One block a row: a pass for the largest logit, one for the sums; the gradient needs a single pass.
 #include <cuda_runtime.h>
 
+#include <cmath>
+
+#include "policies/block_cuda.h"
 #include "policies/head_cuda.h"
 
 namespace cogent::cuda {
 namespace {
-
-constexpr int kThreads = 256;
-
-struct Add {
-  __device__ float operator()(float a, float b) const { return a + b; }
-};
-struct Larger {
-  __device__ float operator()(float a, float b) const { return fmaxf(a, b); }
-};
-
-// The reduction of one value a thread, in a fixed order; every thread gets the result.
-template <typename Join>
-__device__ float Reduce(float value, Join join) {
-  __shared__ float shared[kThreads];
-  shared[threadIdx.x] = value;
-  __syncthreads();
-  for (int width = kThreads / 2; width > 0; width /= 2) {
-    if (threadIdx.x < width) shared[threadIdx.x] = join(shared[threadIdx.x], shared[threadIdx.x + width]);
-    __syncthreads();
-  }
-  const float result = shared[0];
-  __syncthreads();
-  return result;
-}
 
 __global__ void ForwardKernel(const float* logits, const std::int64_t* targets, int vocabulary, float cold, float* logprobs, float* entropy,
                               float* log_sums) {
@@ -69,17 +48,13 @@ __global__ void BackwardKernel(float* logits, const std::int64_t* targets, int v
 int TokenLogprobs(const float* logits, const std::int64_t* targets, int rows, int vocabulary, float temperature, float* logprobs,
                   float* entropy, float* log_sums, void* stream) {
   if (rows == 0) return cudaSuccess;
-  ForwardKernel<<<rows, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(logits, targets, vocabulary, 1.0f / temperature, logprobs, entropy,
-                                                                       log_sums);
-  return cudaGetLastError();
+  return Launch(ForwardKernel, dim3(rows), stream, logits, targets, vocabulary, 1.0f / temperature, logprobs, entropy, log_sums);
 }
 
 int TokenLogprobsBackward(float* logits, const std::int64_t* targets, int rows, int vocabulary, float temperature, const float* log_sums,
                           const float* entropy, const float* d_logprobs, const float* d_entropy, void* stream) {
   if (rows == 0) return cudaSuccess;
-  BackwardKernel<<<rows, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(logits, targets, vocabulary, 1.0f / temperature, log_sums, entropy,
-                                                                        d_logprobs, d_entropy);
-  return cudaGetLastError();
+  return Launch(BackwardKernel, dim3(rows), stream, logits, targets, vocabulary, 1.0f / temperature, log_sums, entropy, d_logprobs, d_entropy);
 }
 
 }  // namespace cogent::cuda

@@ -1,5 +1,5 @@
 // The output head's reduction on a GPU: raw pointers and a stream, no LibTorch, so that it compiles in a
-// second wherever an nvcc is. The CPU twin is ops_head.cc; tests/policies/head_cuda_test.cc holds one
+// second wherever an nvcc is. The CPU twin is ops_head.cc; tests/policies/gpu_test.cc holds one
 // against the other on machines that have a GPU.
 //
 // All pointers are device memory; `stream` is a cudaStream_t. Functions return a cudaError_t as int.

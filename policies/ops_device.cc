@@ -1,5 +1,5 @@
 // The operations of ops.h for tensors that our CPU kernels do not take: a GPU's, or other types. ATen's own operators in
-// batches large enough for a GPU, and our kernel for the head where it is built in (head_cuda.cu).
+// batches large enough for a GPU, and our kernels for experts and the head where they are built in (experts_cuda.cu, head_cuda.cu).
 // Sums run in one order (no atomic additions), but those inside ATen's attention.
 #include <ATen/ATen.h>
 
@@ -12,6 +12,9 @@
 #include "policies/gradient.h"
 #include "policies/ops.h"
 #ifdef COGENT_TORCH_CUDA
+#include <c10/cuda/CUDAStream.h>
+
+#include "policies/experts_cuda.h"
 #include "policies/head_cuda.h"
 #endif
 
@@ -19,6 +22,10 @@ namespace cogent::device {
 namespace {
 
 using Indices = std::vector<std::int64_t>;
+
+#ifdef COGENT_TORCH_CUDA
+void* Stream() { return c10::cuda::getCurrentCUDAStream().stream(); }
+#endif
 
 at::Tensor On(const at::Tensor& like, const Indices& values) { return at::tensor(values, at::kLong).to(like.device()); }
 
@@ -30,10 +37,68 @@ at::Tensor Product(const at::Tensor& x, const at::Tensor& weight, Products produ
   return at::linear(x.to(at::kBFloat16), weight.to(at::kBFloat16)).to(at::kFloat);
 }
 
-// The same for a stack, [E, n, in] and [E, out, in] -> [E, n, out].
-at::Tensor Products3(const at::Tensor& x, const at::Tensor& weight, Products products) {
-  if (!Rounds(x, products)) return at::bmm(x, weight.transpose(1, 2));
-  return at::bmm(x.to(at::kBFloat16), weight.to(at::kBFloat16).transpose(1, 2)).to(at::kFloat);
+// Pairs of a token and an expert by expert: experts_cuda.h says what is what. order and place_of int64 [pairs], begin int32 [E + 1].
+struct ByExpert {
+  at::Tensor order, place_of, begin;
+};
+
+ByExpert SortByExpert(const at::Tensor& experts, std::int64_t count) {  // int32 [pairs]
+  const auto wide = experts.options().dtype(at::kLong);
+#ifdef COGENT_TORCH_CUDA
+  if (experts.is_cuda()) {
+    ByExpert sorted{at::empty(experts.sizes(), wide), at::empty(experts.sizes(), wide), at::empty({count + 1}, experts.options())};
+    const int error = cuda::SortByExpert(experts.const_data_ptr<std::int32_t>(), static_cast<int>(experts.numel()), static_cast<int>(count), sorted.order.mutable_data_ptr<std::int64_t>(),
+                                         sorted.place_of.mutable_data_ptr<std::int64_t>(), sorted.begin.mutable_data_ptr<std::int32_t>(), Stream());
+    Check(error == 0, "the GPU refused the kernel that sorts by expert");
+    return sorted;
+  }
+#endif
+  const at::Tensor order = experts.argsort(/*stable=*/true, 0, false), ends = at::bincount(experts, {}, count).cumsum(0);
+  return {order, at::empty_like(order).scatter_(0, order, at::arange(experts.numel(), wide)), at::cat({at::zeros({1}, wide), ends}).to(at::kInt)};
+}
+
+// The product of rows by expert, x [rows, in] with weight [E, out, in] to y [rows, out], and its two gradients.
+enum class GroupedResult { kY, kInputGradient, kWeightGradient };
+
+// y from x and weight, dx from dy and weight, dweight from dy and x. On a GPU of float32 or bfloat16, and float32 then.
+at::Tensor Multiply(GroupedResult result, const at::Tensor& a, const at::Tensor& b, const at::Tensor& begin, at::IntArrayRef weight_sizes) {
+  const std::int64_t count = weight_sizes[0], out = weight_sizes[1], in = weight_sizes[2], rows = a.size(0);
+  std::vector<std::int64_t> sizes = {rows, result == GroupedResult::kY ? out : in};
+  if (result == GroupedResult::kWeightGradient) sizes = {count, out, in};
+#ifdef COGENT_TORCH_CUDA
+  if (a.is_cuda()) {
+    const at::Tensor left = a.contiguous(), right = b.contiguous(), made = at::empty(sizes, a.options().dtype(at::kFloat));
+    const cuda::Grouped shapes{a.scalar_type() == at::kBFloat16 ? cuda::Element::kBfloat16 : cuda::Element::kFloat32, begin.const_data_ptr<std::int32_t>(), static_cast<int>(count),
+                               static_cast<int>(rows), static_cast<int>(in), static_cast<int>(out)};
+    const auto kernel = result == GroupedResult::kY ? cuda::GroupedProduct : result == GroupedResult::kInputGradient ? cuda::GroupedInputGradient : cuda::GroupedWeightGradient;
+    Check(kernel(shapes, left.const_data_ptr(), right.const_data_ptr(), made.mutable_data_ptr<float>(), Stream()) == 0, "the GPU refused the experts' kernel");
+    return made;
+  }
+#endif
+  const at::Tensor made = at::zeros(sizes, a.options());
+  const std::int32_t* first = begin.const_data_ptr<std::int32_t>();
+  for (std::int64_t e = 0; e < count; ++e) {
+    const std::int64_t n = first[e + 1] - first[e];
+    if (n == 0) continue;
+    const at::Tensor own = a.narrow(0, first[e], n);
+    if (result == GroupedResult::kY) made.narrow(0, first[e], n).copy_(at::linear(own, b[e]));
+    if (result == GroupedResult::kInputGradient) made.narrow(0, first[e], n).copy_(at::mm(own, b[e]));
+    if (result == GroupedResult::kWeightGradient) made[e].copy_(at::mm(own.t(), b.narrow(0, first[e], n)));
+  }
+  return made;
+}
+
+at::Tensor GroupedProduct(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& begin, Products products) {
+  const auto type = Rounds(x, products) ? at::kBFloat16 : x.scalar_type();
+  const at::Tensor own = x.detach().to(type), own_weight = weight.detach().to(type);
+  const at::Tensor y = Multiply(GroupedResult::kY, own, own_weight, begin, weight.sizes()).to(x.scalar_type());
+  return Differentiable(y, {x, weight}, [=, need_x = NeedsGradient({x}), need_weight = NeedsGradient({weight})](const at::Tensor& grad) -> Gradients {
+    const at::Tensor dy = grad.to(type);
+    const auto gradient = [&](bool needed, GroupedResult of, const at::Tensor& factor, const at::Tensor& like) {
+      return needed ? Multiply(of, dy, factor, begin, own_weight.sizes()).to(like.scalar_type()) : at::Tensor();
+    };
+    return {gradient(need_x, GroupedResult::kInputGradient, own_weight, x), gradient(need_weight, GroupedResult::kWeightGradient, own, weight)};
+  });
 }
 
 // Sequences of about one length that run as one padded batch; with a parent, all its children.
@@ -72,7 +137,7 @@ HeadRows ReduceHead(const at::Tensor& logits, const at::Tensor& targets, double 
     HeadRows r{at::empty({rows}, logits.options()), at::empty({rows}, logits.options()), at::empty({rows}, logits.options())};
     const int error = cuda::TokenLogprobs(logits.const_data_ptr<float>(), targets.const_data_ptr<std::int64_t>(), static_cast<int>(rows), static_cast<int>(logits.size(1)),
                                           static_cast<float>(temperature), r.logprobs.mutable_data_ptr<float>(), r.entropy.mutable_data_ptr<float>(),
-                                          r.log_sums.mutable_data_ptr<float>(), nullptr);
+                                          r.log_sums.mutable_data_ptr<float>(), Stream());
     Check(error == 0, "the GPU refused the head's kernel");
     return r;
   }
@@ -89,7 +154,7 @@ at::Tensor HeadGradient(const at::Tensor& logits, const at::Tensor& targets, dou
   if (logits.is_cuda()) {
     const int error = cuda::TokenLogprobsBackward(logits.mutable_data_ptr<float>(), targets.const_data_ptr<std::int64_t>(), static_cast<int>(logits.size(0)),
                                                   static_cast<int>(logits.size(1)), static_cast<float>(temperature), r.log_sums.const_data_ptr<float>(),
-                                                  r.entropy.const_data_ptr<float>(), d_logprobs.const_data_ptr<float>(), d_entropy.const_data_ptr<float>(), nullptr);
+                                                  r.entropy.const_data_ptr<float>(), d_logprobs.const_data_ptr<float>(), d_entropy.const_data_ptr<float>(), Stream());
     Check(error == 0, "the GPU refused the head's kernel");
     return logits;
   }
@@ -153,25 +218,13 @@ at::Tensor Attention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor
 }
 
 at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down, Products products) {
-  const std::int64_t rows = x.size(0), chosen = routes.experts.size(1), pairs = rows * chosen, count = gate_up.size(0);
-  const at::Tensor experts = routes.experts.to(at::kLong).flatten();                                        // [N K]
+  const std::int64_t rows = x.size(0), chosen = routes.experts.size(1), pairs = rows * chosen;
+  const ByExpert sorted = SortByExpert(routes.experts.to(at::kInt).flatten(), gate_up.size(0));
   const at::Tensor weights = routes.weights.to(x.scalar_type()).reshape({rows, chosen, 1});
-  const at::Tensor repeated = x.unsqueeze(1).expand({-1, chosen, -1}).reshape({pairs, -1});                 // [N K, D]
-  if (pairs <= count) {  // few: each pair fetches its expert, and nothing waits for the GPU to say how many there are
-    const at::Tensor act = reference::SwiGlu(Products3(repeated.unsqueeze(1), gate_up.index_select(0, experts), products).squeeze(1));
-    const at::Tensor y = Products3(act.unsqueeze(1), down.index_select(0, experts), products).squeeze(1);   // [N K, D]
-    return (y.view({rows, chosen, -1}) * weights).sum(1);
-  }
-  const at::Tensor loads = at::bincount(experts, {}, count).cpu();
-  const std::int64_t room = loads.max().item<std::int64_t>();
-  if (count * room > 8 * pairs) return reference::Experts(x, routes, gate_up, down);  // so uneven that the padding would be most of it
-  const at::Tensor order = experts.argsort(/*stable=*/true, 0, false), sorted = experts.index_select(0, order);
-  const at::Tensor begin = (loads.cumsum(0) - loads).to(x.device());
-  const at::Tensor place = at::arange(pairs, experts.options()) - begin.index_select(0, sorted) + sorted * room;  // in [E, room]
-  const at::Tensor place_of = at::empty_like(place).scatter_(0, order, place);                              // of each pair
-  const at::Tensor xs = at::zeros({count * room, x.size(1)}, x.options()).index_copy(0, place_of, repeated).view({count, room, -1});
-  const at::Tensor act = reference::SwiGlu(Products3(xs, gate_up, products));
-  const at::Tensor y = Products3(act, down, products).view({count * room, -1}).index_select(0, place_of);   // [N K, D]
+  // Repeated first, so that each row of its gradient comes from one place, and the sum over the pairs has an order.
+  const at::Tensor repeated = x.unsqueeze(1).expand({-1, chosen, -1}).reshape({pairs, -1}).index_select(0, sorted.order);  // [N K, D]
+  const at::Tensor act = reference::SwiGlu(GroupedProduct(repeated, gate_up, sorted.begin, products));
+  const at::Tensor y = GroupedProduct(act, down, sorted.begin, products).index_select(0, sorted.place_of);
   return (y.view({rows, chosen, -1}) * weights).sum(1);
 }
 
