@@ -55,14 +55,17 @@ function(cogent_target target)
   set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endfunction()
 
-# Compiles these headers, and that of JSON, once for all targets that ask for the same ones: reading LibTorch's takes longer than
+# Compiles these headers, and that of JSON, once for all targets that ask for the same ones with the same options: reading LibTorch's takes longer than
 # most files that use it. What is in cmake/json_templates.h is made in libcogent, which the target has to link.
 function(cogent_precompile target)
   if(NOT COGENT_PRECOMPILE)
     return()
   endif()
   get_target_property(type ${target} TYPE)
-  string(MAKE_C_IDENTIFIER "precompiled_${type}_${ARGN}" holder)
+  get_target_property(options ${target} COMPILE_OPTIONS)
+  string(MD5 options_hash "${options}")
+  string(SUBSTRING ${options_hash} 0 6 options_hash)
+  string(MAKE_C_IDENTIFIER "precompiled_${type}_${ARGN}_${options_hash}" holder)
   if(NOT TARGET ${holder})
     file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/${holder}.cc CONTENT "int main() {}\n")
     if(type STREQUAL "EXECUTABLE")  # position-independent in another way than a library
@@ -72,7 +75,6 @@ function(cogent_precompile target)
     endif()
     cogent_target(${holder})
     get_target_property(libraries ${target} LINK_LIBRARIES)
-    get_target_property(options ${target} COMPILE_OPTIONS)
     set_target_properties(${holder} PROPERTIES COMPILE_OPTIONS "${options}" LINK_LIBRARIES "${libraries}")
     list(APPEND ARGN cmake/json_templates.h)
     list(TRANSFORM ARGN PREPEND "<")

@@ -48,7 +48,7 @@ std::string Rejection::Reason(const Trajectory& t) const {
   if (t.turns.front().text.empty()) return "empty";
   if (t.reward < settings_.min_reward) return "reward below min_reward";
   for (const auto& [name, least] : min_scores_) {
-    const auto score = std::find_if(t.scores.begin(), t.scores.end(), [&](const NamedScore& s) { return s.name == name; });
+    const auto score = std::find_if(t.scores.begin(), t.scores.end(), [&name = name](const NamedScore& s) { return s.name == name; });
     if (score == t.scores.end() || score->score < least) return name + " below min_scores." + name;
   }
   if (t.CompletionTokens() < settings_.min_tokens) return "shorter than min_tokens";
