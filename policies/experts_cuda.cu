@@ -10,7 +10,10 @@ namespace cogent::cuda {
 namespace {
 
 constexpr int kColumns = 64, kDepth = 32;  // of a tile: of the result, of the factors held at a time
-constexpr int kWide = kDepth + 8, kRow = kColumns + 4;  // strides in shared memory, off the same bank
+// Strides in shared memory, so that what a warp reads at once lies in many banks; tensor cores want them in multiples of 16 bytes.
+template <typename T>
+constexpr int kWide = sizeof(T) == 4 ? kDepth + 1 : kDepth + 8;
+constexpr int kRow = kColumns + 4;
 
 // A matrix as a kernel reads it: element (i, j) stands at data[i * row + j * column].
 template <typename T>
@@ -21,7 +24,7 @@ struct View {
 
 // rows x kDepth numbers of `from` from column k on, zeros beyond its edges. Threads run along what is contiguous.
 template <int kRows, typename T>
-__device__ void Fetch(T (*to)[kWide], const View<T>& from, int rows, int k, int depth) {
+__device__ void Fetch(T (*to)[kWide<T>], const View<T>& from, int rows, int k, int depth) {
   const bool along_columns = from.column == 1;
   for (int n = threadIdx.x; n < kRows * kDepth; n += kThreads) {
     const int i = along_columns ? n / kDepth : n % kRows, j = along_columns ? n % kDepth : n / kRows;
@@ -38,7 +41,7 @@ struct Sums<float, kRows> {  // 16 threads a row of threads; each has kRows / 16
   static constexpr int kOwn = kRows / 16;
   float sums[kOwn][4] = {};
 
-  __device__ void Multiply(float (*a)[kWide], float (*b)[kWide]) {
+  __device__ void Multiply(float (*a)[kWide<float>], float (*b)[kWide<float>]) {
     const int row = threadIdx.x / 16, column = threadIdx.x % 16;
     for (int k = 0; k < kDepth; ++k) {
       for (int i = 0; i < kOwn; ++i) {
@@ -55,21 +58,21 @@ struct Sums<float, kRows> {  // 16 threads a row of threads; each has kRows / 16
 };
 
 template <int kRows>
-struct Sums<__nv_bfloat16, kRows> {  // squares of 16: four beside one another; a warp has every eighth or, of 16 rows, half of them one
+struct Sums<__nv_bfloat16, kRows> {  // squares of 16 by 16, four beside one another, dealt to eight warps; of 16 rows four have none
   static constexpr int kSquares = kRows / 16 * 4, kWarps = kThreads / 32, kOwn = (kSquares + kWarps - 1) / kWarps;
   nvcuda::wmma::fragment<nvcuda::wmma::accumulator, 16, 16, 16, float> sums[kOwn];
 
   __device__ Sums() {
     for (auto& square : sums) nvcuda::wmma::fill_fragment(square, 0.0f);
   }
-  __device__ void Multiply(__nv_bfloat16 (*a)[kWide], __nv_bfloat16 (*b)[kWide]) {
+  __device__ void Multiply(__nv_bfloat16 (*a)[kWide<__nv_bfloat16>], __nv_bfloat16 (*b)[kWide<__nv_bfloat16>]) {
     using namespace nvcuda::wmma;
     fragment<matrix_a, 16, 16, 16, __nv_bfloat16, row_major> left;
     fragment<matrix_b, 16, 16, 16, __nv_bfloat16, col_major> right;
     for (int own = 0, square = threadIdx.x / 32; own < kOwn && square < kSquares; ++own, square += kWarps) {
       for (int k = 0; k < kDepth; k += 16) {
-        load_matrix_sync(left, &a[square / 4 * 16][k], kWide);
-        load_matrix_sync(right, &b[square % 4 * 16][k], kWide);
+        load_matrix_sync(left, &a[square / 4 * 16][k], kWide<__nv_bfloat16>);
+        load_matrix_sync(right, &b[square % 4 * 16][k], kWide<__nv_bfloat16>);
         mma_sync(sums[own], left, right, sums[own]);
       }
     }
@@ -84,8 +87,8 @@ struct Sums<__nv_bfloat16, kRows> {  // squares of 16: four beside one another; 
 // c[i, j] = sum over k of a(i, k) b(j, k) for i < rows <= kRows, j < columns, of which kColumns at most are made.
 template <int kRows, typename T>
 __device__ void MakeTile(const View<T>& a, int rows, const View<T>& b, int columns, int depth, float* c, std::int64_t stride) {
-  alignas(32) __shared__ T left[kRows][kWide];
-  alignas(32) __shared__ T right[kColumns][kWide];
+  alignas(32) __shared__ T left[kRows][kWide<T>];
+  alignas(32) __shared__ T right[kColumns][kWide<T>];
   alignas(32) __shared__ float result[kRows][kRow];
   Sums<T, kRows> sums;
   for (int k = 0; k < depth; k += kDepth) {
