@@ -12,6 +12,7 @@ shift || true
 command -v clang++ >/dev/null || { echo "fuzz.sh: clang++ is missing: apt-get install clang" >&2; exit 3; }
 
 [ -f build/debug/build.ninja ] || cmake --preset debug
+grep -q '^COGENT_FUZZ:[A-Z]*=ON' build/debug/CMakeCache.txt || { echo "fuzz.sh: build/debug was made without the fuzzers: rm -rf build/debug, then again" >&2; exit 3; }
 names=("$@")
 if [ "${#names[@]}" = 0 ]; then
   mapfile -t names < <(find tests/fuzz -name '*_fuzz.cc' -printf '%f\n' | sed 's/\.cc$//' | sort)

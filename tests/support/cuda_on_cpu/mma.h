@@ -1,6 +1,9 @@
 // Tensor cores, for cuda_runtime.h beside it: every thread of a warp has the whole square, where on a GPU each has a part of it.
 #pragma once
 
+#include <iterator>
+#include <type_traits>
+
 #include "cuda_bf16.h"
 #include "cuda_runtime.h"
 
