@@ -10,16 +10,15 @@
 
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
-#include <malloc.h>
 
 #include <cstdio>
 #include <exception>
 #include <functional>
-#include <limits>
 #include <string>
 #include <vector>
 
 #include "core/error.h"
+#include "core/memory.h"
 #include "core/scalar.h"
 
 namespace cogent {
@@ -51,9 +50,7 @@ inline int TakeNumber(std::vector<char*>& words, const std::string& name, int ot
 // `prepare` takes the program's own options from the line and registers its benchmarks; the rest of the line is Google Benchmark's.
 inline int RunBenchmarks(const char* program, int argc, char** argv, const std::function<void(std::vector<char*>& words)>& prepare) try {
   at::set_num_threads(1);
-  // As `cogent train` does: large blocks stay with the process.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  KeepMemory();  // as `cogent train` does
   std::vector<char*> words(argv, argv + argc);
   prepare(words);
   int count = static_cast<int>(words.size());

@@ -2,6 +2,7 @@
 #
 #   cogent_layer(verifiers DEPENDS core sandbox)              every .cc of the folder, no LibTorch
 #   cogent_layer(policies DEPENDS core TORCH deepseek_v3.cc)  these files may use LibTorch: target policies_torch
+#   cogent_layer(experiments DEPENDS core OPTIONS -O1)        compiled with these options, too
 #
 # A folder makes the target cogent_<folder> (no LibTorch) and, with TORCH, cogent_<folder>_torch.
 # An include of a folder that is not in DEPENDS, of LibTorch in a file that is not in TORCH, or of a
@@ -9,7 +10,7 @@
 include_guard(GLOBAL)
 
 function(cogent_layer folder)
-  cmake_parse_arguments(arg "" "" "DEPENDS;TORCH" ${ARGN})
+  cmake_parse_arguments(arg "" "" "DEPENDS;TORCH;OPTIONS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/${folder}
        ${PROJECT_SOURCE_DIR}/${folder}/*.cc)
   file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/${folder}
@@ -29,6 +30,7 @@ function(cogent_layer folder)
     list(TRANSFORM free PREPEND ${folder}/)
     add_library(cogent_${folder} OBJECT ${free})
     cogent_target(cogent_${folder})
+    target_compile_options(cogent_${folder} PRIVATE ${arg_OPTIONS})
     cogent_precompile(cogent_${folder} fmt/format.h)
     target_sources(cogent PRIVATE $<TARGET_OBJECTS:cogent_${folder}>)
   endif()
@@ -36,6 +38,7 @@ function(cogent_layer folder)
     list(TRANSFORM torch PREPEND ${folder}/)
     add_library(cogent_${folder}_torch OBJECT ${torch})
     cogent_target(cogent_${folder}_torch)
+    target_compile_options(cogent_${folder}_torch PRIVATE ${arg_OPTIONS})
     target_link_libraries(cogent_${folder}_torch PRIVATE Torch::Torch)
     cogent_precompile(cogent_${folder}_torch ATen/ATen.h)
     target_sources(cogent_engine PRIVATE $<TARGET_OBJECTS:cogent_${folder}_torch>)

@@ -2,17 +2,16 @@
 
 #include <ATen/core/Tensor.h>
 #include <fmt/format.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <iostream>
-#include <limits>
 
 #include "agents/remote_agent.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "experiments/engine_base.h"
 #include "experiments/engine_chat.h"
 #include "experiments/engine_critic.h"
@@ -23,12 +22,6 @@
 
 namespace cogent {
 namespace {
-
-// Large blocks stay with the process between steps instead of going back to the kernel page by page.
-void KeepMemory() {
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
-}
 
 // Where the policy comes from: the base that the run has made already, a checkpoint, or the configuration.
 std::string PolicySource(const RunConfig& config, const Checkpoints& checkpoints) {

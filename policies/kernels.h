@@ -151,6 +151,18 @@ class PackedMatrix {
   std::vector<float> panels_;  // [panel][in][two vectors or one], zeros behind the last column
 };
 
+// A weight as it lies in memory: [out, in], or [in, out] if `turned`, rows `stride` apart.
+struct MatrixView {
+  const float* data;
+  int out, in;
+  std::ptrdiff_t stride;
+  bool turned = false;
+};
+// As PackedMatrix's Multiply, to the bit, of a weight that is used once: columns are packed as many at a time as stay in the second
+// cache level.
+void MultiplyOnce(const float* x, std::ptrdiff_t x_stride, int rows, const MatrixView& weight, Products products, float* y, std::ptrdiff_t y_stride,
+                  PackedMatrix::Into into = PackedMatrix::Into::kReplace, const float* bias = nullptr);
+
 // c[m, n] += a[rows, m]^T * b[rows, n]: the gradient of a weight from its output's and its input.
 void AccumulateOuter(const float* a, std::ptrdiff_t a_stride, int m, const float* b, std::ptrdiff_t b_stride, int n, int rows,
                      float* c, std::ptrdiff_t c_stride, Products products = Products::kFloat32);

@@ -24,13 +24,12 @@ namespace {
 at::Tensor AddAdapters(const Rows& in, const LowRank& adapters, const at::Tensor& y) {
   const int width = static_cast<int>(adapters.down.size(0)), rank = width / static_cast<int>(adapters.up.size());
   at::Tensor u = at::empty({in.rows, width}, y.options());
-  PackedMatrix packed;
-  packed.Pack(adapters.down.const_data_ptr<float>(), width, in.width, in.width);
-  packed.Multiply(in.data, in.stride, in.rows, Data(u), width);
+  MultiplyOnce(in.data, in.stride, in.rows, {adapters.down.const_data_ptr<float>(), width, in.width, in.width}, Products::kFloat32, Data(u), width);
   u.mul_(adapters.scale);
   for (std::size_t p = 0; p < adapters.up.size(); ++p) {
-    packed.Pack(adapters.up[p].const_data_ptr<float>(), static_cast<int>(adapters.up[p].size(0)), rank, rank);
-    packed.Multiply(Data(u) + static_cast<std::ptrdiff_t>(p) * rank, width, in.rows, Data(y) + adapters.first[p], y.size(1), PackedMatrix::Into::kAccumulate);
+    MultiplyOnce(Data(u) + static_cast<std::ptrdiff_t>(p) * rank, width, in.rows,
+                 {adapters.up[p].const_data_ptr<float>(), static_cast<int>(adapters.up[p].size(0)), rank, rank}, Products::kFloat32, Data(y) + adapters.first[p], y.size(1),
+                 PackedMatrix::Into::kAccumulate);
   }
   return u;
 }
@@ -40,22 +39,20 @@ Gradients AdapterGradients(const Rows& in, const Rows& dy, const LowRank& adapte
   const int width = static_cast<int>(u.size(1)), rank = width / static_cast<int>(adapters.up.size());
   at::Tensor du = at::empty_like(u), d_down = at::zeros_like(adapters.down);
   Gradients gradients{d_down};
-  PackedMatrix packed;
   for (std::size_t p = 0; p < adapters.up.size(); ++p) {
     const std::ptrdiff_t column = static_cast<std::ptrdiff_t>(p) * rank;
     const float* dy_part = dy.data + adapters.first[p];
     const int rows = static_cast<int>(adapters.up[p].size(0));
     at::Tensor d_up = at::zeros_like(adapters.up[p]);
     AccumulateOuter(dy_part, dy.stride, rows, Data(u) + column, width, rank, in.rows, Data(d_up), rank);
-    packed.PackTransposed(adapters.up[p].const_data_ptr<float>(), rows, rank, rank);
-    packed.Multiply(dy_part, dy.stride, in.rows, Data(du) + column, width);
+    MultiplyOnce(dy_part, dy.stride, in.rows, {adapters.up[p].const_data_ptr<float>(), rank, rows, rank, true}, Products::kFloat32, Data(du) + column, width);
     gradients.push_back(d_up);
   }
   du.mul_(adapters.scale);
   AccumulateOuter(Data(du), width, width, in.data, in.stride, in.width, in.rows, Data(d_down), in.width);
   if (dx.defined()) {
-    packed.PackTransposed(adapters.down.const_data_ptr<float>(), width, in.width, in.width);
-    packed.Multiply(Data(du), width, in.rows, Data(dx), in.width, PackedMatrix::Into::kAccumulate);
+    MultiplyOnce(Data(du), width, in.rows, {adapters.down.const_data_ptr<float>(), in.width, width, in.width, true}, Products::kFloat32, Data(dx), in.width,
+                 PackedMatrix::Into::kAccumulate);
   }
   return gradients;
 }
@@ -67,10 +64,8 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
   const Rows in(x);
   const int out_width = static_cast<int>(weight.size(0)), in_width = in.width;
   at::Tensor y = at::empty({in.rows, out_width}, x.options()), u;
-  PackedMatrix packed;
-  packed.Pack(weight.const_data_ptr<float>(), out_width, in_width, in_width, products);
-  packed.Multiply(in.data, in.stride, in.rows, Data(y), out_width, PackedMatrix::Into::kReplace,
-                  bias.defined() ? bias.const_data_ptr<float>() : nullptr);
+  MultiplyOnce(in.data, in.stride, in.rows, {weight.const_data_ptr<float>(), out_width, in_width, in_width}, products, Data(y), out_width, PackedMatrix::Into::kReplace,
+               bias.defined() ? bias.const_data_ptr<float>() : nullptr);
   if (adapters.down.defined()) u = AddAdapters(in, adapters, y);
   std::vector<at::Tensor> inputs = {x, weight, bias};
   LowRank own = adapters;
@@ -90,9 +85,7 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
     at::Tensor dx, db, dw;
     if (need_x) {
       dx = at::empty({dy.rows, in_width}, grad.options());
-      PackedMatrix back;
-      back.PackTransposed(weight.const_data_ptr<float>(), dy.width, in_width, in_width, products);
-      back.Multiply(dy.data, dy.stride, dy.rows, Data(dx), in_width);
+      MultiplyOnce(dy.data, dy.stride, dy.rows, {weight.const_data_ptr<float>(), in_width, dy.width, in_width, true}, products, Data(dx), in_width);
     }
     if (need_weight) {
       const Rows in(x);
@@ -242,7 +235,6 @@ Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const 
   const float* weight = weights.const_data_ptr<float>();
   const std::size_t most = static_cast<std::size_t>(d.largest);
   std::vector<float> xs(most * in.width), dys(most * in.width), act(most * width), d_act(most * width), d_products(most * 2 * width);
-  PackedMatrix packed;
   for (int e = 0; e < count; ++e) {
     const int n = d.begin[e + 1] - d.begin[e];
     if (n == 0) continue;
@@ -254,8 +246,7 @@ Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const 
     GatherRows(in, token, n, xs.data());
     GatherRows(dy, token, n, dys.data());
     SwiGluRows(gu, 2 * width, n, width, act.data(), width);
-    packed.PackTransposed(down_e, in.width, width, width, products);
-    packed.Multiply(dys.data(), in.width, n, d_act.data(), width);  // gradient of weight * act
+    MultiplyOnce(dys.data(), in.width, n, {down_e, width, in.width, width, true}, products, d_act.data(), width);  // gradient of weight * act
     for (int i = 0; i < n; ++i) {
       float* a = act.data() + static_cast<std::size_t>(i) * width;
       float* da = d_act.data() + static_cast<std::size_t>(i) * width;
@@ -276,8 +267,7 @@ Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const 
       AccumulateOuter(d_products.data(), 2 * width, 2 * width, xs.data(), in.width, in.width, n,
                       Data(d_gate_up) + static_cast<std::size_t>(e) * 2 * width * in.width, in.width, products);
     }
-    packed.PackTransposed(gate_up_e, 2 * width, in.width, in.width, products);
-    packed.Multiply(d_products.data(), 2 * width, n, xs.data(), in.width);
+    MultiplyOnce(d_products.data(), 2 * width, n, {gate_up_e, in.width, 2 * width, in.width, true}, products, xs.data(), in.width);
     ScatterAddRows(xs.data(), in.width, token, n, Data(dx));
   }
   return {dx, dw, d_gate_up, d_down};
@@ -294,21 +284,18 @@ at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& 
   at::Tensor gate_ups = at::empty({static_cast<std::int64_t>(d.token.size()), 2 * width}, x.options());
   const float* weight = routes.weights.const_data_ptr<float>();
   std::vector<float> xs(static_cast<std::size_t>(d.largest) * in.width), act(static_cast<std::size_t>(d.largest) * width);
-  PackedMatrix packed;
   for (int e = 0; e < count; ++e) {
     const int n = d.begin[e + 1] - d.begin[e];
     if (n == 0) continue;
     float* gu = Data(gate_ups) + static_cast<std::size_t>(d.begin[e]) * 2 * width;
     GatherRows(in, d.token.data() + d.begin[e], n, xs.data());
-    packed.Pack(gate_up.const_data_ptr<float>() + static_cast<std::size_t>(e) * 2 * width * in.width, 2 * width, in.width, in.width, products);
-    packed.Multiply(xs.data(), in.width, n, gu, 2 * width);
+    MultiplyOnce(xs.data(), in.width, n, {gate_up.const_data_ptr<float>() + static_cast<std::size_t>(e) * 2 * width * in.width, 2 * width, in.width, in.width}, products, gu, 2 * width);
     SwiGluRows(gu, 2 * width, n, width, act.data(), width);
     for (int i = 0; i < n; ++i) {
       const float w = weight[d.slot[d.begin[e] + i]];
       for (int c = 0; c < width; ++c) act[static_cast<std::size_t>(i) * width + c] *= w;
     }
-    packed.Pack(down.const_data_ptr<float>() + static_cast<std::size_t>(e) * in.width * width, in.width, width, width, products);
-    packed.Multiply(act.data(), width, n, xs.data(), in.width);
+    MultiplyOnce(act.data(), width, n, {down.const_data_ptr<float>() + static_cast<std::size_t>(e) * in.width * width, in.width, width, width}, products, xs.data(), in.width);
     ScatterAddRows(xs.data(), in.width, d.token.data() + d.begin[e], n, Data(y));
   }
   return Differentiable(y, {x, routes.weights, gate_up, down},

@@ -1,5 +1,6 @@
 // The output head: log-probabilities of chosen tokens without ever holding [rows, vocabulary].
-// A chunk of rows is projected, reduced and forgotten; the backward pass projects it again.
+// Forward, some rows are projected to all of the vocabulary, reduced and forgotten. The backward pass knows their sums and projects all
+// rows again to some of the vocabulary at a time: those rows of the head are then read once, and their gradient written once.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
@@ -16,7 +17,9 @@
 namespace cogent::ops {
 namespace {
 
-constexpr int kChunk = 64;
+constexpr int kLogits = 6 << 20;      // floats of a forward chunk, within these bounds of rows
+constexpr int kFewestRows = 64, kMostRows = 512;
+constexpr int kTokens = 1024;         // of the vocabulary, at a time in the backward pass
 
 // Log-sum-exp of a row and sum of p * logit.
 struct RowSums {
@@ -56,18 +59,21 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
   const int vocabulary = static_cast<int>(head.size(0)), count = static_cast<int>(rows.size());
   const float cold = static_cast<float>(1.0 / temperature);
   at::Tensor logprobs = at::empty({count}, x.options()), entropy = at::empty({count}, x.options()), log_sums = at::empty({count}, x.options());
-  std::vector<float> hidden(static_cast<std::size_t>(kChunk) * in.width), logits(static_cast<std::size_t>(kChunk) * vocabulary);
-  PackedMatrix packed;
-  packed.Pack(head.const_data_ptr<float>(), vocabulary, in.width, in.width);
-  const auto project = [vocabulary, cold, width = in.width](const Rows& from, const std::vector<std::int64_t>& which, int first, int n, const PackedMatrix& by,
-                                                            float* gathered, float* out) {
-    for (int i = 0; i < n; ++i) std::memcpy(gathered + static_cast<std::ptrdiff_t>(i) * width, from.data + which[first + i] * from.stride, width * sizeof(float));
-    by.Multiply(gathered, width, n, out, vocabulary);
-    if (cold != 1.0f) for (std::ptrdiff_t i = 0; i < static_cast<std::ptrdiff_t>(n) * vocabulary; ++i) out[i] *= cold;
+  const auto gather = [](const Rows& from, const std::vector<std::int64_t>& which, int first, int n) {
+    std::vector<float> rows(static_cast<std::size_t>(n) * from.width);
+    for (int i = 0; i < n; ++i) std::memcpy(rows.data() + static_cast<std::ptrdiff_t>(i) * from.width, from.data + which[first + i] * from.stride, from.width * sizeof(float));
+    return rows;
   };
-  for (int first = 0; first < count; first += kChunk) {
-    const int n = std::min(kChunk, count - first);
-    project(in, rows, first, n, packed, hidden.data(), logits.data());
+  // Logits of rows of hidden states for `tokens` of the vocabulary from `token` on.
+  const auto project = [cold, width = in.width](const std::vector<float>& hidden, int n, const at::Tensor& head, int token, int tokens, float* out) {
+    MultiplyOnce(hidden.data(), width, n, {head.const_data_ptr<float>() + static_cast<std::ptrdiff_t>(token) * width, tokens, width, width}, Products::kFloat32, out, tokens);
+    if (cold != 1.0f) for (std::ptrdiff_t i = 0; i < static_cast<std::ptrdiff_t>(n) * tokens; ++i) out[i] *= cold;
+  };
+  const int chunk = std::min(count, std::clamp(kLogits / vocabulary, kFewestRows, kMostRows));
+  std::vector<float> logits(static_cast<std::size_t>(chunk) * vocabulary);
+  for (int first = 0; first < count; first += chunk) {
+    const int n = std::min(chunk, count - first);
+    project(gather(in, rows, first, n), n, head, 0, vocabulary, logits.data());
     for (int i = 0; i < n; ++i) {
       const float* row = logits.data() + static_cast<std::ptrdiff_t>(i) * vocabulary;
       const RowSums sums = Reduce(row, vocabulary);
@@ -84,34 +90,33 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
         at::Tensor dx = at::zeros({in.rows, in.width}, x.options()), dw;
         if (need_head) dw = at::zeros_like(head);
         const at::Tensor g_logprob = grads[0].contiguous(), g_entropy = grads[1].contiguous();
-        PackedMatrix packed, back;
-        packed.Pack(head.const_data_ptr<float>(), vocabulary, in.width, in.width);
-        back.PackTransposed(head.const_data_ptr<float>(), vocabulary, in.width, in.width, gradients);
-        std::vector<float> hidden(static_cast<std::size_t>(kChunk) * in.width), d_hidden(hidden.size()), logits(static_cast<std::size_t>(kChunk) * vocabulary);
-        for (int first = 0; first < count; first += kChunk) {
-          const int n = std::min(kChunk, count - first);
-          project(in, rows, first, n, packed, hidden.data(), logits.data());
-          for (int i = 0; i < n; ++i) {
-            float* row = logits.data() + static_cast<std::ptrdiff_t>(i) * vocabulary;
-            const float log_sum = Data(log_sums)[first + i], gl = Data(g_logprob)[first + i] * cold, ge = Data(g_entropy)[first + i] * cold;
-            const float h = Data(entropies)[first + i];
+        const std::vector<float> hidden = gather(in, rows, 0, count);
+        std::vector<float> d_hidden(hidden.size(), 0.0f), logits(static_cast<std::size_t>(count) * std::min(kTokens, vocabulary));
+        for (int token = 0; token < vocabulary; token += kTokens) {
+          const int tokens = std::min(kTokens, vocabulary - token);
+          project(hidden, count, head, token, tokens, logits.data());
+          for (int i = 0; i < count; ++i) {
+            float* row = logits.data() + static_cast<std::ptrdiff_t>(i) * tokens;
+            const float log_sum = Data(log_sums)[i], gl = Data(g_logprob)[i] * cold, ge = Data(g_entropy)[i] * cold, h = Data(entropies)[i];
             int j = 0;
-            for (; j + kLanes <= vocabulary; j += kLanes) {
+            for (; j + kLanes <= tokens; j += kLanes) {
               const Vec log_p = Load(row + j) - log_sum, p = Exp(log_p);
               Store(row + j, -p * (gl + ge * (log_p + h)));
             }
-            for (; j < vocabulary; ++j) {
+            for (; j < tokens; ++j) {
               const float log_p = row[j] - log_sum, p = std::exp(log_p);
               row[j] = -p * (gl + ge * (log_p + h));
             }
-            row[targets[first + i]] += gl;
+            if (targets[i] >= token && targets[i] < token + tokens) row[targets[i] - token] += gl;
           }
-          back.Multiply(logits.data(), vocabulary, n, d_hidden.data(), in.width);
-          if (need_head) AccumulateOuter(logits.data(), vocabulary, vocabulary, hidden.data(), in.width, in.width, n, Data(dw), in.width, gradients);
-          for (int i = 0; i < n; ++i) {
-            float* to = Data(dx) + rows[first + i] * in.width;
-            for (int c = 0; c < in.width; ++c) to[c] += d_hidden[static_cast<std::ptrdiff_t>(i) * in.width + c];
-          }
+          const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(token) * in.width;
+          MultiplyOnce(logits.data(), tokens, count, {head.const_data_ptr<float>() + at, in.width, tokens, in.width, /*turned=*/true}, gradients, d_hidden.data(), in.width,
+                       PackedMatrix::Into::kAccumulate);
+          if (need_head) AccumulateOuter(logits.data(), tokens, tokens, hidden.data(), in.width, in.width, count, Data(dw) + at, in.width, gradients);
+        }
+        for (int i = 0; i < count; ++i) {
+          float* to = Data(dx) + rows[i] * in.width;
+          for (int c = 0; c < in.width; ++c) to[c] += d_hidden[static_cast<std::size_t>(i) * in.width + c];
         }
         return {dx, dw};
       });

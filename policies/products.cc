@@ -100,33 +100,46 @@ inline Vec Kept(Vec v) {
   return v;
 }
 
-// How far ahead of its use a panel is fetched, in units. Weights larger than the caches pass once a product, and the
-// processor alone does not run far enough ahead of many rows' arithmetic.
-constexpr int kAhead = 4096;
+// What a block asks memory for while it multiplies, at `from` + k * `step`: as much as it uses itself, into the first cache level, or
+// one cache line into the second. Weights larger than the caches pass once a product, and the processor alone does not run far enough
+// ahead of the arithmetic of many rows.
+enum class Ahead { kNone, kPanel, kLine };
+struct Fetch {
+  const float* from = nullptr;
+  int step = 0;
+};
 
-// R rows times V vectors of columns, P panels of them side by side; all sums stay in registers, and
-// each is one chain over k, in order. `a_row` and `a_k` are the strides of the left matrix.
-// `kFetch`: the panels come from memory, and are asked for early.
-template <Products kProducts, int R, int V, int P, bool kFetch>
-void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int in, const Target& to, int column) {
-  const std::size_t panel_size = static_cast<std::size_t>(in) * V * kLanes;
+// R rows times V vectors of columns, P panels of them side by side, over `depth` of k; all sums stay in registers, and
+// each is one chain over k, in order, that goes on from `begun` if given, which lies as y does. `a_row` and `a_k` are the strides of
+// the left matrix.
+template <Products kProducts, int R, int V, int P, Ahead kAhead>
+void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int depth, const Target& to, int column, Fetch fetch = {},
+           const float* begun = nullptr) {
+  const std::size_t panel_size = static_cast<std::size_t>(depth) * V * kLanes;
   Vec sum[R][P * V];
-  const auto step = [&](int k, auto first) {
+  for (int r = 0; r < R; ++r) {
+    for (int p = 0; p < P * V; ++p) {
+      const int at = column + p * kLanes;
+      if (to.accumulate) __builtin_prefetch(to.y + r * to.stride + at);
+      sum[r][p] = !begun || at >= to.out ? Vec{} : to.out - at >= kLanes ? Load(begun + r * to.stride + at) : LoadPart(begun + r * to.stride + at, to.out - at);
+    }
+  }
+  for (int k = 0; k < depth; ++k) {
+    const float* ahead = fetch.from + k * fetch.step;
+    if constexpr (kAhead == Ahead::kLine) __builtin_prefetch(ahead, 0, 2);
+    for (int v = 0; kAhead == Ahead::kPanel && v < V; ++v) __builtin_prefetch(ahead + v * kLanes);
     Vec w[P * V];
     for (int p = 0; p < P; ++p) {
       for (int v = 0; v < V; ++v) {
-        const float* from = panel + p * panel_size + (static_cast<std::size_t>(k) * V + v) * kLanes;
-        if (kFetch) __builtin_prefetch(from + kAhead);
-        w[p * V + v] = P == 1 ? Kept(Load(from)) : Load(from);  // several panels' are more than there are registers
+        const Vec from = Load(panel + p * panel_size + (static_cast<std::size_t>(k) * V + v) * kLanes);
+        w[p * V + v] = P == 1 ? Kept(from) : from;  // several panels' are more than there are registers
       }
     }
     for (int r = 0; r < R; ++r) {
       const Vec x = Fill(a[r * a_row + k * a_k]);
-      for (int p = 0; p < P * V; ++p) sum[r][p] = MultiplyAdd<kProducts>(first ? Vec{} : sum[r][p], x, w[p]);
+      for (int p = 0; p < P * V; ++p) sum[r][p] = MultiplyAdd<kProducts>(sum[r][p], x, w[p]);
     }
-  };
-  step(0, std::true_type());  // in >= 1; the sums begin here, without a pass that clears them
-  for (int k = 1; k < in; ++k) step(k, std::false_type());
+  }
   for (int r = 0; r < R; ++r) {
     for (int p = 0; p < P * V; ++p) {
       const int at = column + p * kLanes;
@@ -136,20 +149,23 @@ void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float
   }
 }
 
-// R rows against the panels; few rows take several panels at once, so that enough sums run side by side.
+// R rows against the panels; few rows take several panels at once, so that enough sums run side by side. Several panels are several
+// streams, which the processor follows by itself; a single one is fetched this far ahead.
+constexpr int kDistance = 4096;  // units
 template <Products kProducts, int R>
 void RowBlock(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int in, const Target& to) {
   constexpr int kWide = kRegisters == 32 ? (R <= 2 ? 4 : R < 4 ? 2 : 1) : R == 1 ? 4 : R <= 3 ? 2 : 1;
-  constexpr bool kFetch = kWide == 1;  // several panels are several streams, which the processor follows by itself
   const std::size_t panel_size = static_cast<std::size_t>(in) * kPanel;
   int column = to.first;
   if constexpr (kWide > 1) {
     for (; column + (kWide - 1) * kPanel + kLanes < to.out; column += kWide * kPanel, panel += kWide * panel_size) {
-      Block<kProducts, R, 2, kWide, kFetch>(a, a_row, a_k, panel, in, to, column);
+      Block<kProducts, R, 2, kWide, Ahead::kNone>(a, a_row, a_k, panel, in, to, column);
     }
   }
-  for (; column + kLanes < to.out; column += kPanel, panel += panel_size) Block<kProducts, R, 2, 1, true>(a, a_row, a_k, panel, in, to, column);
-  if (column < to.out) Block<kProducts, R, 1, 1, true>(a, a_row, a_k, panel, in, to, column);
+  for (; column + kLanes < to.out; column += kPanel, panel += panel_size) {
+    Block<kProducts, R, 2, 1, Ahead::kPanel>(a, a_row, a_k, panel, in, to, column, {panel + kDistance, kPanel});
+  }
+  if (column < to.out) Block<kProducts, R, 1, 1, Ahead::kNone>(a, a_row, a_k, panel, in, to, column);
 }
 
 template <Products kProducts, int R>
@@ -159,36 +175,58 @@ void FewRows(int rows, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k,
 }
 
 // Up to R rows against one panel.
-template <Products kProducts, int R, int V, bool kFetch>
-void OnePanel(int rows, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int in, const Target& to, int column) {
+template <Products kProducts, int R, int V, Ahead kAhead>
+void OnePanel(int rows, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int depth, const Target& to, int column, Fetch fetch,
+              const float* begun) {
   if constexpr (R > 1) {
-    if (rows < R) return OnePanel<kProducts, R - 1, V, kFetch>(rows, a, a_row, a_k, panel, in, to, column);
+    if (rows < R) return OnePanel<kProducts, R - 1, V, kAhead>(rows, a, a_row, a_k, panel, depth, to, column, fetch, begun);
   }
-  Block<kProducts, R, V, 1, kFetch>(a, a_row, a_k, panel, in, to, column);
+  Block<kProducts, R, V, 1, kAhead>(a, a_row, a_k, panel, depth, to, column, fetch, begun);
 }
 
-// Any number of rows; `panels` begins at column to.first. A strip of rows stays in the first cache levels while the panels
-// pass, and a panel while the rows of the strip do. What is too few for a strip of its own joins the last one, and its blocks are
-// alike: the panels would pass once more for it.
+float* Room(std::vector<float>& buffer, std::size_t size) {
+  if (buffer.size() < size) buffer.resize(size);
+  return buffer.data();
+}
+
+// Any number of rows; `panels` begins at column to.first. A strip of rows stays in the second cache level while the panels pass, and
+// a panel, or the part of it that has room there, in the first one while the rows of the strip do. The first blocks of the strip fetch
+// the next panel, each a share. What is too few for a strip of its own joins the last one, and its blocks are alike: the panels would
+// pass once more for it.
 template <Products kProducts>
-void AllRows(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, int rows, const float* panels, int in, Target to) {
-  constexpr int kStrip = 32;
-  const std::size_t panel_size = static_cast<std::size_t>(in) * kPanel;
+void AllRows(const float* a, std::ptrdiff_t a_row, int rows, const float* panels, int in, Target to) {
+  constexpr int kStrip = 128, kDepth = (24 << 10) / (4 * kPanel), kMany = 8;  // rows; of a part, 24 KB; blocks that are worth parts
+  constexpr int kShares = 4;
+  thread_local std::vector<float> unfinished;  // sums of a strip, as far apart as in y
+  const std::ptrdiff_t panel_size = static_cast<std::ptrdiff_t>(in) * kPanel;
   while (rows >= kRows) {
     const int strip = rows < kStrip + kRows ? rows : kStrip, blocks = (strip + kRows - 1) / kRows;
-    const float* panel = panels;
-    for (int column = to.first; column < to.out; column += kPanel, panel += panel_size) {
-      const bool whole = column + kLanes < to.out;
-      for (int b = 0; b < blocks; ++b) {
-        const int r = strip * b / blocks, count = strip * (b + 1) / blocks - r;
-        const Target part{to.y + r * to.stride, to.stride, to.first, to.out, to.accumulate, to.bias};
-        const auto multiply = !whole ? OnePanel<kProducts, kRows, 1, false> : b == 0 ? OnePanel<kProducts, kRows, 2, true> : OnePanel<kProducts, kRows, 2, false>;
-        multiply(count, a + r * a_row, a_row, a_k, panel, in, part, column);
+    const int parts = blocks < kMany ? 1 : (in + kDepth - 1) / kDepth, step = kPanel / std::min(blocks, kShares);
+    float* sums = parts > 1 && to.accumulate ? Room(unfinished, static_cast<std::size_t>(strip) * to.stride) : to.y;
+    for (int part = 0; part < parts; ++part) {
+      const bool last = part + 1 == parts;
+      const int k = static_cast<int>(std::int64_t{in} * part / parts), depth = static_cast<int>(std::int64_t{in} * (part + 1) / parts) - k;
+      const Target target = last ? to : Target{sums, to.stride, to.first, to.out, false, nullptr};
+      const float* panel = panels;
+      for (int column = to.first; column < to.out; column += kPanel, panel += panel_size) {
+        const bool whole = column + kLanes < to.out;
+        const float* units = panel + static_cast<std::ptrdiff_t>(k) * (whole ? kPanel : kLanes);
+        for (int b = 0; b < blocks; ++b) {
+          const int r = strip * b / blocks, count = strip * (b + 1) / blocks - r;
+          Target block = target;
+          block.y += r * to.stride;
+          const Fetch fetch = blocks == 1 ? Fetch{units + kDistance, kPanel} : Fetch{units + panel_size + static_cast<std::ptrdiff_t>(b) * depth * step, step};
+          const auto multiply = !whole        ? OnePanel<kProducts, kRows, 1, Ahead::kNone>
+                                : blocks == 1 ? OnePanel<kProducts, kRows, 2, Ahead::kPanel>
+                                : b < kShares ? OnePanel<kProducts, kRows, 2, Ahead::kLine>
+                                              : OnePanel<kProducts, kRows, 2, Ahead::kNone>;
+          multiply(count, a + r * a_row + k, a_row, 1, units, depth, block, column, fetch, part > 0 ? sums + r * to.stride : nullptr);
+        }
       }
     }
     a += strip * a_row, to.y += strip * to.stride, rows -= strip;
   }
-  if (rows > 0) FewRows<kProducts, kRows - 1>(rows, a, a_row, a_k, panels, in, to);
+  if (rows > 0) FewRows<kProducts, kRows - 1>(rows, a, a_row, 1, panels, in, to);
 }
 
 // Rows of a source become columns of a panel, as many of each as there are lanes: row(o) stands in column o.
@@ -304,11 +342,6 @@ int Units(int in, Products products) { return products == Products::kBfloat16 ? 
 
 std::size_t PanelFloats(int units, int out) { return static_cast<std::size_t>((out + kLanes - 1) / kLanes) * kLanes * units; }
 
-float* Room(std::vector<float>& buffer, std::size_t size) {
-  if (buffer.size() < size) buffer.resize(size);
-  return buffer.data();
-}
-
 }  // namespace
 
 Products Supported(Products wanted) {
@@ -336,8 +369,8 @@ void PackedMatrix::MultiplyUnits(const float* left, std::ptrdiff_t left_stride, 
   const float* panels = panels_.data() + static_cast<std::size_t>(first) * units();
   // By the matrix alone, so that a row has the same bits among any number of rows.
   if (products_ == Products::kBfloat16 && units() % kTile == 0 && HasTiles()) return MultiplyTiles(left, left_stride, rows, panels, units(), to);
-  products_ == Products::kBfloat16 ? AllRows<Products::kBfloat16>(left, left_stride, 1, rows, panels, units(), to)
-                                   : AllRows<Products::kFloat32>(left, left_stride, 1, rows, panels, units(), to);
+  products_ == Products::kBfloat16 ? AllRows<Products::kBfloat16>(left, left_stride, rows, panels, units(), to)
+                                   : AllRows<Products::kFloat32>(left, left_stride, rows, panels, units(), to);
 }
 
 void PackedMatrix::Multiply(const float* x, std::ptrdiff_t x_stride, int rows, float* y, std::ptrdiff_t y_stride, Into into, const float* bias,
@@ -370,12 +403,30 @@ void AccumulateOuter(const float* a, std::ptrdiff_t a_stride, int m, const float
         MultiplyTiles(left, units, used, panels.data(), units, to);
       } else if (half) {
         PackStripPairs(strip_rows, a_stride, count, used, left);
-        AllRows<Products::kBfloat16>(left, 1, kRows, used, panels.data(), units, to);
+        FewRows<Products::kBfloat16, kRows>(used, left, 1, kRows, panels.data(), units, to);
       } else {
         PackStrip(strip_rows, a_stride, count, used, left);
-        AllRows<Products::kFloat32>(left, 1, kRows, used, panels.data(), units, to);
+        FewRows<Products::kFloat32, kRows>(used, left, 1, kRows, panels.data(), units, to);
       }
     }
+  }
+}
+
+void MultiplyOnce(const float* x, std::ptrdiff_t x_stride, int rows, const MatrixView& w, Products products, float* y, std::ptrdiff_t y_stride,
+                  PackedMatrix::Into into, const float* bias) {
+  thread_local PackedMatrix packed;
+  thread_local std::vector<float> pairs;
+  constexpr int kKept = 1 << 17;  // floats of packed columns: 512 KB
+  const int units = Units(w.in, products), columns = std::max(kKept / units / kPanel, 1) * kPanel;
+  const float* left = x;
+  if (products == Products::kBfloat16) {
+    PairRows(x, x_stride, rows, w.in, Room(pairs, static_cast<std::size_t>(rows) * units));
+    left = pairs.data(), x_stride = units;
+  }
+  for (int first = 0; first < w.out; first += columns) {
+    const int n = std::min(columns, w.out - first);
+    w.turned ? packed.PackTransposed(w.data + first, w.in, n, w.stride, products) : packed.Pack(w.data + first * w.stride, n, w.in, w.stride, products);
+    packed.MultiplyUnits(left, x_stride, rows, y + first, y_stride, into, bias ? bias + first : nullptr, -1, 0);
   }
 }
 

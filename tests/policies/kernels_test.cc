@@ -156,21 +156,51 @@ TEST(PackedMatrix, ComputesTheFirstColumnsAloneWithTheSameBits) {
 
 TEST(PackedMatrix, TheBitsOfARowDoNotDependOnHowManyRowsStandBesideIt) {
   Rng rng(5);
+  // The last two are longer than the part of a column that many rows take at a time.
   for (const auto& [out, in, products] :
        {std::tuple{1, 7, Products::kFloat32}, {15, 33, Products::kFloat32}, {16, 64, Products::kFloat32}, {31, 48, Products::kFloat32}, {64, 100, Products::kFloat32},
-        {129, 77, Products::kFloat32}, {200, 130, Products::kFloat32}, {49, 33, Products::kBfloat16}, {16, 32, Products::kBfloat16}, {129, 96, Products::kBfloat16}}) {
+        {129, 77, Products::kFloat32}, {200, 130, Products::kFloat32}, {49, 33, Products::kBfloat16}, {16, 32, Products::kBfloat16}, {129, 96, Products::kBfloat16},
+        {45, 1700, Products::kFloat32}, {45, 3334, Products::kBfloat16}}) {
     const int most = 300;
     const Floats weight = Random(rng, static_cast<std::size_t>(out) * in), bias = Random(rng, static_cast<std::size_t>(out));
     Floats x = Random(rng, static_cast<std::size_t>(most) * in);
     PackedMatrix packed;
     packed.Pack(weight.data(), out, in, in, products);
-    Floats alone(static_cast<std::size_t>(most) * out);
-    for (int r = 0; r < most; ++r) packed.Multiply(Row(x, r, in), in, 1, Row(alone, r, out), out, PackedMatrix::Into::kReplace, bias.data());
-    for (int rows : {2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 31, 32, 33, 36, 64, 70, 225, 256, 258, 288, 289, 300}) {
-      Floats together(static_cast<std::size_t>(rows) * out);
-      packed.Multiply(x.data(), in, rows, together.data(), out, PackedMatrix::Into::kReplace, bias.data());
-      const Floats wanted(alone.begin(), alone.begin() + static_cast<std::ptrdiff_t>(together.size()));
-      ASSERT_EQ(together, wanted) << rows << " rows, out " << out << ", in " << in;
+    for (const auto into : {PackedMatrix::Into::kReplace, PackedMatrix::Into::kAccumulate}) {
+      Floats alone = Random(rng, static_cast<std::size_t>(most) * out);
+      const Floats before = alone;
+      for (int r = 0; r < most; ++r) packed.Multiply(x.data() + static_cast<std::ptrdiff_t>(r) * in, in, 1, Row(alone, r, out), out, into, bias.data());
+      for (int rows : {2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 31, 32, 33, 36, 64, 70, 128, 136, 137, 225, 256, 258, 288, 289, 300}) {
+        Floats together(before.begin(), before.begin() + static_cast<std::ptrdiff_t>(rows) * out);
+        packed.Multiply(x.data(), in, rows, together.data(), out, into, bias.data());
+        const Floats wanted(alone.begin(), alone.begin() + static_cast<std::ptrdiff_t>(together.size()));
+        ASSERT_EQ(together, wanted) << rows << " rows, out " << out << ", in " << in;
+      }
+    }
+  }
+}
+
+TEST(MultiplyOnce, GivesTheBitsOfThePackedMatrixInBothLayouts) {
+  Rng rng(12);
+  for (const Products products : {Products::kFloat32, Products::kBfloat16}) {
+    for (const auto& [out, in] : {std::pair{1, 1}, {33, 8}, {70, 131}, {700, 1700}, {64, 2048}}) {  // the last two: several times what is packed at once
+      const int w_stride = in + 3, turned_stride = out + 1, x_stride = in + 2, y_stride = out + 5;
+      Floats weight = Random(rng, static_cast<std::size_t>(out) * w_stride), turned(static_cast<std::size_t>(in) * turned_stride);
+      for (int o = 0; o < out; ++o) for (int k = 0; k < in; ++k) Row(turned, k, turned_stride)[o] = Row(weight, o, w_stride)[k];
+      const Floats bias = Random(rng, static_cast<std::size_t>(out));
+      PackedMatrix packed;
+      packed.Pack(weight.data(), out, in, w_stride, products);
+      for (const int rows : {1, 5, 33, 150}) {
+        const Floats x = Random(rng, static_cast<std::size_t>(rows) * x_stride), before = Random(rng, static_cast<std::size_t>(rows) * y_stride);
+        for (const auto into : {PackedMatrix::Into::kReplace, PackedMatrix::Into::kAccumulate}) {
+          Floats wanted = before, plain = before, other = before;
+          packed.Multiply(x.data(), x_stride, rows, wanted.data(), y_stride, into, bias.data());
+          MultiplyOnce(x.data(), x_stride, rows, {weight.data(), out, in, w_stride}, products, plain.data(), y_stride, into, bias.data());
+          MultiplyOnce(x.data(), x_stride, rows, {turned.data(), out, in, turned_stride, /*turned=*/true}, products, other.data(), y_stride, into, bias.data());
+          EXPECT_EQ(plain, wanted) << rows << " rows, out " << out << ", in " << in;
+          EXPECT_EQ(other, wanted) << rows << " rows, out " << out << ", in " << in << ", turned";
+        }
+      }
     }
   }
 }

@@ -298,8 +298,9 @@ Op Stats(Way way, const std::vector<std::int64_t>& rows, const std::vector<std::
 TEST_P(Ops, TokenLogprobsAndEntropyEqualTheirDefinition) {
   Rng rng = Rng(9).Fork(static_cast<std::uint64_t>(GetParam()));
   for (const double temperature : {1.0, 0.6, 1.7}) {
-    for (const int count : {1, 20, 150}) {  // more rows than a chunk, some of them several times
-      const int rows = Between(rng, 1, 40), width = Between(rng, 1, 40), vocabulary = Between(rng, 2, 90);
+    // Rows several times; more of them than are projected at once; a vocabulary that the backward pass takes in parts.
+    for (const auto& [count, most] : {std::pair{1, 90}, {20, 90}, {530, 90}, {90, 2500}}) {
+      const int rows = Between(rng, 1, 40), width = Between(rng, 1, 40), vocabulary = Between(rng, most / 2, most);
       SCOPED_TRACE(std::to_string(count) + " of " + std::to_string(rows) + " rows, vocabulary " + std::to_string(vocabulary));
       std::vector<std::int64_t> which, targets;
       for (int i = 0; i < count; ++i) which.push_back(rng.Range(0, rows - 1)), targets.push_back(rng.Range(0, vocabulary - 1));

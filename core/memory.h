@@ -1,0 +1,10 @@
+// How the process keeps its memory.
+#pragma once
+
+namespace cogent {
+
+// For programs that train: what is freed stays with the process and is used again by whichever thread asks. Without it large blocks
+// go back to the kernel at every step and come again as pages that it has to clear. Call it once, before other threads begin.
+void KeepMemory();
+
+}  // namespace cogent
