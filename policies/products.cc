@@ -109,19 +109,24 @@ struct Fetch {
   int step = 0;
 };
 
+// A stretch of the chain of sums: where it begins it begins with zeros and where it ends y takes the sums; between, they wait in `sums`,
+// [rows][columns of the block].
+struct Stretch {
+  bool begins = true, ends = true;
+  float* sums = nullptr;
+};
+
 // R rows times V vectors of columns, P panels of them side by side, over `depth` of k; all sums stay in registers, and
-// each is one chain over k, in order, that goes on from `begun` if given, which lies as y does. `a_row` and `a_k` are the strides of
-// the left matrix.
+// each is one chain over k, in order. `a_row` and `a_k` are the strides of the left matrix.
 template <Products kProducts, int R, int V, int P, Ahead kAhead>
 void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int depth, const Target& to, int column, Fetch fetch = {},
-           const float* begun = nullptr) {
+           Stretch stretch = {}) {
   const std::size_t panel_size = static_cast<std::size_t>(depth) * V * kLanes;
   Vec sum[R][P * V];
   for (int r = 0; r < R; ++r) {
     for (int p = 0; p < P * V; ++p) {
-      const int at = column + p * kLanes;
-      if (to.accumulate) __builtin_prefetch(to.y + r * to.stride + at);
-      sum[r][p] = !begun || at >= to.out ? Vec{} : to.out - at >= kLanes ? Load(begun + r * to.stride + at) : LoadPart(begun + r * to.stride + at, to.out - at);
+      sum[r][p] = stretch.begins ? Vec{} : Load(stretch.sums + (r * P * V + p) * kLanes);
+      if (to.accumulate) __builtin_prefetch(to.y + r * to.stride + column + p * kLanes);
     }
   }
   for (int k = 0; k < depth; ++k) {
@@ -143,8 +148,8 @@ void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float
   for (int r = 0; r < R; ++r) {
     for (int p = 0; p < P * V; ++p) {
       const int at = column + p * kLanes;
-      if (at >= to.out) break;
-      StoreSum(sum[r][p], to.y + r * to.stride, at, to);
+      if (!stretch.ends) Store(stretch.sums + (r * P * V + p) * kLanes, sum[r][p]);
+      else if (at < to.out) StoreSum(sum[r][p], to.y + r * to.stride, at, to);
     }
   }
 }
@@ -176,12 +181,11 @@ void FewRows(int rows, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k,
 
 // Up to R rows against one panel.
 template <Products kProducts, int R, int V, Ahead kAhead>
-void OnePanel(int rows, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int depth, const Target& to, int column, Fetch fetch,
-              const float* begun) {
+void OnePanel(int rows, const float* a, std::ptrdiff_t a_row, const float* panel, int depth, const Target& to, int column, Fetch fetch, Stretch stretch) {
   if constexpr (R > 1) {
-    if (rows < R) return OnePanel<kProducts, R - 1, V, kAhead>(rows, a, a_row, a_k, panel, depth, to, column, fetch, begun);
+    if (rows < R) return OnePanel<kProducts, R - 1, V, kAhead>(rows, a, a_row, panel, depth, to, column, fetch, stretch);
   }
-  Block<kProducts, R, V, 1, kAhead>(a, a_row, a_k, panel, depth, to, column, fetch, begun);
+  Block<kProducts, R, V, 1, kAhead>(a, a_row, 1, panel, depth, to, column, fetch, stretch);
 }
 
 float* Room(std::vector<float>& buffer, std::size_t size) {
@@ -195,32 +199,28 @@ float* Room(std::vector<float>& buffer, std::size_t size) {
 // pass once more for it.
 template <Products kProducts>
 void AllRows(const float* a, std::ptrdiff_t a_row, int rows, const float* panels, int in, Target to) {
-  constexpr int kStrip = 128, kDepth = (24 << 10) / (4 * kPanel), kMany = 8;  // rows; of a part, 24 KB; blocks that are worth parts
-  constexpr int kShares = 4;
-  thread_local std::vector<float> unfinished;  // sums of a strip, as far apart as in y
+  constexpr int kStrip = 64, kPart = (24 << 10) / (4 * kPanel), kShares = 4;  // rows; of k, 24 KB of a panel; blocks
   const std::ptrdiff_t panel_size = static_cast<std::ptrdiff_t>(in) * kPanel;
   while (rows >= kRows) {
     const int strip = rows < kStrip + kRows ? rows : kStrip, blocks = (strip + kRows - 1) / kRows;
-    const int parts = blocks < kMany ? 1 : (in + kDepth - 1) / kDepth, step = kPanel / std::min(blocks, kShares);
-    float* sums = parts > 1 && to.accumulate ? Room(unfinished, static_cast<std::size_t>(strip) * to.stride) : to.y;
-    for (int part = 0; part < parts; ++part) {
-      const bool last = part + 1 == parts;
-      const int k = static_cast<int>(std::int64_t{in} * part / parts), depth = static_cast<int>(std::int64_t{in} * (part + 1) / parts) - k;
-      const Target target = last ? to : Target{sums, to.stride, to.first, to.out, false, nullptr};
-      const float* panel = panels;
-      for (int column = to.first; column < to.out; column += kPanel, panel += panel_size) {
-        const bool whole = column + kLanes < to.out;
+    const int parts = strip < kStrip ? 1 : (in + kPart - 1) / kPart, step = kPanel / std::min(blocks, kShares);  // few rows are not worth parts
+    alignas(64) float sums[(kStrip + kRows) * kPanel];
+    const float* panel = panels;
+    for (int column = to.first; column < to.out; column += kPanel, panel += panel_size) {
+      const bool whole = column + kLanes < to.out;
+      for (int part = 0; part < parts; ++part) {
+        const int k = static_cast<int>(std::int64_t{in} * part / parts), depth = static_cast<int>(std::int64_t{in} * (part + 1) / parts) - k;
         const float* units = panel + static_cast<std::ptrdiff_t>(k) * (whole ? kPanel : kLanes);
         for (int b = 0; b < blocks; ++b) {
           const int r = strip * b / blocks, count = strip * (b + 1) / blocks - r;
-          Target block = target;
+          Target block = to;
           block.y += r * to.stride;
           const Fetch fetch = blocks == 1 ? Fetch{units + kDistance, kPanel} : Fetch{units + panel_size + static_cast<std::ptrdiff_t>(b) * depth * step, step};
           const auto multiply = !whole        ? OnePanel<kProducts, kRows, 1, Ahead::kNone>
                                 : blocks == 1 ? OnePanel<kProducts, kRows, 2, Ahead::kPanel>
                                 : b < kShares ? OnePanel<kProducts, kRows, 2, Ahead::kLine>
                                               : OnePanel<kProducts, kRows, 2, Ahead::kNone>;
-          multiply(count, a + r * a_row + k, a_row, 1, units, depth, block, column, fetch, part > 0 ? sums + r * to.stride : nullptr);
+          multiply(count, a + r * a_row + k, a_row, units, depth, block, column, fetch, {part == 0, part + 1 == parts, sums + r * kPanel});
         }
       }
     }
