@@ -1,6 +1,6 @@
 #include "policies/gradient.h"
 
-#include <ATen/ops/zeros_like.h>
+#include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
@@ -36,6 +36,13 @@ bool NeedsGradient(const std::vector<at::Tensor>& inputs) {
   }
   return false;
 }
+
+at::Tensor GradientSink(const at::Tensor& input) {
+  if (input.is_leaf() && input.grad().defined() && input.grad().is_contiguous() && input.grad().options().type_equal(input.options())) return input.grad();
+  return at::zeros(input.sizes(), input.options());
+}
+
+at::Tensor ToldOf(const at::Tensor& input, const at::Tensor& sink) { return input.is_leaf() && sink.is_same(input.grad()) ? at::Tensor() : sink; }
 
 std::vector<at::Tensor> Differentiable(std::vector<at::Tensor> outputs, const std::vector<at::Tensor>& inputs,
                                        std::function<Gradients(const std::vector<at::Tensor>&)> backward) {

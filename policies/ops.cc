@@ -78,7 +78,7 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
   // A frozen weight needs no gradient, and what it multiplied need not be kept for one.
   const bool need_x = NeedsGradient({x}), need_weight = NeedsGradient({weight}), need_adapters = NeedsGradient({adapters.down});
   const at::Tensor kept = need_weight || need_adapters ? x.detach() : at::Tensor();
-  return Differentiable(y, inputs, [x = kept, weight = weight.detach(), need_bias = NeedsGradient({bias}), products, own = std::move(own), u, need_x,
+  return Differentiable(y, inputs, [x = kept, weight, need_bias = NeedsGradient({bias}), products, own = std::move(own), u, need_x,
                                     need_weight, need_adapters](const at::Tensor& grad) -> Gradients {
     const Rows dy(grad);
     const int in_width = static_cast<int>(weight.size(1));
@@ -89,8 +89,9 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
     }
     if (need_weight) {
       const Rows in(x);
-      dw = at::zeros_like(weight);
-      AccumulateOuter(dy.data, dy.stride, dy.width, in.data, in.stride, in_width, in.rows, Data(dw), in_width, products);
+      const at::Tensor sum = GradientSink(weight);
+      AccumulateOuter(dy.data, dy.stride, dy.width, in.data, in.stride, in_width, in.rows, Data(sum), in_width, products);
+      dw = ToldOf(weight, sum);
     }
     if (need_bias) db = grad.sum(0);
     Gradients gradients = {dx, dw, db};
@@ -105,15 +106,15 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
 at::Tensor Embedding(const at::Tensor& weight, const at::Tensor& ids) {
   if (!OnFastPath({weight})) return at::embedding(weight, ids);
   const at::Tensor y = at::embedding(weight.detach(), ids);
-  return Differentiable(y, {weight}, [sizes = weight.sizes().vec(), ids](const at::Tensor& grad) -> Gradients {
+  return Differentiable(y, {weight}, [weight, ids](const at::Tensor& grad) -> Gradients {
     const Rows dy(grad);
-    at::Tensor dw = at::zeros(sizes, grad.options());
+    const at::Tensor sum = GradientSink(weight);
     const std::int64_t* id = ids.const_data_ptr<std::int64_t>();
     for (int r = 0; r < dy.rows; ++r) {
-      float* to = Data(dw) + id[r] * dy.width;
+      float* to = Data(sum) + id[r] * dy.width;
       for (int i = 0; i < dy.width; ++i) to[i] += dy.data[r * dy.stride + i];
     }
-    return {dw};
+    return {ToldOf(weight, sum)};
   });
 }
 
@@ -123,12 +124,12 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   at::Tensor y = at::empty({in.rows, in.width}, x.options()), scale = at::empty({in.rows}, x.options());
   RmsNormRows(in.data, in.stride, weight.const_data_ptr<float>(), static_cast<float>(eps), in.rows, in.width, Data(y), in.width,
               Data(scale));
-  return Differentiable(y, {x, weight}, [x = x.detach(), weight = weight.detach(), scale](const at::Tensor& grad) -> Gradients {
+  return Differentiable(y, {x, weight}, [x = x.detach(), weight, scale](const at::Tensor& grad) -> Gradients {
     const Rows in(x), dy(grad);
-    at::Tensor dx = at::empty({in.rows, in.width}, x.options()), dw = at::zeros_like(weight);
+    const at::Tensor dx = at::empty({in.rows, in.width}, x.options()), dw = GradientSink(weight);
     RmsNormBackwardRows(in.data, in.stride, weight.const_data_ptr<float>(), scale.const_data_ptr<float>(), dy.data, dy.stride, in.rows,
                         in.width, Data(dx), in.width, Data(dw));
-    return {dx, dw};
+    return {dx, ToldOf(weight, dw)};
   });
 }
 
@@ -231,7 +232,7 @@ Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const 
   const int width = static_cast<int>(down.size(2)), count = static_cast<int>(gate_up.size(0));
   at::Tensor dx = at::zeros({in.rows, in.width}, x.options()), dw = at::zeros_like(weights);
   at::Tensor d_gate_up, d_down;  // stay undefined where the experts are frozen
-  if (need_weights) d_gate_up = at::zeros_like(gate_up), d_down = at::zeros_like(down);
+  if (need_weights) d_gate_up = GradientSink(gate_up), d_down = GradientSink(down);
   const float* weight = weights.const_data_ptr<float>();
   const std::size_t most = static_cast<std::size_t>(d.largest);
   std::vector<float> xs(most * in.width), dys(most * in.width), act(most * width), d_act(most * width), d_products(most * 2 * width);
@@ -270,6 +271,7 @@ Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const 
     MultiplyOnce(d_products.data(), 2 * width, n, {gate_up_e, in.width, 2 * width, in.width, true}, products, xs.data(), in.width);
     ScatterAddRows(xs.data(), in.width, token, n, Data(dx));
   }
+  if (need_weights) d_gate_up = ToldOf(gate_up, d_gate_up), d_down = ToldOf(down, d_down);
   return {dx, dw, d_gate_up, d_down};
 }
 
@@ -299,7 +301,7 @@ at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& 
     ScatterAddRows(xs.data(), in.width, d.token.data() + d.begin[e], n, Data(y));
   }
   return Differentiable(y, {x, routes.weights, gate_up, down},
-                        [x = x.detach(), weights = routes.weights.detach(), gate_up = gate_up.detach(), down = down.detach(), gate_ups, products,
+                        [x = x.detach(), weights = routes.weights.detach(), gate_up, down, gate_ups, products,
                          need_weights = NeedsGradient({gate_up, down}), d = std::move(d)](const at::Tensor& grad) -> Gradients {
                           return ExpertsBackward(x, weights, gate_up, down, gate_ups, d, grad, products, need_weights);
                         });

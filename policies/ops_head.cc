@@ -4,7 +4,6 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <cmath>
@@ -84,11 +83,11 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
   }
   auto outputs = Differentiable(
       {logprobs, entropy}, {x, head},
-      [=, x = x.detach(), head = head.detach(), need_head = NeedsGradient({head}), entropies = entropy.clone()](const std::vector<at::Tensor>& grads) -> Gradients {
+      [=, x = x.detach(), need_head = NeedsGradient({head}), entropies = entropy.clone()](const std::vector<at::Tensor>& grads) -> Gradients {
         // d logprob_t / d logit_j = [j = t] - p_j;  d entropy / d logit_j = -p_j (log p_j + entropy).
         const Rows in(x);
         at::Tensor dx = at::zeros({in.rows, in.width}, x.options()), dw;
-        if (need_head) dw = at::zeros_like(head);
+        if (need_head) dw = GradientSink(head);
         const at::Tensor g_logprob = grads[0].contiguous(), g_entropy = grads[1].contiguous();
         const std::vector<float> hidden = gather(in, rows, 0, count);
         std::vector<float> d_hidden(hidden.size(), 0.0f), logits(static_cast<std::size_t>(count) * std::min(kTokens, vocabulary));
@@ -118,7 +117,7 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
           float* to = Data(dx) + rows[i] * in.width;
           for (int c = 0; c < in.width; ++c) to[c] += d_hidden[static_cast<std::size_t>(i) * in.width + c];
         }
-        return {dx, dw};
+        return {dx, need_head ? ToldOf(head, dw) : dw};
       });
   return {outputs[0], outputs[1]};
 }
