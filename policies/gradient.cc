@@ -42,7 +42,7 @@ at::Tensor GradientSink(const at::Tensor& input) {
   return at::zeros(input.sizes(), input.options());
 }
 
-at::Tensor ToldOf(const at::Tensor& input, const at::Tensor& sink) { return input.is_leaf() && sink.is_same(input.grad()) ? at::Tensor() : sink; }
+at::Tensor ForAutograd(const at::Tensor& input, const at::Tensor& sink) { return input.is_leaf() && sink.is_same(input.grad()) ? at::Tensor() : sink; }
 
 std::vector<at::Tensor> Differentiable(std::vector<at::Tensor> outputs, const std::vector<at::Tensor>& inputs,
                                        std::function<Gradients(const std::vector<at::Tensor>&)> backward) {

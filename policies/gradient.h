@@ -32,9 +32,9 @@ std::vector<at::Tensor> Differentiable(std::vector<at::Tensor> outputs, const st
 std::vector<at::Tensor> Recomputed(const std::function<std::vector<at::Tensor>(const at::Tensor& x)>& layer, const at::Tensor& x,
                                    const std::vector<at::Tensor>& leaves);
 // Where a backward pass may add the gradient of `input`: the gradient that a leaf has already, else zeros of its shape. Its answer for
-// autograd is then ToldOf(input, sink), "no gradient" in the first case: a large matrix is spared the zeros, and the sum of both.
+// autograd is then ForAutograd(input, sink), "no gradient" in the first case: a large matrix is spared the zeros, and the sum of both.
 at::Tensor GradientSink(const at::Tensor& input);
-at::Tensor ToldOf(const at::Tensor& input, const at::Tensor& sink);
+at::Tensor ForAutograd(const at::Tensor& input, const at::Tensor& sink);
 // True when autograd is on and at least one of the tensors needs a gradient.
 bool NeedsGradient(const std::vector<at::Tensor>& inputs);
 

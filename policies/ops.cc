@@ -91,7 +91,7 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
       const Rows in(x);
       const at::Tensor sum = GradientSink(weight);
       AccumulateOuter(dy.data, dy.stride, dy.width, in.data, in.stride, in_width, in.rows, Data(sum), in_width, products);
-      dw = ToldOf(weight, sum);
+      dw = ForAutograd(weight, sum);
     }
     if (need_bias) db = grad.sum(0);
     Gradients gradients = {dx, dw, db};
@@ -114,7 +114,7 @@ at::Tensor Embedding(const at::Tensor& weight, const at::Tensor& ids) {
       float* to = Data(sum) + id[r] * dy.width;
       for (int i = 0; i < dy.width; ++i) to[i] += dy.data[r * dy.stride + i];
     }
-    return {ToldOf(weight, sum)};
+    return {ForAutograd(weight, sum)};
   });
 }
 
@@ -129,7 +129,7 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
     const at::Tensor dx = at::empty({in.rows, in.width}, x.options()), dw = GradientSink(weight);
     RmsNormBackwardRows(in.data, in.stride, weight.const_data_ptr<float>(), scale.const_data_ptr<float>(), dy.data, dy.stride, in.rows,
                         in.width, Data(dx), in.width, Data(dw));
-    return {dx, ToldOf(weight, dw)};
+    return {dx, ForAutograd(weight, dw)};
   });
 }
 
@@ -271,7 +271,7 @@ Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const 
     MultiplyOnce(d_products.data(), 2 * width, n, {gate_up_e, in.width, 2 * width, in.width, true}, products, xs.data(), in.width);
     ScatterAddRows(xs.data(), in.width, token, n, Data(dx));
   }
-  if (need_weights) d_gate_up = ToldOf(gate_up, d_gate_up), d_down = ToldOf(down, d_down);
+  if (need_weights) d_gate_up = ForAutograd(gate_up, d_gate_up), d_down = ForAutograd(down, d_down);
   return {dx, dw, d_gate_up, d_down};
 }
 

@@ -117,7 +117,7 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
           float* to = Data(dx) + rows[i] * in.width;
           for (int c = 0; c < in.width; ++c) to[c] += d_hidden[static_cast<std::size_t>(i) * in.width + c];
         }
-        return {dx, need_head ? ToldOf(head, dw) : dw};
+        return {dx, need_head ? ForAutograd(head, dw) : dw};
       });
   return {outputs[0], outputs[1]};
 }

@@ -6,7 +6,6 @@
 #endif
 
 #include <algorithm>
-#include <type_traits>
 #include <utility>
 
 #include "policies/tiles.h"
@@ -188,11 +187,6 @@ void OnePanel(int rows, const float* a, std::ptrdiff_t a_row, const float* panel
   Block<kProducts, R, V, 1, kAhead>(a, a_row, 1, panel, depth, to, column, fetch, stretch);
 }
 
-float* Room(std::vector<float>& buffer, std::size_t size) {
-  if (buffer.size() < size) buffer.resize(size);
-  return buffer.data();
-}
-
 // Any number of rows; `panels` begins at column to.first. A strip of rows stays in the second cache level while the panels pass, and
 // a panel, or the part of it that has room there, in the first one while the rows of the strip do. The first blocks of the strip fetch
 // the next panel, each a share. What is too few for a strip of its own joins the last one, and its blocks are alike: the panels would
@@ -341,6 +335,11 @@ void PackColumnPairs(const float* a, std::ptrdiff_t stride, int rows, int used, 
 int Units(int in, Products products) { return products == Products::kBfloat16 ? (in + 1) / 2 : in; }
 
 std::size_t PanelFloats(int units, int out) { return static_cast<std::size_t>((out + kLanes - 1) / kLanes) * kLanes * units; }
+
+float* Room(std::vector<float>& buffer, std::size_t size) {
+  if (buffer.size() < size) buffer.resize(size);
+  return buffer.data();
+}
 
 }  // namespace
 
