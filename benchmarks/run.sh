@@ -21,7 +21,7 @@ while [ "$#" -gt 0 ]; do
     --python) python=$2; shift ;;
     --build) build=$2; shift ;;
     --ours) peers=0 ;;
-    --peer-allocator) allocator=(MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=2147483647) ;;
+    --peer-allocator) allocator=(MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=2147483647) ;;
     -h | --help) sed -n '2,13s/^# \{0,1\}//p' benchmarks/run.sh; exit 0 ;;
     *) echo "run.sh: unknown option '$1' (see benchmarks/run.sh --help)" >&2; exit 2 ;;
   esac

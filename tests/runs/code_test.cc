@@ -70,7 +70,7 @@ policy:
           max_position_embeddings: 192, initializer_range: 0.06}
 algorithm: sft
 data: {paths: [)" + Root() + R"(/examples.jsonl], held_out: 0, examples: 8}
-optimizer: {learning_rate: 5.0e-3, warmup_steps: 10}
+optimizer: {learning_rate: 2.0e-3, warmup_steps: 10}
 train: {steps: 1200}
 )");
   const Outcome base = Go({"train", Root() + "/base.yaml", "--quiet"});
@@ -78,8 +78,8 @@ train: {steps: 1200}
   runs::Write(Root() + "/code.yaml", Common("code") + "env: {name: code, problems: " + Root() + "/problems.jsonl}\npolicy: {checkpoint: " + Root() + R"(/base/checkpoints/latest}
 algorithm: {name: grpo, kl_coef: 0}
 rollout: {prompts: 4, group_size: 8, max_new_tokens: 60}
-optimizer: {learning_rate: 1.0e-3, warmup_steps: 2}
-train: {steps: 25}
+optimizer: {learning_rate: 3.0e-4, warmup_steps: 2}
+train: {steps: 50}
 )");
   const Outcome learned = Go({"train", Root() + "/code.yaml"});
   ASSERT_EQ(learned.code, 0) << learned.text;
