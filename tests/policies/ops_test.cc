@@ -27,17 +27,21 @@ struct Outcome {
   Tensors values, gradients;
 };
 
-// Runs `op` on fresh leaves and pulls the fixed random `pulls` back through all of its outputs at once.
-Outcome Run(const Op& op, const Tensors& inputs, const Tensors& pulls) {
+// Runs `op` on fresh leaves and pulls the fixed random `pulls` back through all of its outputs at once; as many times as there are
+// passes, over the same leaves, so that a later one adds to gradients that are there.
+Outcome Run(const Op& op, const Tensors& inputs, const Tensors& pulls, int passes = 1) {
   Tensors leaves;
   for (const at::Tensor& input : inputs) leaves.push_back(input.detach().clone().requires_grad_(true));
-  Outcome outcome{op(leaves), {}};
-  at::Tensor loss;
-  for (std::size_t i = 0; i < pulls.size(); ++i) {
-    const at::Tensor part = (outcome.values[i] * pulls[i].to(outcome.values[i].scalar_type())).sum();
-    loss = loss.defined() ? loss + part : part;
+  Outcome outcome;
+  for (int pass = 0; pass < passes; ++pass) {
+    outcome.values = op(leaves);
+    at::Tensor loss;
+    for (std::size_t i = 0; i < pulls.size(); ++i) {
+      const at::Tensor part = (outcome.values[i] * pulls[i].to(outcome.values[i].scalar_type())).sum();
+      loss = loss.defined() ? loss + part : part;
+    }
+    loss.backward();
   }
-  loss.backward();
   for (const at::Tensor& leaf : leaves) outcome.gradients.push_back(leaf.grad().defined() ? leaf.grad() : at::zeros_like(leaf));
   return outcome;
 }
@@ -52,7 +56,7 @@ Tensors Pulls(Rng& rng, const Op& op, const Tensors& inputs) {
 // Both implementations agree, each tensor to 2e-5 of its largest entry and `floor`.
 void ExpectEqual(const Op& fast, const Op& plain, const Tensors& inputs, Rng& rng, double floor = 1e-6) {
   const Tensors pulls = Pulls(rng, plain, inputs);
-  const Outcome got = Run(fast, inputs, pulls), want = Run(plain, inputs, pulls);
+  const Outcome got = Run(fast, inputs, pulls), want = Run(plain, inputs, pulls), twice = Run(fast, inputs, pulls, 2);
   const auto compare = [floor](const Tensors& a, const Tensors& b, const char* what) {
     ASSERT_EQ(a.size(), b.size());
     for (std::size_t i = 0; i < a.size(); ++i) {
@@ -62,6 +66,9 @@ void ExpectEqual(const Op& fast, const Op& plain, const Tensors& inputs, Rng& rn
   };
   compare(got.values, want.values, "value");
   compare(got.gradients, want.gradients, "gradient of input");
+  Tensors doubled;
+  for (const at::Tensor& gradient : want.gradients) doubled.push_back(gradient * 2);
+  compare(twice.gradients, doubled, "gradient after two passes of input");
 }
 
 // The definition's gradients against central differences in double precision.
