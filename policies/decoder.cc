@@ -47,12 +47,6 @@ void PackRows(PackedMatrix& packed, const Lookup& named, const std::vector<std::
   packed.Pack(stacked.data(), out, in, in, products);
 }
 
-template <typename T>
-T* Room(std::vector<T>& buffer, std::size_t size) {
-  if (buffer.size() < size) buffer.resize(size);
-  return buffer.data();
-}
-
 // Scores of H heads against B blocks of keys from block b on: lanes are positions.
 template <int H, int B>
 void ScoreBlocks(const float* keys, const float* query, int width, int b, int blocks, float* scores) {
@@ -416,7 +410,7 @@ void Decoder::AttendGrouped(const DecoderWeights::Layer& l, int index, const std
 // One token against its cache: softmax(query K^T) V over positions 0..position, for every head that reads this part.
 void Decoder::AttendRow(const CachePart& part, const float* query, int position, float* mixed) {
   const int h = part.heads, r = part.value_size, width = part.key_size, blocks = position / kLanes + 1;
-  thread_local std::vector<float> room;
+  thread_local Floats room;
   float* scores = Room(room, static_cast<std::size_t>(h) * blocks * kLanes);
   const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(blocks) * kLanes;
   EachFour(h, [&]<int H>(int j) { Scores<H>(part.keys, query + static_cast<std::ptrdiff_t>(j) * width, width, blocks, scores + j * row); });
@@ -478,7 +472,7 @@ void Decoder::Mixture(const DecoderWeights::Layer& l, int index, int rows) {
   for (std::size_t i = 0; i < ids.size(); ++i) order[next[ids[i]]++] = static_cast<int>(i);
   float* outputs = Room(outputs_, ids.size() * hidden);  // of each assignment, [rows, K, hidden]
   Share(static_cast<int>(busy.size()), 1, [&](int first, int last) {
-    thread_local std::vector<float> in, wide_room, act_room;
+    thread_local Floats in, wide_room, act_room;
     for (int at = first; at < last; ++at) {
       const int e = busy[at], n = begin[e + 1] - begin[e], *assigned = order.data() + begin[e];
       float* xs = Room(in, static_cast<std::size_t>(n) * hidden);

@@ -139,10 +139,10 @@ class Decoder final : public BatchDecoder {
   int slots_, longest_;
   int groups_;  // of keys and values
   std::size_t group_floats_;
-  std::vector<float> cache_;            // [layer][slot][group]
+  Floats cache_;                        // [layer][slot][group]
   std::vector<float> cosines_, sines_;  // [longest][dr / 2]
   // Work space, [rows, ...].
-  std::vector<float> x_, normed_, down_, latent_, query_, absorbed_, mixed_, heads_, wide_, act_, router_, route_weights_, last_, logits_,
+  Floats x_, normed_, down_, latent_, query_, absorbed_, mixed_, heads_, wide_, act_, router_, route_weights_, last_, logits_,
       outputs_, pairs_;
   std::vector<std::vector<std::int32_t>> chosen_;
 };

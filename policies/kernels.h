@@ -13,6 +13,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <new>
+#include <utility>
 #include <vector>
 
 namespace cogent {
@@ -103,6 +105,32 @@ inline Vec Exp(Vec x) {
 }
 inline Vec Sigmoid(Vec x) { return 1.0f / (1.0f + Exp(-x)); }
 
+// Memory that kernels read and write: it begins at a cache line, for a vector that lies across two costs twice, and what a size or
+// resize() asks for without a value holds anything.
+template <typename T>
+struct LineAllocator {
+  using value_type = T;
+  static constexpr std::align_val_t kLine{64};
+  LineAllocator() = default;
+  template <typename U>
+  LineAllocator(const LineAllocator<U>&) {}
+  T* allocate(std::size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), kLine)); }
+  void deallocate(T* p, std::size_t) { ::operator delete(p, kLine); }
+  template <typename U, typename... Values>
+  void construct(U* p, Values&&... values) {
+    if constexpr (sizeof...(Values) == 0) ::new (static_cast<void*>(p)) U;
+    else ::new (static_cast<void*>(p)) U(std::forward<Values>(values)...);
+  }
+  bool operator==(const LineAllocator&) const { return true; }
+};
+using Floats = std::vector<float, LineAllocator<float>>;
+// `size` places of a buffer that grows as it must.
+template <typename Buffer>
+typename Buffer::value_type* Room(Buffer& buffer, std::size_t size) {
+  if (buffer.size() < size) buffer.resize(size);
+  return buffer.data();
+}
+
 // What is multiplied. kBfloat16 rounds both factors to bfloat16 and sums in float32: half the memory, and faster on processors
 // that have instructions for it: matrix tiles (AMX, tiles.h) or AVX512_BF16. Tiles and vectors add in different orders, so bits differ
 // between such processors; on one, a row's bits are the same among any number of rows.
@@ -148,7 +176,7 @@ class PackedMatrix {
 
   int out_ = 0, in_ = 0;
   Products products_ = Products::kFloat32;
-  std::vector<float> panels_;  // [panel][in][two vectors or one], zeros behind the last column
+  Floats panels_;  // [panel][in][two vectors or one], zeros behind the last column
 };
 
 // A weight as it lies in memory: [out, in], or [in, out] if `turned`, rows `stride` apart.

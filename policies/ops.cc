@@ -235,7 +235,7 @@ Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const 
   if (need_weights) d_gate_up = GradientSink(gate_up), d_down = GradientSink(down);
   const float* weight = weights.const_data_ptr<float>();
   const std::size_t most = static_cast<std::size_t>(d.largest);
-  std::vector<float> xs(most * in.width), dys(most * in.width), act(most * width), d_act(most * width), d_products(most * 2 * width);
+  Floats xs(most * in.width), dys(most * in.width), act(most * width), d_act(most * width), d_products(most * 2 * width);
   for (int e = 0; e < count; ++e) {
     const int n = d.begin[e + 1] - d.begin[e];
     if (n == 0) continue;
@@ -285,7 +285,7 @@ at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& 
   at::Tensor y = at::zeros({in.rows, in.width}, x.options());
   at::Tensor gate_ups = at::empty({static_cast<std::int64_t>(d.token.size()), 2 * width}, x.options());
   const float* weight = routes.weights.const_data_ptr<float>();
-  std::vector<float> xs(static_cast<std::size_t>(d.largest) * in.width), act(static_cast<std::size_t>(d.largest) * width);
+  Floats xs(static_cast<std::size_t>(d.largest) * in.width), act(static_cast<std::size_t>(d.largest) * width);
   for (int e = 0; e < count; ++e) {
     const int n = d.begin[e + 1] - d.begin[e];
     if (n == 0) continue;

@@ -29,7 +29,7 @@ struct HeadView {
   const float* kv;     // [N, ValueHeads (dn + dv)]
   std::ptrdiff_t kv_stride;
   const float* key_rope;  // rotated [N, RopeHeads dr]
-  std::vector<float> keys, values;
+  Floats keys, values;
   std::vector<int> rows;  // of each key
 
   // Whether `head` has other keys and values than the head before it.
@@ -93,7 +93,7 @@ void Forward(HeadView& view, const std::vector<Segment>& segments, float* out, f
   const Heads& h = view.h;
   const int dk = h.nope + h.rope, q_width = h.count * dk, out_width = h.count * h.value;
   PackedMatrix keys, values;
-  std::vector<float> scores;
+  Floats scores;
   for (const Segment& segment : segments) {
     const Segment* parent = segment.parent >= 0 ? &segments[segment.parent] : nullptr;
     const int before = parent ? parent->size() : 0, n = before + segment.size(), stride = RoundUp(n);
@@ -128,7 +128,7 @@ struct BackwardRows {
 };
 
 void BackwardHead(const HeadView& view, const Segment& segment, int before, int head, const BackwardRows& b, PackedMatrix& keys,
-                  PackedMatrix& keys_back, PackedMatrix& values_back, std::vector<float>& scratch) {
+                  PackedMatrix& keys_back, PackedMatrix& values_back, Floats& scratch) {
   const Heads& h = view.h;
   const int dk = h.nope + h.rope, q_width = h.count * dk, out_width = h.count * h.value, n = before + segment.size(), stride = RoundUp(n);
   const float scale = static_cast<float>(h.scale);
@@ -198,7 +198,7 @@ at::Tensor Attention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor
     HeadView view{heads, Data(turned_q), kv_rows.data, kv_rows.stride, Data(turned_k), {}, {}, {}};
     const BackwardRows b{dy.data, Data(kept), Data(log_sums), dy.stride, Data(d_q), Data(d_kv), Data(d_k), n};
     PackedMatrix keys, keys_back, values_back;
-    std::vector<float> scratch;
+    Floats scratch;
     for (const Segment& segment : segments) {
       const Segment* parent = segment.parent >= 0 ? &segments[segment.parent] : nullptr;
       for (int head = 0; head < heads.count; ++head) {

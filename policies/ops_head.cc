@@ -59,17 +59,17 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
   const float cold = static_cast<float>(1.0 / temperature);
   at::Tensor logprobs = at::empty({count}, x.options()), entropy = at::empty({count}, x.options()), log_sums = at::empty({count}, x.options());
   const auto gather = [](const Rows& from, const std::vector<std::int64_t>& which, int first, int n) {
-    std::vector<float> rows(static_cast<std::size_t>(n) * from.width);
+    Floats rows(static_cast<std::size_t>(n) * from.width);
     for (int i = 0; i < n; ++i) std::memcpy(rows.data() + static_cast<std::ptrdiff_t>(i) * from.width, from.data + which[first + i] * from.stride, from.width * sizeof(float));
     return rows;
   };
   // Logits of rows of hidden states for `tokens` of the vocabulary from `token` on.
-  const auto project = [cold, width = in.width](const std::vector<float>& hidden, int n, const at::Tensor& head, int token, int tokens, float* out) {
+  const auto project = [cold, width = in.width](const Floats& hidden, int n, const at::Tensor& head, int token, int tokens, float* out) {
     MultiplyOnce(hidden.data(), width, n, {head.const_data_ptr<float>() + static_cast<std::ptrdiff_t>(token) * width, tokens, width, width}, Products::kFloat32, out, tokens);
     if (cold != 1.0f) for (std::ptrdiff_t i = 0; i < static_cast<std::ptrdiff_t>(n) * tokens; ++i) out[i] *= cold;
   };
   const int chunk = std::min(count, std::clamp(kLogits / vocabulary, kFewestRows, kMostRows));
-  std::vector<float> logits(static_cast<std::size_t>(chunk) * vocabulary);
+  Floats logits(static_cast<std::size_t>(chunk) * vocabulary);
   for (int first = 0; first < count; first += chunk) {
     const int n = std::min(chunk, count - first);
     project(gather(in, rows, first, n), n, head, 0, vocabulary, logits.data());
@@ -89,8 +89,8 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
         at::Tensor dx = at::zeros({in.rows, in.width}, x.options()), dw;
         if (need_head) dw = GradientSink(head);
         const at::Tensor g_logprob = grads[0].contiguous(), g_entropy = grads[1].contiguous();
-        const std::vector<float> hidden = gather(in, rows, 0, count);
-        std::vector<float> d_hidden(hidden.size(), 0.0f), logits(static_cast<std::size_t>(count) * std::min(kTokens, vocabulary));
+        const Floats hidden = gather(in, rows, 0, count);
+        Floats d_hidden(hidden.size(), 0.0f), logits(static_cast<std::size_t>(count) * std::min(kTokens, vocabulary));
         for (int token = 0; token < vocabulary; token += kTokens) {
           const int tokens = std::min(kTokens, vocabulary - token);
           project(hidden, count, head, token, tokens, logits.data());

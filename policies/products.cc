@@ -108,6 +108,19 @@ struct Fetch {
   int step = 0;
 };
 
+// Rows that are wanted soon, `floats` of them one behind another: the blocks until then fetch equal shares, `step` floats for each of k.
+struct Coming {
+  const float* from = nullptr;
+  std::ptrdiff_t floats = 0;
+  int step = 0;
+  Fetch Share(int depth) {  // of a block of so many k; without `from` once nothing is left
+    if (floats <= 0) return {};
+    const Fetch share{from, step};
+    from += static_cast<std::ptrdiff_t>(depth) * step, floats -= static_cast<std::ptrdiff_t>(depth) * step;
+    return share;
+  }
+};
+
 // A stretch of the chain of sums: where it begins it begins with zeros and where it ends y takes the sums; between, they wait in `sums`,
 // [rows][columns of the block].
 struct Stretch {
@@ -125,7 +138,7 @@ void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float
   for (int r = 0; r < R; ++r) {
     for (int p = 0; p < P * V; ++p) {
       sum[r][p] = stretch.begins ? Vec{} : Load(stretch.sums + (r * P * V + p) * kLanes);
-      if (to.accumulate) __builtin_prefetch(to.y + r * to.stride + column + p * kLanes);
+      __builtin_prefetch(to.y + r * to.stride + column + p * kLanes, /*to write*/ 1);
     }
   }
   for (int k = 0; k < depth; ++k) {
@@ -143,6 +156,15 @@ void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float
       const Vec x = Fill(a[r * a_row + k * a_k]);
       for (int p = 0; p < P * V; ++p) sum[r][p] = MultiplyAdd<kProducts>(sum[r][p], x, w[p]);
     }
+  }
+  if (stretch.ends && !to.bias && column + P * V * kLanes <= to.out) {  // what the checks of the loop below cost is much of a short block
+    for (int r = 0; r < R; ++r) {
+      for (int p = 0; p < P * V; ++p) {
+        float* y = to.y + r * to.stride + column + p * kLanes;
+        Store(y, to.accumulate ? sum[r][p] + Load(y) : sum[r][p]);
+      }
+    }
+    return;
   }
   for (int r = 0; r < R; ++r) {
     for (int p = 0; p < P * V; ++p) {
@@ -180,16 +202,17 @@ void FewRows(int rows, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k,
 
 // Up to R rows against one panel.
 template <Products kProducts, int R, int V, Ahead kAhead>
-void OnePanel(int rows, const float* a, std::ptrdiff_t a_row, const float* panel, int depth, const Target& to, int column, Fetch fetch, Stretch stretch) {
+void OnePanel(int rows, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int depth, const Target& to, int column, Fetch fetch,
+              Stretch stretch) {
   if constexpr (R > 1) {
-    if (rows < R) return OnePanel<kProducts, R - 1, V, kAhead>(rows, a, a_row, panel, depth, to, column, fetch, stretch);
+    if (rows < R) return OnePanel<kProducts, R - 1, V, kAhead>(rows, a, a_row, a_k, panel, depth, to, column, fetch, stretch);
   }
-  Block<kProducts, R, V, 1, kAhead>(a, a_row, 1, panel, depth, to, column, fetch, stretch);
+  Block<kProducts, R, V, 1, kAhead>(a, a_row, a_k, panel, depth, to, column, fetch, stretch);
 }
 
 // Any number of rows; `panels` begins at column to.first. A strip of rows stays in the second cache level while the panels pass, and
 // a panel, or the part of it that has room there, in the first one while the rows of the strip do. The first blocks of the strip fetch
-// the next panel, each a share. What is too few for a strip of its own joins the last one, and its blocks are alike: the panels would
+// the next panel, each a share, and the others the next strip. What is too few for a strip of its own joins the last one, and its blocks are alike: the panels would
 // pass once more for it.
 template <Products kProducts>
 void AllRows(const float* a, std::ptrdiff_t a_row, int rows, const float* panels, int in, Target to) {
@@ -198,6 +221,8 @@ void AllRows(const float* a, std::ptrdiff_t a_row, int rows, const float* panels
   while (rows >= kRows) {
     const int strip = rows < kStrip + kRows ? rows : kStrip, blocks = (strip + kRows - 1) / kRows;
     const int parts = strip < kStrip ? 1 : (in + kPart - 1) / kPart, step = kPanel / std::min(blocks, kShares);  // few rows are not worth parts
+    const int takers = (to.out - to.first + kPanel - 1) / kPanel * std::max(blocks - kShares, 1);  // of the next strip
+    Coming next{a + strip * a_row, rows > strip && a_row == in ? std::ptrdiff_t{kStrip} * in : 0, (kStrip + takers - 1) / takers};
     alignas(64) float sums[(kStrip + kRows) * kPanel];
     const float* panel = panels;
     for (int column = to.first; column < to.out; column += kPanel, panel += panel_size) {
@@ -209,12 +234,14 @@ void AllRows(const float* a, std::ptrdiff_t a_row, int rows, const float* panels
           const int r = strip * b / blocks, count = strip * (b + 1) / blocks - r;
           Target block = to;
           block.y += r * to.stride;
-          const Fetch fetch = blocks == 1 ? Fetch{units + kDistance, kPanel} : Fetch{units + panel_size + static_cast<std::ptrdiff_t>(b) * depth * step, step};
+          const Fetch fetch = blocks == 1   ? Fetch{units + kDistance, kPanel}
+                              : b < kShares ? Fetch{units + panel_size + static_cast<std::ptrdiff_t>(b) * depth * step, step}
+                                            : next.Share(depth);
           const auto multiply = !whole        ? OnePanel<kProducts, kRows, 1, Ahead::kNone>
                                 : blocks == 1 ? OnePanel<kProducts, kRows, 2, Ahead::kPanel>
-                                : b < kShares ? OnePanel<kProducts, kRows, 2, Ahead::kLine>
+                                : fetch.from  ? OnePanel<kProducts, kRows, 2, Ahead::kLine>
                                               : OnePanel<kProducts, kRows, 2, Ahead::kNone>;
-          multiply(count, a + r * a_row + k, a_row, units, depth, block, column, fetch, {part == 0, part + 1 == parts, sums + r * kPanel});
+          multiply(count, a + r * a_row + k, a_row, 1, units, depth, block, column, fetch, {part == 0, part + 1 == parts, sums + r * kPanel});
         }
       }
     }
@@ -236,6 +263,16 @@ void TurnRows(int used, int width, const Row& row, float* to) {
 
 // Copies element (k, o) at base[k * k_stride + o * o_stride] into panels; one of the strides is 1.
 void PackPanels(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o_stride, int in, int out, float* to) {
+  const int whole = o_stride == 1 ? out / kPanel * kPanel : 0;  // rows of the source lie across the panels: each is read from end to end
+  for (int k = 0; whole > 0 && k < in; ++k) {
+    const float* from = base + k * k_stride;
+    float* row = to + static_cast<std::ptrdiff_t>(k) * kPanel;
+    for (int column = 0; column < whole; column += kPanel, row += static_cast<std::ptrdiff_t>(in) * kPanel) {
+      Store(row, Load(from + column));
+      Store(row + kLanes, Load(from + column + kLanes));
+    }
+  }
+  base += whole, out -= whole, to += static_cast<std::ptrdiff_t>(whole) * in;
   for (int column = 0; column < out; column += kPanel) {
     const int width = out - column > kLanes ? kPanel : kLanes;
     const int used = std::min(width, out - column);
@@ -295,14 +332,16 @@ void PairRows(const float* x, std::ptrdiff_t stride, int rows, int in, float* to
   }
 }
 
-// Columns of a strip of a, [rows][kRows] units, or pairs of rows.
-void PackStrip(const float* a, std::ptrdiff_t stride, int rows, int used, float* to) {
+// Columns of a in strips of kRows, [strip][rows][kRows] units, the strips `apart` floats from each other.
+void PackStrips(const float* a, std::ptrdiff_t stride, int rows, int columns, std::ptrdiff_t apart, float* to) {
+  const int whole = columns / kRows, rest = columns % kRows;
   for (int k = 0; k < rows; ++k, a += stride, to += kRows) {
-    if (used == kRows) std::memcpy(to, a, kRows * sizeof(float));
-    else std::copy_n(a, used, to);
+    for (int s = 0; s < whole; ++s) std::memcpy(to + s * apart, a + s * kRows, kRows * sizeof(float));
+    if (rest > 0) std::copy_n(a + whole * kRows, rest, to + whole * apart);
   }
 }
 
+// One strip, its units pairs of rows.
 void PackStripPairs(const float* a, std::ptrdiff_t stride, int rows, int used, float* to) {
   for (int k = 0; k < rows; k += 2, a += 2 * stride, to += kRows) {
 #ifdef __AVX512BF16__
@@ -332,14 +371,26 @@ void PackColumnPairs(const float* a, std::ptrdiff_t stride, int rows, int used, 
   }
 }
 
+// Strips as above against all panels: one of these stays in the first cache level while the strips pass. `next` are fetched meanwhile.
+template <Products kProducts>
+void MultiplyStrips(const float* strips, std::ptrdiff_t apart, int columns, const float* panel, int units, const Target& to, Coming (&next)[2]) {
+  for (int column = 0; column < to.out; column += kPanel, panel += static_cast<std::ptrdiff_t>(units) * kPanel) {
+    const bool whole = column + kLanes < to.out;
+    Target strip = to;
+    for (int i = 0; i < columns; i += kRows, strip.y += kRows * to.stride) {
+      Fetch fetch = next[0].Share(units);
+      if (!fetch.from) fetch = next[1].Share(units);
+      const auto multiply = !whole       ? OnePanel<kProducts, kRows, 1, Ahead::kNone>
+                            : fetch.from ? OnePanel<kProducts, kRows, 2, Ahead::kLine>
+                                         : OnePanel<kProducts, kRows, 2, Ahead::kNone>;
+      multiply(std::min(kRows, columns - i), strips + i / kRows * apart, 1, kRows, panel, units, strip, column, fetch, {});
+    }
+  }
+}
+
 int Units(int in, Products products) { return products == Products::kBfloat16 ? (in + 1) / 2 : in; }
 
 std::size_t PanelFloats(int units, int out) { return static_cast<std::size_t>((out + kLanes - 1) / kLanes) * kLanes * units; }
-
-float* Room(std::vector<float>& buffer, std::size_t size) {
-  if (buffer.size() < size) buffer.resize(size);
-  return buffer.data();
-}
 
 }  // namespace
 
@@ -375,7 +426,7 @@ void PackedMatrix::MultiplyUnits(const float* left, std::ptrdiff_t left_stride, 
 void PackedMatrix::Multiply(const float* x, std::ptrdiff_t x_stride, int rows, float* y, std::ptrdiff_t y_stride, Into into, const float* bias,
                             int columns, int first) const {
   if (products_ == Products::kFloat32) return MultiplyUnits(x, x_stride, rows, y, y_stride, into, bias, columns, first);
-  thread_local std::vector<float> pairs;
+  thread_local Floats pairs;
   float* left = Room(pairs, static_cast<std::size_t>(rows) * units());
   Narrow(x, x_stride, rows, left);
   MultiplyUnits(left, units(), rows, y, y_stride, into, bias, columns, first);
@@ -384,28 +435,35 @@ void PackedMatrix::Multiply(const float* x, std::ptrdiff_t x_stride, int rows, f
 void AccumulateOuter(const float* a, std::ptrdiff_t a_stride, int m, const float* b, std::ptrdiff_t b_stride, int n, int rows, float* c,
                      std::ptrdiff_t c_stride, Products products) {
   const bool half = products == Products::kBfloat16, tiles = half && HasTiles();
-  const int chunk = tiles ? 512 : 256;  // rows at a time: a panel of b and a strip of a stay in cache
-  const int height = tiles ? 256 : kRows;  // of a strip of a, which is rows of c
-  thread_local std::vector<float> panels, strip;
+  constexpr int kStrips = 8;
+  const int chunk = tiles ? 512 : 192;  // rows at a time: of a panel of b so many have room in the first cache level
+  const int height = tiles ? 256 : kStrips * kRows;  // columns of a at a time, which are rows of c
+  thread_local Floats panels, strips;
   for (int row = 0; row < rows; row += chunk) {
     const int count = std::min(chunk, rows - row), pairs = Units(count, products), units = tiles ? (pairs + kTile - 1) / kTile * kTile : pairs;
+    const std::ptrdiff_t apart = units * kRows + 16;  // a power of two would have all strips in the same places of a cache
     Room(panels, PanelFloats(units, n));
-    float* left = Room(strip, static_cast<std::size_t>(units) * height);
-    const float* from = b + row * b_stride;
+    float* left = Room(strips, tiles ? static_cast<std::size_t>(units) * height : static_cast<std::size_t>(apart) * kStrips);
+    const float *from = b + row * b_stride, *left_from = a + row * a_stride;
     half ? PackPairPanels(from, b_stride, 1, count, n, units, panels.data()) : PackPanels(from, b_stride, 1, count, n, panels.data());
+    // The next rows of both, where they lie one behind another.
+    const std::ptrdiff_t more = std::min(chunk, rows - row - count), wanted = more * ((b_stride == n ? n : 0) + (a_stride == m ? m : 0));
+    const std::ptrdiff_t turns = static_cast<std::ptrdiff_t>((m + kRows - 1) / kRows) * ((n + kPanel - 1) / kPanel) * units;
+    const int step = static_cast<int>((wanted + turns - 1) / turns);
+    Coming next[2] = {{from + count * b_stride, b_stride == n ? more * n : 0, step}, {left_from + count * a_stride, a_stride == m ? more * m : 0, step}};
     for (int i = 0; i < m; i += height) {
       const int used = std::min(height, m - i);
-      const float* strip_rows = a + row * a_stride + i;
+      const float* columns = left_from + i;
       const Target to{c + i * c_stride, c_stride, 0, n, true, nullptr};
       if (tiles) {
-        PackColumnPairs(strip_rows, a_stride, count, used, units, left);
+        PackColumnPairs(columns, a_stride, count, used, units, left);
         MultiplyTiles(left, units, used, panels.data(), units, to);
       } else if (half) {
-        PackStripPairs(strip_rows, a_stride, count, used, left);
-        FewRows<Products::kBfloat16, kRows>(used, left, 1, kRows, panels.data(), units, to);
+        for (int s = 0; s < used; s += kRows) PackStripPairs(columns + s, a_stride, count, std::min(kRows, used - s), left + s / kRows * apart);
+        MultiplyStrips<Products::kBfloat16>(left, apart, used, panels.data(), units, to, next);
       } else {
-        PackStrip(strip_rows, a_stride, count, used, left);
-        FewRows<Products::kFloat32, kRows>(used, left, 1, kRows, panels.data(), units, to);
+        PackStrips(columns, a_stride, count, used, apart, left);
+        MultiplyStrips<Products::kFloat32>(left, apart, used, panels.data(), units, to, next);
       }
     }
   }
@@ -414,7 +472,7 @@ void AccumulateOuter(const float* a, std::ptrdiff_t a_stride, int m, const float
 void MultiplyOnce(const float* x, std::ptrdiff_t x_stride, int rows, const MatrixView& w, Products products, float* y, std::ptrdiff_t y_stride,
                   PackedMatrix::Into into, const float* bias) {
   thread_local PackedMatrix packed;
-  thread_local std::vector<float> pairs;
+  thread_local Floats pairs;
   constexpr int kKept = 1 << 17;  // floats of packed columns: 512 KB
   const int units = Units(w.in, products), columns = std::max(kKept / units / kPanel, 1) * kPanel;
   const float* left = x;
