@@ -217,6 +217,7 @@ void OnePanel(int rows, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k
 template <Products kProducts>
 void AllRows(const float* a, std::ptrdiff_t a_row, int rows, const float* panels, int in, Target to) {
   constexpr int kStrip = 64, kPart = (24 << 10) / (4 * kPanel), kShares = 4;  // rows; of k, 24 KB of a panel; blocks
+  if (to.first >= to.out) return;
   const std::ptrdiff_t panel_size = static_cast<std::ptrdiff_t>(in) * kPanel;
   while (rows >= kRows) {
     const int strip = rows < kStrip + kRows ? rows : kStrip, blocks = (strip + kRows - 1) / kRows;
