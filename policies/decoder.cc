@@ -275,7 +275,7 @@ void Decoder::Multiply(const PackedMatrix& by, const float* x, int rows, float* 
   }
   const long long panel = static_cast<long long>(rows) * units * kPanel;
   Share((by.out() + kPanel - 1) / kPanel, static_cast<int>(kWorthMeeting / std::max(1ll, panel)) + 1, [&](int first, int last) {
-    by.MultiplyUnits(left, units, rows, y, by.out(), into, bias, last * kPanel, first * kPanel);
+    by.MultiplyUnits(left, units, rows, y, by.out(), into, bias, {.first = first * kPanel, .columns = last * kPanel});
   });
 }
 

@@ -50,6 +50,17 @@ inline void StorePart(float* p, Vec v, int n) {
   Store(buffer, v);
   std::memcpy(p, buffer, static_cast<std::size_t>(n) * sizeof(float));
 }
+// y = x, and y += x, of n floats that are few enough for a call to count.
+inline void CopyRow(const float* x, int n, float* y) {
+  int i = 0;
+  for (; i + kLanes <= n; i += kLanes) Store(y + i, Load(x + i));
+  for (; i < n; ++i) y[i] = x[i];
+}
+inline void AddRow(const float* x, int n, float* y) {
+  int i = 0;
+  for (; i + kLanes <= n; i += kLanes) Store(y + i, Load(y + i) + Load(x + i));
+  for (; i < n; ++i) y[i] += x[i];
+}
 // A tree of halves: of 16 lanes i and i + 8, then i + 4, i + 2, i + 1.
 inline float Sum(Vec v) {
   typedef float Eight __attribute__((vector_size(32)));
@@ -72,6 +83,13 @@ inline float Sum(Vec v) {
   }
   const float low = four[0] + four[2], high = four[1] + four[3];
   return low + high;
+}
+inline float Dot(const float* a, const float* b, int n) {
+  Vec sums{};
+  int i = 0;
+  for (; i + kLanes <= n; i += kLanes) sums += Load(a + i) * Load(b + i);
+  if (i < n) sums += LoadPart(a + i, n - i) * LoadPart(b + i, n - i);
+  return Sum(sums);
 }
 inline Vec Max(Vec a, Vec b) { return a > b ? a : b; }
 inline float Largest(Vec v) {
@@ -157,11 +175,15 @@ class PackedMatrix {
 
   static constexpr int kPanel = 2 * kLanes;  // columns
   enum class Into { kReplace, kAccumulate };
+  // A part of a product: columns `first`, a multiple of kPanel, to `columns`, rounded up to a panel (-1: out), and of x and the matrix
+  // only the first `depth` of k, as if the rest of x were zeros (-1: in; float32 only). Threads may share a product: every element is the
+  // same bits as in a whole one.
+  struct Part {
+    int first = 0, columns = -1, depth = -1;
+  };
   // y[rows, out] = x[rows, in] * packed, plus bias if given, plus what y held if kAccumulate.
-  // `columns` < out computes the first columns only (rounded up to a panel), and `first`, a multiple of kPanel, leaves out
-  // those in front of it: threads may share a product, and every element is the same bits as in a whole one.
   void Multiply(const float* x, std::ptrdiff_t x_stride, int rows, float* y, std::ptrdiff_t y_stride,
-                Into into = Into::kReplace, const float* bias = nullptr, int columns = -1, int first = 0) const;
+                Into into = Into::kReplace, const float* bias = nullptr, Part part = {0, -1, -1}) const;
 
   // The same in two steps, where several threads make parts of one product: each row is rounded once, to `units()` floats (of
   // two bfloat16 each; for float32 Narrow has nothing to do and MultiplyUnits takes x).
@@ -169,7 +191,7 @@ class PackedMatrix {
   Products products() const { return products_; }
   void Narrow(const float* x, std::ptrdiff_t x_stride, int rows, float* units) const;
   void MultiplyUnits(const float* units, std::ptrdiff_t units_stride, int rows, float* y, std::ptrdiff_t y_stride, Into into, const float* bias,
-                     int columns, int first) const;
+                     Part part) const;
 
  private:
   void PackAny(const float* base, std::ptrdiff_t k_stride, std::ptrdiff_t o_stride, int in, int out, Products products);

@@ -111,8 +111,7 @@ at::Tensor Embedding(const at::Tensor& weight, const at::Tensor& ids) {
     const at::Tensor sum = GradientSink(weight);
     const std::int64_t* id = ids.const_data_ptr<std::int64_t>();
     for (int r = 0; r < dy.rows; ++r) {
-      float* to = Data(sum) + id[r] * dy.width;
-      for (int i = 0; i < dy.width; ++i) to[i] += dy.data[r * dy.stride + i];
+      AddRow(dy.data + r * dy.stride, dy.width, Data(sum) + id[r] * dy.width);
     }
     return {ForAutograd(weight, sum)};
   });
@@ -131,6 +130,40 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
                         in.width, Data(dx), in.width, Data(dw));
     return {dx, ForAutograd(weight, dw)};
   });
+}
+
+Joined JoinAndNorm(const at::Tensor& stream, const at::Tensor& branch, const at::Tensor& weight, double eps) {
+  if (!OnFastPath({stream, weight})) {
+    const at::Tensor sum = branch.defined() ? stream + branch : stream;
+    return {sum, reference::RmsNorm(sum, weight, eps)};
+  }
+  const Rows in(stream);
+  // Without a branch the same memory, as another tensor: this one has another place in the graph.
+  const at::Tensor sum = branch.defined() ? at::empty({in.rows, in.width}, stream.options()) : in.held.detach();
+  at::Tensor normed = at::empty({in.rows, in.width}, stream.options()), scale = at::empty({in.rows}, stream.options());
+  if (branch.defined()) {
+    const Rows joins(branch);
+    for (int r = 0; r < in.rows; ++r) {
+      float* to = Data(sum) + static_cast<std::ptrdiff_t>(r) * in.width;
+      CopyRow(in.data + r * in.stride, in.width, to);
+      AddRow(joins.data + r * joins.stride, in.width, to);
+    }
+  }
+  const Rows sums(sum);
+  RmsNormRows(sums.data, sums.stride, weight.const_data_ptr<float>(), static_cast<float>(eps), in.rows, in.width, Data(normed), in.width, Data(scale));
+  auto outputs = Differentiable({sum, normed}, {stream, branch, weight},
+                                [kept = sum.detach(), weight, scale, both = branch.defined()](const std::vector<at::Tensor>& grads) -> Gradients {
+    const Rows x(kept), d_sum(grads[0]), dy(grads[1]);
+    const at::Tensor dx = at::empty({x.rows, x.width}, kept.options()), dw = GradientSink(weight);
+    for (int r = 0; r < x.rows; ++r) {
+      float* to = Data(dx) + static_cast<std::ptrdiff_t>(r) * x.width;
+      RmsNormBackwardRows(x.data + r * x.stride, x.stride, weight.const_data_ptr<float>(), scale.const_data_ptr<float>() + r, dy.data + r * dy.stride, dy.stride, 1,
+                          x.width, to, x.width, Data(dw));
+      AddRow(d_sum.data + r * d_sum.stride, x.width, to);
+    }
+    return {dx, both ? dx : at::Tensor(), ForAutograd(weight, dw)};
+  });
+  return {outputs[0], outputs[1]};
 }
 
 at::Tensor SwiGlu(const at::Tensor& gate_up) {
@@ -220,8 +253,7 @@ void GatherRows(const Rows& from, const int* token, int count, float* to) {
 
 void ScatterAddRows(const float* from, int width, const int* token, int count, float* to) {
   for (int i = 0; i < count; ++i) {
-    float* row = to + static_cast<std::size_t>(token[i]) * width;
-    for (int c = 0; c < width; ++c) row[c] += from[static_cast<std::size_t>(i) * width + c];
+    AddRow(from + static_cast<std::ptrdiff_t>(i) * width, width, to + static_cast<std::ptrdiff_t>(token[i]) * width);
   }
 }
 
@@ -252,13 +284,11 @@ Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const 
       float* a = act.data() + static_cast<std::size_t>(i) * width;
       float* da = d_act.data() + static_cast<std::size_t>(i) * width;
       const float w = weight[slot[i]];
-      float dot = 0.0f;
+      Data(dw)[slot[i]] = Dot(da, a, width);
       for (int c = 0; c < width; ++c) {
-        dot += da[c] * a[c];
         a[c] *= w;
         da[c] *= w;
       }
-      Data(dw)[slot[i]] = dot;
     }
     if (need_weights) {
       AccumulateOuter(dys.data(), in.width, in.width, act.data(), width, width, n, Data(d_down) + static_cast<std::size_t>(e) * in.width * width, width, products);
@@ -277,12 +307,15 @@ Gradients ExpertsBackward(const at::Tensor& x, const at::Tensor& weights, const 
 
 }  // namespace
 
-at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down, Products products) {
-  if (!OnFastPath({x, gate_up, down})) return device::Experts(x, routes, gate_up, down, products);
+at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down, Products products, const at::Tensor& others) {
+  if (!OnFastPath({x, gate_up, down})) {
+    const at::Tensor y = device::Experts(x, routes, gate_up, down, products);
+    return others.defined() ? y + others : y;
+  }
   const Rows in(x);
   const int width = static_cast<int>(down.size(2)), count = static_cast<int>(gate_up.size(0));
   Dispatch d = SortByExpert(routes.experts, count);
-  at::Tensor y = at::zeros({in.rows, in.width}, x.options());
+  const at::Tensor y = others.defined() ? others.detach().clone() : at::zeros({in.rows, in.width}, x.options());
   at::Tensor gate_ups = at::empty({static_cast<std::int64_t>(d.token.size()), 2 * width}, x.options());
   const float* weight = routes.weights.const_data_ptr<float>();
   Floats xs(static_cast<std::size_t>(d.largest) * in.width), act(static_cast<std::size_t>(d.largest) * width);
@@ -300,10 +333,12 @@ at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& 
     MultiplyOnce(act.data(), width, n, {down.const_data_ptr<float>() + static_cast<std::size_t>(e) * in.width * width, in.width, width, width}, products, xs.data(), in.width);
     ScatterAddRows(xs.data(), in.width, d.token.data() + d.begin[e], n, Data(y));
   }
-  return Differentiable(y, {x, routes.weights, gate_up, down},
+  return Differentiable(y, {x, routes.weights, gate_up, down, others},
                         [x = x.detach(), weights = routes.weights.detach(), gate_up, down, gate_ups, products,
                          need_weights = NeedsGradient({gate_up, down}), d = std::move(d)](const at::Tensor& grad) -> Gradients {
-                          return ExpertsBackward(x, weights, gate_up, down, gate_ups, d, grad, products, need_weights);
+                          Gradients gradients = ExpertsBackward(x, weights, gate_up, down, gate_ups, d, grad, products, need_weights);
+                          gradients.push_back(grad);
+                          return gradients;
                         });
 }
 

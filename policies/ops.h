@@ -60,6 +60,11 @@ struct LowRank {
   double scale = 1.0;
 };
 
+// The stream of hidden states behind a branch that joined it, and its norm.
+struct Joined {
+  at::Tensor stream, normed;  // [N, D]
+};
+
 namespace ops {
 
 // [N, in], [out, in] -> [N, out], plus the adapters where there are any. `products` also holds for the gradients.
@@ -67,6 +72,9 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
                   const LowRank& adapters = {});
 at::Tensor Embedding(const at::Tensor& weight, const at::Tensor& ids);                               // [V, D], int64 [N] -> [N, D]
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);                       // [N, D] -> [N, D]
+// stream + branch, and the RmsNorm of that; without a branch the stream as it is. Whoever reads the stream and its norm both uses this:
+// their gradients are then one tensor from the start.
+Joined JoinAndNorm(const at::Tensor& stream, const at::Tensor& branch, const at::Tensor& weight, double eps);
 at::Tensor SwiGlu(const at::Tensor& gate_up);                                                        // [N, 2 D] -> [N, D]
 // q [N, H (dn + dr)] and the keys' rotary part [N, RopeHeads dr] come unrotated; kv [N, ValueHeads (dn + dv)] -> [N, H dv].
 // Grouped attention has dn = 0 and rotates by halves, latent attention rotates neighbouring pairs.
@@ -74,9 +82,9 @@ at::Tensor Attention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor
                            const Heads& heads, const std::vector<Segment>& segments);
 // [N, E], [E]. `replayed`, int32 [N, K] if defined, holds experts chosen before; a row that begins with -1 chooses anew.
 Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule& rule, const at::Tensor& replayed = {});
-// sum over the chosen experts of weight * down(swiglu(gate_up(x))). gate_up [E, 2 W, D], down [E, D, W].
+// sum over the chosen experts of weight * down(swiglu(gate_up(x))), plus `others`, [N, D], if given. gate_up [E, 2 W, D], down [E, D, W].
 at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down,
-                   Products products = Products::kFloat32);
+                   Products products = Products::kFloat32, const at::Tensor& others = {});
 // Log-probability of targets[m] under softmax(x[rows[m]] head^T / temperature). Never holds [M, V]. Logits are always
 // float32; `gradients` is for the products of the backward pass.
 TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std::vector<std::int64_t>& rows,

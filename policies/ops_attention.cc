@@ -6,6 +6,7 @@
 // the length and not with its square.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -44,9 +45,9 @@ struct HeadView {
     values.resize(rows.size() * h.value);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const float* from = kv + rows[i] * kv_stride + h.ValueHead(head) * (h.nope + h.value);
-      std::copy_n(from, h.nope, keys.data() + i * dk);
-      std::copy_n(key_rope + (static_cast<std::ptrdiff_t>(rows[i]) * h.RopeHeads() + h.RopeHead(head)) * h.rope, h.rope, keys.data() + i * dk + h.nope);
-      std::copy_n(from + h.nope, h.value, values.data() + i * h.value);
+      CopyRow(from, h.nope, keys.data() + i * dk);
+      CopyRow(key_rope + (static_cast<std::ptrdiff_t>(rows[i]) * h.RopeHeads() + h.RopeHead(head)) * h.rope, h.rope, keys.data() + i * dk + h.nope);
+      CopyRow(from + h.nope, h.value, values.data() + i * h.value);
     }
   }
 };
@@ -107,13 +108,13 @@ void Forward(HeadView& view, const std::vector<Segment>& segments, float* out, f
       for (int first = 0; first < segment.size(); first += kQueries) {
         const int count = std::min(kQueries, segment.size() - first), seen = before + first + count, row = segment.begin + first;
         keys.Multiply(view.q + static_cast<std::ptrdiff_t>(row) * q_width + head * dk, q_width, count, scores.data(), stride,
-                      PackedMatrix::Into::kReplace, nullptr, seen);
+                      PackedMatrix::Into::kReplace, nullptr, {.columns = seen});
         for (int i = 0; i < count; ++i) {
-          std::fill(scores.data() + static_cast<std::size_t>(i) * stride + RoundUp(seen), scores.data() + static_cast<std::size_t>(i + 1) * stride, 0.0f);
           log_sums[static_cast<std::ptrdiff_t>(head) * total_rows + row + i] =
               SoftmaxRow(scores.data() + static_cast<std::size_t>(i) * stride, before + first + i + 1, RoundUp(seen), static_cast<float>(h.scale));
         }
-        values.Multiply(scores.data(), stride, count, out + static_cast<std::ptrdiff_t>(row) * out_width + head * h.value, out_width);
+        values.Multiply(scores.data(), stride, count, out + static_cast<std::ptrdiff_t>(row) * out_width + head * h.value, out_width,
+                        PackedMatrix::Into::kReplace, nullptr, {.depth = seen});
       }
     }
   }
@@ -121,7 +122,7 @@ void Forward(HeadView& view, const std::vector<Segment>& segments, float* out, f
 
 // What the backward pass reads and adds to; all over N rows.
 struct BackwardRows {
-  const float *grad, *out, *log_sums;
+  const float *grad, *log_sums;
   std::ptrdiff_t grad_stride;
   float *d_q, *d_kv, *d_key_rope;  // of the rotated q and key_rope
   int total_rows;
@@ -130,13 +131,13 @@ struct BackwardRows {
 void BackwardHead(const HeadView& view, const Segment& segment, int before, int head, const BackwardRows& b, PackedMatrix& keys,
                   PackedMatrix& keys_back, PackedMatrix& values_back, Floats& scratch) {
   const Heads& h = view.h;
-  const int dk = h.nope + h.rope, q_width = h.count * dk, out_width = h.count * h.value, n = before + segment.size(), stride = RoundUp(n);
+  const int dk = h.nope + h.rope, q_width = h.count * dk, n = before + segment.size(), stride = RoundUp(n);
   const float scale = static_cast<float>(h.scale);
-  scratch.assign(static_cast<std::size_t>(2 * kQueries) * stride + static_cast<std::size_t>(n) * (dk + h.value), 0.0f);
-  float* p = scratch.data();
+  float* p = Room(scratch, static_cast<std::size_t>(2 * kQueries) * stride + static_cast<std::size_t>(n) * (dk + h.value));
   float* dp = p + static_cast<std::ptrdiff_t>(kQueries) * stride;
   float* d_keys = dp + static_cast<std::ptrdiff_t>(kQueries) * stride;
   float* d_values = d_keys + static_cast<std::ptrdiff_t>(n) * dk;
+  std::fill_n(d_keys, static_cast<std::ptrdiff_t>(n) * (dk + h.value), 0.0f);
   if (view.IsNew(head)) {
     keys.Pack(view.keys.data(), n, dk, dk);
     keys_back.PackTransposed(view.keys.data(), n, dk, dk);
@@ -146,36 +147,35 @@ void BackwardHead(const HeadView& view, const Segment& segment, int before, int 
     const int count = std::min(kQueries, segment.size() - first), seen = before + first + count, row = segment.begin + first, width = RoundUp(seen);
     const float* q = view.q + static_cast<std::ptrdiff_t>(row) * q_width + head * dk;
     const float* d_out = b.grad + row * b.grad_stride + head * h.value;
-    keys.Multiply(q, q_width, count, p, stride, PackedMatrix::Into::kReplace, nullptr, seen);
-    values_back.Multiply(d_out, b.grad_stride, count, dp, stride, PackedMatrix::Into::kReplace, nullptr, seen);
+    keys.Multiply(q, q_width, count, p, stride, PackedMatrix::Into::kReplace, nullptr, {.columns = seen});
+    values_back.Multiply(d_out, b.grad_stride, count, dp, stride, PackedMatrix::Into::kReplace, nullptr, {.columns = seen});
     for (int i = 0; i < count; ++i) {
-      const float* o = b.out + static_cast<std::ptrdiff_t>(row + i) * out_width + head * h.value;
-      float dot = 0.0f;
-      for (int c = 0; c < h.value; ++c) dot += o[c] * d_out[i * b.grad_stride + c];
       float* pi = p + static_cast<std::ptrdiff_t>(i) * stride;
       float* di = dp + static_cast<std::ptrdiff_t>(i) * stride;
       const int own = before + first + i + 1;
       const float log_sum = b.log_sums[static_cast<std::ptrdiff_t>(head) * b.total_rows + row + i];
       for (int j = own; j < width; ++j) pi[j] = -std::numeric_limits<float>::max(), di[j] = 0.0f;
+      Vec dots{};
       for (int j = 0; j < width; j += kLanes) {
         const Vec probability = Exp(Load(pi + j) * scale - log_sum);
         Store(pi + j, probability);
-        Store(di + j, probability * (Load(di + j) - dot) * scale);
+        dots += probability * Load(di + j);
       }
+      const float mean = own == 1 ? di[0] : Sum(dots);  // of a single key the gradient is 0, not what rounding leaves
+      for (int j = 0; j < width; j += kLanes) Store(di + j, Load(pi + j) * (Load(di + j) - mean) * scale);
     }
-    // width may reach past n: those probabilities are zero, and the outer products stop at n.
-    keys_back.Multiply(dp, stride, count, b.d_q + static_cast<std::ptrdiff_t>(row) * q_width + head * dk, q_width);
-    AccumulateOuter(dp, stride, std::min(seen, n), q, q_width, dk, count, d_keys, dk);
-    AccumulateOuter(p, stride, std::min(seen, n), d_out, b.grad_stride, h.value, count, d_values, h.value);
-    std::fill_n(dp, static_cast<std::ptrdiff_t>(count) * stride, 0.0f);
+    keys_back.Multiply(dp, stride, count, b.d_q + static_cast<std::ptrdiff_t>(row) * q_width + head * dk, q_width, PackedMatrix::Into::kReplace, nullptr,
+                       {.depth = seen});
+    AccumulateOuter(dp, stride, seen, q, q_width, dk, count, d_keys, dk);
+    AccumulateOuter(p, stride, seen, d_out, b.grad_stride, h.value, count, d_values, h.value);
   }
   for (int j = 0; j < n; ++j) {
     const auto row = static_cast<std::ptrdiff_t>(view.rows[j]);
     float* to = b.d_kv + (row * h.ValueHeads() + h.ValueHead(head)) * (h.nope + h.value);
     float* rope = b.d_key_rope + (row * h.RopeHeads() + h.RopeHead(head)) * h.rope;
-    for (int c = 0; c < h.nope; ++c) to[c] += d_keys[j * dk + c];
-    for (int c = 0; c < h.rope; ++c) rope[c] += d_keys[j * dk + h.nope + c];
-    for (int c = 0; c < h.value; ++c) to[h.nope + c] += d_values[j * h.value + c];
+    AddRow(d_keys + static_cast<std::ptrdiff_t>(j) * dk, h.nope, to);
+    AddRow(d_keys + static_cast<std::ptrdiff_t>(j) * dk + h.nope, h.rope, rope);
+    AddRow(d_values + static_cast<std::ptrdiff_t>(j) * h.value, h.value, to + h.nope);
   }
 }
 
@@ -192,11 +192,11 @@ at::Tensor Attention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor
   at::Tensor out = at::empty({n, heads.count * heads.value}, q.options()), log_sums = at::empty({heads.count, n}, q.options());
   HeadView view{heads, Data(turned_q), kv_rows.data, kv_rows.stride, Data(turned_k), {}, {}, {}};
   Forward(view, segments, Data(out), Data(log_sums), n);
-  return Differentiable(out, {q, kv, key_rope}, [=, kv = kv.detach(), kept = out.detach()](const at::Tensor& grad) -> Gradients {
+  return Differentiable(out, {q, kv, key_rope}, [=, kv = kv.detach()](const at::Tensor& grad) -> Gradients {
     const Rows kv_rows(kv), dy(grad);
-    at::Tensor d_q = at::zeros_like(turned_q), d_kv = at::zeros({n, kv_rows.width}, kv.options()), d_k = at::zeros_like(turned_k);
+    at::Tensor d_q = at::empty_like(turned_q), d_kv = at::zeros({n, kv_rows.width}, kv.options()), d_k = at::zeros_like(turned_k);
     HeadView view{heads, Data(turned_q), kv_rows.data, kv_rows.stride, Data(turned_k), {}, {}, {}};
-    const BackwardRows b{dy.data, Data(kept), Data(log_sums), dy.stride, Data(d_q), Data(d_kv), Data(d_k), n};
+    const BackwardRows b{dy.data, Data(log_sums), dy.stride, Data(d_q), Data(d_kv), Data(d_k), n};
     PackedMatrix keys, keys_back, values_back;
     Floats scratch;
     for (const Segment& segment : segments) {

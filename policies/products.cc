@@ -129,11 +129,10 @@ struct Stretch {
 };
 
 // R rows times V vectors of columns, P panels of them side by side, over `depth` of k; all sums stay in registers, and
-// each is one chain over k, in order. `a_row` and `a_k` are the strides of the left matrix.
+// each is one chain over k, in order. `a_row` and `a_k` are the strides of the left matrix, `apart` that of the panels.
 template <Products kProducts, int R, int V, int P, Ahead kAhead>
-void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int depth, const Target& to, int column, Fetch fetch = {},
-           Stretch stretch = {}) {
-  const std::size_t panel_size = static_cast<std::size_t>(depth) * V * kLanes;
+void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, std::ptrdiff_t apart, int depth, const Target& to, int column,
+           Fetch fetch = {}, Stretch stretch = {}) {
   Vec sum[R][P * V];
   for (int r = 0; r < R; ++r) {
     for (int p = 0; p < P * V; ++p) {
@@ -148,7 +147,7 @@ void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float
     Vec w[P * V];
     for (int p = 0; p < P; ++p) {
       for (int v = 0; v < V; ++v) {
-        const Vec from = Load(panel + p * panel_size + (static_cast<std::size_t>(k) * V + v) * kLanes);
+        const Vec from = Load(panel + p * apart + (static_cast<std::size_t>(k) * V + v) * kLanes);
         w[p * V + v] = P == 1 ? Kept(from) : from;  // several panels' are more than there are registers
       }
     }
@@ -179,25 +178,25 @@ void Block(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float
 // streams, which the processor follows by itself; a single one is fetched this far ahead.
 constexpr int kDistance = 4096;  // units
 template <Products kProducts, int R>
-void RowBlock(const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panel, int in, const Target& to) {
+void RowBlock(const float* a, std::ptrdiff_t a_row, const float* panel, int in, int depth, const Target& to) {
   constexpr int kWide = kRegisters == 32 ? (R <= 2 ? 4 : R < 4 ? 2 : 1) : R == 1 ? 4 : R <= 3 ? 2 : 1;
-  const std::size_t panel_size = static_cast<std::size_t>(in) * kPanel;
+  const std::ptrdiff_t panel_size = static_cast<std::ptrdiff_t>(in) * kPanel;
   int column = to.first;
   if constexpr (kWide > 1) {
     for (; column + (kWide - 1) * kPanel + kLanes < to.out; column += kWide * kPanel, panel += kWide * panel_size) {
-      Block<kProducts, R, 2, kWide, Ahead::kNone>(a, a_row, a_k, panel, in, to, column);
+      Block<kProducts, R, 2, kWide, Ahead::kNone>(a, a_row, 1, panel, panel_size, depth, to, column);
     }
   }
   for (; column + kLanes < to.out; column += kPanel, panel += panel_size) {
-    Block<kProducts, R, 2, 1, Ahead::kPanel>(a, a_row, a_k, panel, in, to, column, {panel + kDistance, kPanel});
+    Block<kProducts, R, 2, 1, Ahead::kPanel>(a, a_row, 1, panel, 0, depth, to, column, {panel + kDistance, kPanel});
   }
-  if (column < to.out) Block<kProducts, R, 1, 1, Ahead::kNone>(a, a_row, a_k, panel, in, to, column);
+  if (column < to.out) Block<kProducts, R, 1, 1, Ahead::kNone>(a, a_row, 1, panel, 0, depth, to, column);
 }
 
 template <Products kProducts, int R>
-void FewRows(int rows, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const float* panels, int in, const Target& to) {
-  if (rows == R) return RowBlock<kProducts, R>(a, a_row, a_k, panels, in, to);
-  if constexpr (R > 1) FewRows<kProducts, R - 1>(rows, a, a_row, a_k, panels, in, to);
+void FewRows(int rows, const float* a, std::ptrdiff_t a_row, const float* panels, int in, int depth, const Target& to) {
+  if (rows == R) return RowBlock<kProducts, R>(a, a_row, panels, in, depth, to);
+  if constexpr (R > 1) FewRows<kProducts, R - 1>(rows, a, a_row, panels, in, depth, to);
 }
 
 // Up to R rows against one panel.
@@ -207,21 +206,21 @@ void OnePanel(int rows, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k
   if constexpr (R > 1) {
     if (rows < R) return OnePanel<kProducts, R - 1, V, kAhead>(rows, a, a_row, a_k, panel, depth, to, column, fetch, stretch);
   }
-  Block<kProducts, R, V, 1, kAhead>(a, a_row, a_k, panel, depth, to, column, fetch, stretch);
+  Block<kProducts, R, V, 1, kAhead>(a, a_row, a_k, panel, 0, depth, to, column, fetch, stretch);
 }
 
-// Any number of rows; `panels` begins at column to.first. A strip of rows stays in the second cache level while the panels pass, and
+// Any number of rows over the first `all` of k; `panels` begins at column to.first. A strip of rows stays in the second cache level while the panels pass, and
 // a panel, or the part of it that has room there, in the first one while the rows of the strip do. The first blocks of the strip fetch
 // the next panel, each a share, and the others the next strip. What is too few for a strip of its own joins the last one, and its blocks are alike: the panels would
 // pass once more for it.
 template <Products kProducts>
-void AllRows(const float* a, std::ptrdiff_t a_row, int rows, const float* panels, int in, Target to) {
+void AllRows(const float* a, std::ptrdiff_t a_row, int rows, const float* panels, int in, int all, Target to) {
   constexpr int kStrip = 64, kPart = (24 << 10) / (4 * kPanel), kShares = 4;  // rows; of k, 24 KB of a panel; blocks
   if (to.first >= to.out) return;
   const std::ptrdiff_t panel_size = static_cast<std::ptrdiff_t>(in) * kPanel;
   while (rows >= kRows) {
     const int strip = rows < kStrip + kRows ? rows : kStrip, blocks = (strip + kRows - 1) / kRows;
-    const int parts = strip < kStrip ? 1 : (in + kPart - 1) / kPart, step = kPanel / std::min(blocks, kShares);  // few rows are not worth parts
+    const int parts = strip < kStrip ? 1 : (all + kPart - 1) / kPart, step = kPanel / std::min(blocks, kShares);  // few rows are not worth parts
     const int takers = (to.out - to.first + kPanel - 1) / kPanel * std::max(blocks - kShares, 1);  // of the next strip
     Coming next{a + strip * a_row, rows > strip && a_row == in ? std::ptrdiff_t{kStrip} * in : 0, (kStrip + takers - 1) / takers};
     alignas(64) float sums[(kStrip + kRows) * kPanel];
@@ -229,7 +228,7 @@ void AllRows(const float* a, std::ptrdiff_t a_row, int rows, const float* panels
     for (int column = to.first; column < to.out; column += kPanel, panel += panel_size) {
       const bool whole = column + kLanes < to.out;
       for (int part = 0; part < parts; ++part) {
-        const int k = static_cast<int>(std::int64_t{in} * part / parts), depth = static_cast<int>(std::int64_t{in} * (part + 1) / parts) - k;
+        const int k = static_cast<int>(std::int64_t{all} * part / parts), depth = static_cast<int>(std::int64_t{all} * (part + 1) / parts) - k;
         const float* units = panel + static_cast<std::ptrdiff_t>(k) * (whole ? kPanel : kLanes);
         for (int b = 0; b < blocks; ++b) {
           const int r = strip * b / blocks, count = strip * (b + 1) / blocks - r;
@@ -248,7 +247,7 @@ void AllRows(const float* a, std::ptrdiff_t a_row, int rows, const float* panels
     }
     a += strip * a_row, to.y += strip * to.stride, rows -= strip;
   }
-  if (rows > 0) FewRows<kProducts, kRows - 1>(rows, a, a_row, 1, panels, in, to);
+  if (rows > 0) FewRows<kProducts, kRows - 1>(rows, a, a_row, panels, in, all, to);
 }
 
 // Rows of a source become columns of a panel, as many of each as there are lanes: row(o) stands in column o.
@@ -372,9 +371,10 @@ void PackColumnPairs(const float* a, std::ptrdiff_t stride, int rows, int used, 
   }
 }
 
-// Strips as above against all panels: one of these stays in the first cache level while the strips pass. `next` are fetched meanwhile.
+// Strips of kRows columns of a, `apart` floats from each other and their rows `a_k`, against all panels: one of these stays in the first
+// cache level while the strips pass. `next` are fetched meanwhile.
 template <Products kProducts>
-void MultiplyStrips(const float* strips, std::ptrdiff_t apart, int columns, const float* panel, int units, const Target& to, Coming (&next)[2]) {
+void MultiplyStrips(const float* strips, std::ptrdiff_t apart, std::ptrdiff_t a_k, int columns, const float* panel, int units, const Target& to, Coming (&next)[2]) {
   for (int column = 0; column < to.out; column += kPanel, panel += static_cast<std::ptrdiff_t>(units) * kPanel) {
     const bool whole = column + kLanes < to.out;
     Target strip = to;
@@ -384,7 +384,7 @@ void MultiplyStrips(const float* strips, std::ptrdiff_t apart, int columns, cons
       const auto multiply = !whole       ? OnePanel<kProducts, kRows, 1, Ahead::kNone>
                             : fetch.from ? OnePanel<kProducts, kRows, 2, Ahead::kLine>
                                          : OnePanel<kProducts, kRows, 2, Ahead::kNone>;
-      multiply(std::min(kRows, columns - i), strips + i / kRows * apart, 1, kRows, panel, units, strip, column, fetch, {});
+      multiply(std::min(kRows, columns - i), strips + i / kRows * apart, 1, a_k, panel, units, strip, column, fetch, {});
     }
   }
 }
@@ -413,30 +413,30 @@ void PackedMatrix::PackAny(const float* base, std::ptrdiff_t k_stride, std::ptrd
 void PackedMatrix::Narrow(const float* x, std::ptrdiff_t x_stride, int rows, float* units) const { PairRows(x, x_stride, rows, in_, units); }
 
 void PackedMatrix::MultiplyUnits(const float* left, std::ptrdiff_t left_stride, int rows, float* y, std::ptrdiff_t y_stride, Into into, const float* bias,
-                                 int columns, int first) const {
+                                 Part part) const {
   int out = out_;
-  if (columns >= 0) out = std::min(out_, (columns + kPanel - 1) / kPanel * kPanel);
-  const Target to{y, y_stride, first, out, into == Into::kAccumulate, bias};
-  const float* panels = panels_.data() + static_cast<std::size_t>(first) * units();
+  if (part.columns >= 0) out = std::min(out_, (part.columns + kPanel - 1) / kPanel * kPanel);
+  const Target to{y, y_stride, part.first, out, into == Into::kAccumulate, bias};
+  const float* panels = panels_.data() + static_cast<std::size_t>(part.first) * units();
   // By the matrix alone, so that a row has the same bits among any number of rows.
   if (products_ == Products::kBfloat16 && units() % kTile == 0 && HasTiles()) return MultiplyTiles(left, left_stride, rows, panels, units(), to);
-  products_ == Products::kBfloat16 ? AllRows<Products::kBfloat16>(left, left_stride, rows, panels, units(), to)
-                                   : AllRows<Products::kFloat32>(left, left_stride, rows, panels, units(), to);
+  products_ == Products::kBfloat16 ? AllRows<Products::kBfloat16>(left, left_stride, rows, panels, units(), units(), to)
+                                   : AllRows<Products::kFloat32>(left, left_stride, rows, panels, units(), part.depth >= 0 ? part.depth : units(), to);
 }
 
 void PackedMatrix::Multiply(const float* x, std::ptrdiff_t x_stride, int rows, float* y, std::ptrdiff_t y_stride, Into into, const float* bias,
-                            int columns, int first) const {
-  if (products_ == Products::kFloat32) return MultiplyUnits(x, x_stride, rows, y, y_stride, into, bias, columns, first);
+                            Part part) const {
+  if (products_ == Products::kFloat32) return MultiplyUnits(x, x_stride, rows, y, y_stride, into, bias, part);
   thread_local Floats pairs;
   float* left = Room(pairs, static_cast<std::size_t>(rows) * units());
   Narrow(x, x_stride, rows, left);
-  MultiplyUnits(left, units(), rows, y, y_stride, into, bias, columns, first);
+  MultiplyUnits(left, units(), rows, y, y_stride, into, bias, part);
 }
 
 void AccumulateOuter(const float* a, std::ptrdiff_t a_stride, int m, const float* b, std::ptrdiff_t b_stride, int n, int rows, float* c,
                      std::ptrdiff_t c_stride, Products products) {
   const bool half = products == Products::kBfloat16, tiles = half && HasTiles();
-  constexpr int kStrips = 8;
+  constexpr int kStrips = 8, kNear = 4096;  // floats: so few stay in the first cache level where they are
   const int chunk = tiles ? 512 : 192;  // rows at a time: of a panel of b so many have room in the first cache level
   const int height = tiles ? 256 : kStrips * kRows;  // columns of a at a time, which are rows of c
   thread_local Floats panels, strips;
@@ -461,10 +461,12 @@ void AccumulateOuter(const float* a, std::ptrdiff_t a_stride, int m, const float
         MultiplyTiles(left, units, used, panels.data(), units, to);
       } else if (half) {
         for (int s = 0; s < used; s += kRows) PackStripPairs(columns + s, a_stride, count, std::min(kRows, used - s), left + s / kRows * apart);
-        MultiplyStrips<Products::kBfloat16>(left, apart, used, panels.data(), units, to, next);
+        MultiplyStrips<Products::kBfloat16>(left, apart, kRows, used, panels.data(), units, to, next);
+      } else if (count * a_stride <= kNear) {
+        MultiplyStrips<Products::kFloat32>(columns, kRows, a_stride, used, panels.data(), units, to, next);
       } else {
         PackStrips(columns, a_stride, count, used, apart, left);
-        MultiplyStrips<Products::kFloat32>(left, apart, used, panels.data(), units, to, next);
+        MultiplyStrips<Products::kFloat32>(left, apart, kRows, used, panels.data(), units, to, next);
       }
     }
   }
@@ -484,7 +486,7 @@ void MultiplyOnce(const float* x, std::ptrdiff_t x_stride, int rows, const Matri
   for (int first = 0; first < w.out; first += columns) {
     const int n = std::min(columns, w.out - first);
     w.turned ? packed.PackTransposed(w.data + first, w.in, n, w.stride, products) : packed.Pack(w.data + first * w.stride, n, w.in, w.stride, products);
-    packed.MultiplyUnits(left, x_stride, rows, y + first, y_stride, into, bias ? bias + first : nullptr, -1, 0);
+    packed.MultiplyUnits(left, x_stride, rows, y + first, y_stride, into, bias ? bias + first : nullptr, {});
   }
 }
 

@@ -253,9 +253,8 @@ at::Tensor Transformer::Mix(const Layer& l, const at::Tensor& x, Pass& pass) con
   pass.Trace(l.index, "router_logits", logits);
   pass.Trace(l.index, "router_topk", routes.experts.to(at::kLong));
   pass.Trace(l.index, "router_weights", routes.weights);
-  at::Tensor y = ops::Experts(x, routes, l.experts_up, l.experts_down, pass.options->products);
-  if (l.gate_up.weight.defined()) y = y + Mlp(l, x, pass);
-  return y;
+  const at::Tensor shared = l.gate_up.weight.defined() ? Mlp(l, x, pass) : at::Tensor();
+  return ops::Experts(x, routes, l.experts_up, l.experts_down, pass.options->products, shared);
 }
 
 // The second run, in the backward pass, has the experts of the first; it counts no load and leaves no trace.
@@ -281,19 +280,18 @@ at::Tensor Transformer::RunLayerTwice(const Layer& l, const at::Tensor& x, Pass&
   return outputs[0];
 }
 
-at::Tensor Transformer::RunLayer(const Layer& l, at::Tensor x, Pass& pass) const {
+at::Tensor Transformer::RunLayer(const Layer& l, const at::Tensor& x, Pass& pass) const {
   if (pass.options->gradient_checkpointing) return RunLayerTwice(l, x, pass);
   const double eps = config_.rms_norm_eps;
-  const at::Tensor entering = ops::RmsNorm(x, l.input_norm, eps);
-  const at::Tensor attended = config_.IsLatent() ? AttendLatent(l, entering, pass) : AttendGrouped(l, entering, pass);
+  const Joined entering = ops::JoinAndNorm(x, {}, l.input_norm, eps);
+  const at::Tensor attended = config_.IsLatent() ? AttendLatent(l, entering.normed, pass) : AttendGrouped(l, entering.normed, pass);
   pass.Trace(l.index, "attn_out", attended);
-  x = x + attended;
-  const at::Tensor normed = ops::RmsNorm(x, l.post_norm, eps);
-  const at::Tensor branch = l.mixture >= 0 ? Mix(l, normed, pass) : Mlp(l, normed, pass);
+  const Joined between = ops::JoinAndNorm(entering.stream, attended, l.post_norm, eps);
+  const at::Tensor branch = l.mixture >= 0 ? Mix(l, between.normed, pass) : Mlp(l, between.normed, pass);
   pass.Trace(l.index, "mlp_out", branch);
-  x = x + branch;
-  pass.Trace(l.index, "output", x);
-  return x;
+  const at::Tensor output = between.stream + branch;
+  pass.Trace(l.index, "output", output);
+  return output;
 }
 
 ForwardResult Transformer::Forward(const PackedTokens& tokens, const ForwardOptions& options) const {

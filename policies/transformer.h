@@ -97,7 +97,7 @@ class Transformer {
   struct Layer;
   struct Pass;
   struct Kept;
-  at::Tensor RunLayer(const Layer& layer, at::Tensor x, Pass& pass) const;
+  at::Tensor RunLayer(const Layer& layer, const at::Tensor& x, Pass& pass) const;
   at::Tensor RunLayerTwice(const Layer& layer, const at::Tensor& x, Pass& pass) const;
   at::Tensor AttendLatent(const Layer& layer, const at::Tensor& x, const Pass& pass) const;
   at::Tensor AttendGrouped(const Layer& layer, const at::Tensor& x, const Pass& pass) const;

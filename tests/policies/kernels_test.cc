@@ -105,11 +105,11 @@ TEST(PackedMatrix, PartsOfAProductAreTheBitsOfTheWhole) {
         packed.Multiply(x.data(), in, rows, whole.data(), out, PackedMatrix::Into::kReplace, bias.data());
         for (int first = 0; first < out;) {
           const int last = first + kPanel * (1 + first / kPanel % 3);
-          packed.Multiply(x.data(), in, rows, parts.data(), out, PackedMatrix::Into::kReplace, bias.data(), last, first);
+          packed.Multiply(x.data(), in, rows, parts.data(), out, PackedMatrix::Into::kReplace, bias.data(), {.first = first, .columns = last});
           first = last;
         }
         EXPECT_EQ(parts, whole) << rows << " rows of " << out << " columns";
-        packed.Multiply(x.data(), in, rows, middle.data(), out, PackedMatrix::Into::kReplace, bias.data(), 2 * kPanel, kPanel);
+        packed.Multiply(x.data(), in, rows, middle.data(), out, PackedMatrix::Into::kReplace, bias.data(), {.first = kPanel, .columns = 2 * kPanel});
         for (int o = 0; o < out; ++o) EXPECT_EQ(middle[o], o >= kPanel && o < 2 * kPanel ? whole[o] : -7.0f) << "column " << o;
       }
     }
@@ -144,7 +144,7 @@ TEST(PackedMatrix, ComputesTheFirstColumnsAloneWithTheSameBits) {
     constexpr int kPanel = PackedMatrix::kPanel;
     const int panels = std::min(out, (columns + kPanel - 1) / kPanel * kPanel);  // rounded up to a panel
     Floats part(whole.size(), -7.0f);
-    packed.Multiply(x.data(), in, rows, part.data(), out, PackedMatrix::Into::kReplace, nullptr, columns);
+    packed.Multiply(x.data(), in, rows, part.data(), out, PackedMatrix::Into::kReplace, nullptr, {.columns = columns});
     for (int r = 0; r < rows; ++r) {
       for (int o = 0; o < out; ++o) {
         const std::size_t at = static_cast<std::size_t>(r) * out + o;

@@ -154,6 +154,23 @@ TEST_P(Ops, RmsNormEqualsItsDefinition) {
   }
 }
 
+TEST_P(Ops, JoinAndNormEqualsASumAndItsNorm) {
+  Rng rng = Rng(15).Fork(static_cast<std::uint64_t>(GetParam()));
+  for (const bool branch : {false, true}) {
+    const int rows = Between(rng, 1, 20), width = Between(rng, 1, 70);
+    SCOPED_TRACE(std::to_string(rows) + " rows of " + std::to_string(width) + (branch ? " and a branch" : ""));
+    ExpectEqual([&](const Tensors& t) {
+                  const Joined joined = ops::JoinAndNorm(t[0], branch ? t[1] : at::Tensor(), t[2], 1e-3);
+                  return Tensors{joined.stream, joined.normed};
+                },
+                [&](const Tensors& t) {
+                  const at::Tensor sum = branch ? t[0] + t[1] : t[0] * 1.0;
+                  return Tensors{sum, reference::RmsNorm(sum, t[2], 1e-3)};
+                },
+                {Random(rng, {rows, width}, 0.7), Random(rng, {rows, width}), Random(rng, {width})}, rng);
+  }
+}
+
 TEST_P(Ops, SwiGluEqualsItsDefinition) {
   Rng rng = Rng(5).Fork(static_cast<std::uint64_t>(GetParam()));
   const int rows = Between(rng, 1, 20), width = Between(rng, 1, 50);
@@ -265,6 +282,10 @@ TEST_P(Ops, ExpertsEqualTheirDefinitionAlsoWhereSomeGetNoToken) {
     const Op plain = [&](const Tensors& t) { return Tensors{reference::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3])}; };
     ExpectEqual([&](const Tensors& t) { return Tensors{ops::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3])}; }, plain, inputs, rng);
     ExpectEqual([&](const Tensors& t) { return Tensors{device::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3], Products::kFloat32)}; }, plain, inputs, rng);
+    Tensors more = inputs;
+    more.push_back(Random(rng, {rows, width}));
+    ExpectEqual([&](const Tensors& t) { return Tensors{ops::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3], Products::kFloat32, t[4])}; },
+                [&](const Tensors& t) { return Tensors{plain(t)[0] + t[4]}; }, more, rng);
   }
 }
 
