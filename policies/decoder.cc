@@ -75,18 +75,28 @@ void Scores(const float* keys, const float* query, int width, int blocks, float*
   for (; b < blocks; ++b) ScoreBlocks<H, 1>(keys, query, width, b, blocks, scores);
 }
 
-// The mean of the keys' first r numbers under H heads' probabilities, [H, r].
+// The mean of the keys' first r numbers under H heads' probabilities, [H, r]. As many keys from `next` on are fetched meanwhile.
 template <int H>
-void MixedKeys(const float* keys, int width, const float* scores, int blocks, int r, float* mixed) {
+void MixedKeys(const float* keys, const float* next, int width, const float* scores, int blocks, int r, float* mixed) {
   const std::ptrdiff_t block = static_cast<std::ptrdiff_t>(width) * kLanes;
-  for (int d = 0; d < r; ++d) {
-    const float* column = keys + static_cast<std::ptrdiff_t>(d) * kLanes;
-    Vec sum[H] = {};
-    for (int b = 0; b < blocks; ++b) {
-      const Vec values = Load(column + b * block);
-      for (int j = 0; j < H; ++j) sum[j] += Load(scores + (static_cast<std::ptrdiff_t>(j) * blocks + b) * kLanes) * values;
+  for (int first = 0; first < r; first += kLanes) {
+    const int n = std::min(kLanes, r - first);
+    Vec sums[H][kLanes];  // of a head and a number; over its lanes they are the mean
+    for (int i = 0; i < kLanes; ++i) {
+      const std::ptrdiff_t column = static_cast<std::ptrdiff_t>(first + i) * kLanes;
+      Vec sum[H] = {};
+      for (int b = 0; b < (i < n ? blocks : 0); ++b) {
+        const Vec values = Load(keys + column + b * block);
+        __builtin_prefetch(next + column + b * block, 0, 2);
+        if (first + i + r < width) __builtin_prefetch(next + column + b * block + static_cast<std::ptrdiff_t>(r) * kLanes, 0, 2);
+        for (int j = 0; j < H; ++j) sum[j] += Load(scores + (static_cast<std::ptrdiff_t>(j) * blocks + b) * kLanes) * values;
+      }
+      for (int j = 0; j < H; ++j) sums[j][i] = sum[j];
     }
-    for (int j = 0; j < H; ++j) mixed[j * r + d] = Sum(sum[j]);
+    for (int j = 0; j < H; ++j) {
+      const Vec means = SumEach(sums[j]);
+      n == kLanes ? Store(mixed + j * r + first, means) : StorePart(mixed + j * r + first, means, n);
+    }
   }
 }
 
@@ -358,8 +368,9 @@ void Decoder::AttendLatent(const DecoderWeights::Layer& l, int index, const std:
         std::copy_n(query + i * q_stride + j * dk + dn, dr, own + j * cache_width + r);
         for (int d = 0; d < cache_width; ++d) own[j * cache_width + d] *= scale;
       }
-      AttendRow({.keys = Keys(index, rows[i].slot), .key_size = cache_width, .value_size = r, .heads = end - begin}, own + begin * cache_width,
-                rows[i].position, mixed + i * mixed_stride + static_cast<std::ptrdiff_t>(begin) * r);
+      AttendRow({.keys = Keys(index, rows[i].slot), .next = Keys(index, rows[std::min(i + 1, n - 1)].slot), .key_size = cache_width, .value_size = r,
+                 .heads = end - begin},
+                own + begin * cache_width, rows[i].position, mixed + i * mixed_stride + static_cast<std::ptrdiff_t>(begin) * r);
     }
     for (int j = begin; j < end; ++j) {
       l.value_up[j].Multiply(mixed + static_cast<std::ptrdiff_t>(j) * r, mixed_stride, n, heads + j * dv, static_cast<std::ptrdiff_t>(h) * dv);
@@ -433,7 +444,7 @@ void Decoder::AttendRow(const CachePart& part, const float* query, int position,
     float* to = mixed + static_cast<std::ptrdiff_t>(j) * r;
     if (part.values != nullptr) return MixedValues<H>(part.values, scores + j * row, row, position + 1, r, to);
     // Lanes past `position` hold zero probability; what the cache holds there is finite (zeros or old tokens).
-    MixedKeys<H>(part.keys, width, scores + j * row, blocks, r, to);
+    MixedKeys<H>(part.keys, part.next, width, scores + j * row, blocks, r, to);
   });
 }
 

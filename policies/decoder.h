@@ -109,9 +109,10 @@ class Decoder final : public BatchDecoder {
   static std::size_t CacheBytes(const ModelConfig& config, int slots, int longest);
 
  private:
-  // Keys and values that some heads read. `values` null: they are the first value_size numbers of the keys.
+  // Keys and values that some heads read. `values` null: they are the first value_size numbers of the keys, and the row behind this one
+  // will read `next`.
   struct CachePart {
-    const float *keys = nullptr, *values = nullptr;
+    const float *keys = nullptr, *values = nullptr, *next = nullptr;
     int key_size = 0, value_size = 0, heads = 0;
   };
   void AttendLatent(const DecoderWeights::Layer& layer, int index, const std::vector<DecodeRow>& rows);

@@ -62,7 +62,8 @@ inline void AddRow(const float* x, int n, float* y) {
   for (; i < n; ++i) y[i] += x[i];
 }
 // A tree of halves: of 16 lanes i and i + 8, then i + 4, i + 2, i + 1.
-inline float Sum(Vec v) {
+template <typename Merge>
+inline float Fold(Vec v, const Merge& merge) {
   typedef float Eight __attribute__((vector_size(32)));
   typedef float Four __attribute__((vector_size(16)));
   Four four;
@@ -73,16 +74,36 @@ inline float Sum(Vec v) {
     if constexpr (kLanes == 16) {
       Eight half[2];
       std::memcpy(half, &v, sizeof half);
-      eight = half[0] + half[1];
+      eight = merge(half[0], half[1]);
     } else {
       std::memcpy(&eight, &v, sizeof eight);
     }
     Four quarter[2];
     std::memcpy(quarter, &eight, sizeof quarter);
-    four = quarter[0] + quarter[1];
+    four = merge(quarter[0], quarter[1]);
   }
-  const float low = four[0] + four[2], high = four[1] + four[3];
-  return low + high;
+  const float low = merge(four[0], four[2]), high = merge(four[1], four[3]);
+  return merge(low, high);
+}
+inline float Sum(Vec v) {
+  return Fold(v, [](auto a, auto b) { return a + b; });
+}
+inline float Largest(Vec v) {
+  return Fold(v, [](auto a, auto b) { return a > b ? a : b; });
+}
+// Lanes of a and b in turns: of their lower halves, or of their upper ones.
+template <int... kLane>
+inline Vec Zip(Vec a, Vec b, std::integer_sequence<int, kLane...>, bool upper) {
+  return upper ? __builtin_shufflevector(a, b, ((kLanes + kLane) / 2 + kLane % 2 * kLanes)...)
+               : __builtin_shufflevector(a, b, (kLane / 2 + kLane % 2 * kLanes)...);
+}
+// Lane i: the sum of v[i], which it uses up. Two vectors become one of their sums of two lanes, until one is left.
+inline Vec SumEach(Vec (&v)[kLanes]) {
+  constexpr std::make_integer_sequence<int, kLanes> lanes;
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) v[i] = Zip(v[i], v[i + half], lanes, false) + Zip(v[i], v[i + half], lanes, true);
+  }
+  return v[0];
 }
 inline float Dot(const float* a, const float* b, int n) {
   Vec sums{};
@@ -92,13 +113,6 @@ inline float Dot(const float* a, const float* b, int n) {
   return Sum(sums);
 }
 inline Vec Max(Vec a, Vec b) { return a > b ? a : b; }
-inline float Largest(Vec v) {
-  float s[kLanes];
-  std::memcpy(s, &v, sizeof s);
-  float best = s[0];
-  for (int i = 1; i < kLanes; ++i) best = s[i] > best ? s[i] : best;
-  return best;
-}
 // e^x within 2 units in the last place for x in [-87, 88]; 0 below, +inf is not produced.
 inline Vec Exp(Vec x) {
   x = x > 88.0f ? Fill(88.0f) : x;

@@ -1,6 +1,7 @@
 // The output head: log-probabilities of chosen tokens without ever holding [rows, vocabulary].
 // Forward, some rows are projected to all of the vocabulary, reduced and forgotten. The backward pass knows their sums and projects all
-// rows again to some of the vocabulary at a time: those rows of the head are then read once, and their gradient written once.
+// rows again to some of the vocabulary at a time: those rows of the head are then read once, and their gradient written once. A small
+// vocabulary's logits, a few megabytes at most, are kept instead.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
@@ -19,6 +20,7 @@ namespace {
 constexpr int kLogits = 6 << 20;      // floats of a forward chunk, within these bounds of rows
 constexpr int kFewestRows = 64, kMostRows = 512;
 constexpr int kTokens = 1024;         // of the vocabulary, at a time in the backward pass
+constexpr int kKept = 1 << 20;        // logits in all that are kept for it, where one such part is the whole vocabulary
 
 // Log-sum-exp of a row and sum of p * logit.
 struct RowSums {
@@ -68,7 +70,8 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
     MultiplyOnce(hidden.data(), width, n, {head.const_data_ptr<float>() + static_cast<std::ptrdiff_t>(token) * width, tokens, width, width}, Products::kFloat32, out, tokens);
     if (cold != 1.0f) for (std::ptrdiff_t i = 0; i < static_cast<std::ptrdiff_t>(n) * tokens; ++i) out[i] *= cold;
   };
-  const int chunk = std::min(count, std::clamp(kLogits / vocabulary, kFewestRows, kMostRows));
+  const bool keep = vocabulary <= kTokens && static_cast<std::int64_t>(count) * vocabulary <= kKept && NeedsGradient({x, head});
+  const int chunk = std::min(count, keep ? count : std::clamp(kLogits / vocabulary, kFewestRows, kMostRows));
   Floats logits(static_cast<std::size_t>(chunk) * vocabulary);
   for (int first = 0; first < count; first += chunk) {
     const int n = std::min(chunk, count - first);
@@ -83,17 +86,19 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
   }
   auto outputs = Differentiable(
       {logprobs, entropy}, {x, head},
-      [=, x = x.detach(), need_head = NeedsGradient({head}), entropies = entropy.clone()](const std::vector<at::Tensor>& grads) -> Gradients {
+      [=, x = x.detach(), need_head = NeedsGradient({head}), entropies = entropy.clone(), logits = keep ? std::move(logits) : Floats()](
+          const std::vector<at::Tensor>& grads) mutable -> Gradients {
         // d logprob_t / d logit_j = [j = t] - p_j;  d entropy / d logit_j = -p_j (log p_j + entropy).
         const Rows in(x);
         at::Tensor dx = at::zeros({in.rows, in.width}, x.options()), dw;
         if (need_head) dw = GradientSink(head);
         const at::Tensor g_logprob = grads[0].contiguous(), g_entropy = grads[1].contiguous();
         const Floats hidden = gather(in, rows, 0, count);
-        Floats d_hidden(hidden.size(), 0.0f), logits(static_cast<std::size_t>(count) * std::min(kTokens, vocabulary));
+        Floats d_hidden(hidden.size(), 0.0f);
+        logits.resize(static_cast<std::size_t>(count) * std::min(kTokens, vocabulary));
         for (int token = 0; token < vocabulary; token += kTokens) {
           const int tokens = std::min(kTokens, vocabulary - token);
-          project(hidden, count, head, token, tokens, logits.data());
+          if (!keep) project(hidden, count, head, token, tokens, logits.data());
           for (int i = 0; i < count; ++i) {
             float* row = logits.data() + static_cast<std::ptrdiff_t>(i) * tokens;
             const float log_sum = Data(log_sums)[i], gl = Data(g_logprob)[i] * cold, ge = Data(g_entropy)[i] * cold, h = Data(entropies)[i];

@@ -70,13 +70,6 @@ inline Vec NeighbourPairs(const float* row) {
 #endif
 }
 
-// Lanes of a and b in turns: the lower halves, or the upper ones.
-template <int... kLane>
-inline Vec Zip(Vec a, Vec b, std::integer_sequence<int, kLane...>, bool upper) {
-  return upper ? __builtin_shufflevector(a, b, ((kLanes + kLane) / 2 + kLane % 2 * kLanes)...)
-               : __builtin_shufflevector(a, b, (kLane / 2 + kLane % 2 * kLanes)...);
-}
-
 // v[i] lane j becomes v[j] lane i: as many times as halving a row gives, each row is zipped with the one half the rows below.
 inline void Transpose(Vec* v) {
   constexpr std::make_integer_sequence<int, kLanes> lanes;
@@ -224,14 +217,17 @@ void AllRows(const float* a, std::ptrdiff_t a_row, int rows, const float* panels
     const int takers = (to.out - to.first + kPanel - 1) / kPanel * std::max(blocks - kShares, 1);  // of the next strip
     Coming next{a + strip * a_row, rows > strip && a_row == in ? std::ptrdiff_t{kStrip} * in : 0, (kStrip + takers - 1) / takers};
     alignas(64) float sums[(kStrip + kRows) * kPanel];
+    int begin[kStrip / kRows + 3];  // of each block; divisions are much of a short one
+    for (int b = 0; b <= blocks; ++b) begin[b] = strip * b / blocks;
     const float* panel = panels;
     for (int column = to.first; column < to.out; column += kPanel, panel += panel_size) {
       const bool whole = column + kLanes < to.out;
       for (int part = 0; part < parts; ++part) {
-        const int k = static_cast<int>(std::int64_t{all} * part / parts), depth = static_cast<int>(std::int64_t{all} * (part + 1) / parts) - k;
+        const int k = parts == 1 ? 0 : static_cast<int>(std::int64_t{all} * part / parts);
+        const int depth = parts == 1 ? all : static_cast<int>(std::int64_t{all} * (part + 1) / parts) - k;
         const float* units = panel + static_cast<std::ptrdiff_t>(k) * (whole ? kPanel : kLanes);
         for (int b = 0; b < blocks; ++b) {
-          const int r = strip * b / blocks, count = strip * (b + 1) / blocks - r;
+          const int r = begin[b], count = begin[b + 1] - r;
           Target block = to;
           block.y += r * to.stride;
           const Fetch fetch = blocks == 1   ? Fetch{units + kDistance, kPanel}

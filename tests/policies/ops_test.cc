@@ -158,7 +158,7 @@ TEST_P(Ops, JoinAndNormEqualsASumAndItsNorm) {
   Rng rng = Rng(15).Fork(static_cast<std::uint64_t>(GetParam()));
   for (const bool branch : {false, true}) {
     const int rows = Between(rng, 1, 20), width = Between(rng, 1, 70);
-    SCOPED_TRACE(std::to_string(rows) + " rows of " + std::to_string(width) + (branch ? " and a branch" : ""));
+    SCOPED_TRACE(std::to_string(rows) + " rows of " + std::to_string(width) + ", branch " + std::to_string(branch));
     ExpectEqual([&](const Tensors& t) {
                   const Joined joined = ops::JoinAndNorm(t[0], branch ? t[1] : at::Tensor(), t[2], 1e-3);
                   return Tensors{joined.stream, joined.normed};
