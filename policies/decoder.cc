@@ -132,17 +132,17 @@ void MixedValues(const float* values, const float* scores, std::ptrdiff_t scores
   for (; d < r; d += kLanes) MixColumns<H, 1>(values + d, r, scores, scores_stride, positions, std::min(kLanes, r - d), mixed + d);
 }
 
-// Calls work.operator()<H>(j) for heads j, j + 1, .. j + H - 1: four at a time, and the rest.
-template <typename Work>
-void EachFour(int heads, const Work& work) {
-  for (int j = 0; j < heads; j += 4) {
-    switch (heads - j) {
-      case 1: work.template operator()<1>(j); break;
-      case 2: work.template operator()<2>(j); break;
-      case 3: work.template operator()<3>(j); break;
-      default: work.template operator()<4>(j);
-    }
-  }
+template <int H, typename Work>
+void Rest(int heads, int j, const Work& work) {
+  if (heads == H) return work.template operator()<H>(j);
+  if constexpr (H > 1) Rest<H - 1>(heads, j, work);
+}
+// Calls work.operator()<H>(j) for heads j, j + 1, .. j + H - 1: kMost at a time, and the rest.
+template <int kMost, typename Work>
+void Each(int heads, const Work& work) {
+  int j = 0;
+  for (; j + kMost <= heads; j += kMost) work.template operator()<kMost>(j);
+  Rest<kMost - 1>(heads - j, j, work);
 }
 
 }  // namespace
@@ -358,6 +358,7 @@ void Decoder::AttendLatent(const DecoderWeights::Layer& l, int index, const std:
   float* heads = Room(heads_, static_cast<std::size_t>(n) * h * dv);
   const float scale = static_cast<float>(c.SoftmaxScale());
   const std::ptrdiff_t absorbed_stride = static_cast<std::ptrdiff_t>(h) * cache_width, mixed_stride = static_cast<std::ptrdiff_t>(h) * r;
+  const std::vector<int> runs = Runs(rows);
   Share((h + 3) / 4, 1, [&](int begin, int end) {
     begin *= 4, end = std::min(4 * end, h);
     // Queries against the latent: q~ = q_nope Wk beside the rotated part, [n, H, r + dr].
@@ -365,12 +366,15 @@ void Decoder::AttendLatent(const DecoderWeights::Layer& l, int index, const std:
     for (int i = 0; i < n; ++i) {
       float* own = absorbed + i * absorbed_stride;
       for (int j = begin; j < end; ++j) {
-        std::copy_n(query + i * q_stride + j * dk + dn, dr, own + j * cache_width + r);
+        CopyRow(query + i * q_stride + j * dk + dn, dr, own + j * cache_width + r);
         for (int d = 0; d < cache_width; ++d) own[j * cache_width + d] *= scale;
       }
-      AttendRow({.keys = Keys(index, rows[i].slot), .next = Keys(index, rows[std::min(i + 1, n - 1)].slot), .key_size = cache_width, .value_size = r,
-                 .heads = end - begin},
-                own + begin * cache_width, rows[i].position, mixed + i * mixed_stride + static_cast<std::ptrdiff_t>(begin) * r);
+    }
+    for (std::size_t run = 0; run + 1 < runs.size(); ++run) {
+      const int i = runs[run], next = std::min(runs[run + 1], n - 1);
+      AttendRun({.keys = Keys(index, rows[i].slot), .next = Keys(index, rows[next].slot), .key_size = cache_width, .value_size = r, .heads = end - begin},
+                absorbed + i * absorbed_stride + begin * cache_width, absorbed_stride, runs[run + 1] - i, rows[i].position,
+                mixed + i * mixed_stride + static_cast<std::ptrdiff_t>(begin) * r, mixed_stride);
     }
     for (int j = begin; j < end; ++j) {
       l.value_up[j].Multiply(mixed + static_cast<std::ptrdiff_t>(j) * r, mixed_stride, n, heads + j * dv, static_cast<std::ptrdiff_t>(h) * dv);
@@ -406,46 +410,73 @@ void Decoder::AttendGrouped(const DecoderWeights::Layer& l, int index, const std
       }
     }
   });
-  Share(n * groups, 1, [&](int begin, int end) {
+  const std::vector<int> runs = Runs(rows);
+  const int count = static_cast<int>(runs.size()) - 1;
+  Share(count * groups, 1, [&](int begin, int end) {
     for (int at = begin; at < end; ++at) {
-      // Rows from the front and from behind by turns: in a prompt the last ones see most, and each member gets its share of them.
-      const int turn = at / groups, g = at % groups, i = turn % 2 == 0 ? turn / 2 : n - 1 - turn / 2;
+      // Runs from the front and from behind by turns: in a prompt the last ones see most, and each member gets its share of them.
+      const int turn = at / groups, g = at % groups, run = turn % 2 == 0 ? turn / 2 : count - 1 - turn / 2, i = runs[run];
       const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(g) * each * size;
-      AttendRow({.keys = Keys(index, rows[i].slot, g), .values = Values(index, rows[i].slot, g), .key_size = size, .value_size = size, .heads = each},
-                qkv + static_cast<std::ptrdiff_t>(i) * width + first, rows[i].position, mixed + static_cast<std::ptrdiff_t>(i) * q_width + first);
+      AttendRun({.keys = Keys(index, rows[i].slot, g), .values = Values(index, rows[i].slot, g), .key_size = size, .value_size = size, .heads = each},
+                qkv + static_cast<std::ptrdiff_t>(i) * width + first, width, runs[run + 1] - i, rows[i].position,
+                mixed + static_cast<std::ptrdiff_t>(i) * q_width + first, q_width);
     }
   });
   Multiply(l.out, mixed, n, x_.data(), PackedMatrix::Into::kAccumulate, OrNull(l.out_bias));
 }
 
-// One token against its cache: softmax(query K^T) V over positions 0..position, for every head that reads this part.
-void Decoder::AttendRow(const CachePart& part, const float* query, int position, float* mixed) {
-  const int h = part.heads, r = part.value_size, width = part.key_size, blocks = position / kLanes + 1;
-  thread_local Floats room;
-  float* scores = Room(room, static_cast<std::size_t>(h) * blocks * kLanes);
+// Where runs begin, and the end: rows of one slot whose positions follow each other, as a prompt's do, at most eight.
+std::vector<int> Decoder::Runs(const std::vector<DecodeRow>& rows) {
+  constexpr int kMost = 8;
+  std::vector<int> begins;
+  for (int i = 0; i < static_cast<int>(rows.size()); ++i) {
+    const bool joins = i > 0 && rows[i].slot == rows[i - 1].slot && rows[i].position == rows[i - 1].position + 1 && i - begins.back() < kMost;
+    if (!joins) begins.push_back(i);
+  }
+  begins.push_back(static_cast<int>(rows.size()));
+  return begins;
+}
+
+// Tokens of one sequence against its cache, the first of them at `position`: softmax(query K^T) V over the positions up to each one's
+// own, for every head that reads this part. The keys are read once for eight queries, and a query's bits do not depend on the others.
+void Decoder::AttendRun(const CachePart& part, const float* query, std::ptrdiff_t query_stride, int tokens, int position, float* mixed,
+                        std::ptrdiff_t mixed_stride) {
+  constexpr int kTogether = kRegisters == 32 ? 8 : 4;
+  const int heads = part.heads, h = tokens * heads, r = part.value_size, width = part.key_size, blocks = (position + tokens - 1) / kLanes + 1;
+  thread_local Floats scores_room, query_room, mixed_room;
+  float* scores = Room(scores_room, static_cast<std::size_t>(h) * blocks * kLanes);
+  float* means = tokens == 1 ? mixed : Room(mixed_room, static_cast<std::size_t>(h) * r);
+  if (tokens > 1) {
+    float* dense = Room(query_room, static_cast<std::size_t>(h) * width);
+    for (int t = 0; t < tokens; ++t) CopyRow(query + t * query_stride, heads * width, dense + static_cast<std::ptrdiff_t>(t) * heads * width);
+    query = dense;
+  }
   const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(blocks) * kLanes;
-  EachFour(h, [&]<int H>(int j) { Scores<H>(part.keys, query + static_cast<std::ptrdiff_t>(j) * width, width, blocks, scores + j * row); });
+  Each<kTogether>(h, [&]<int H>(int j) { Scores<H>(part.keys, query + static_cast<std::ptrdiff_t>(j) * width, width, blocks, scores + j * row); });
   for (int j = 0; j < h; ++j) {
     float* s = scores + j * row;
-    for (int p = position + 1; p < blocks * kLanes; ++p) s[p] = -std::numeric_limits<float>::max();
+    const int own = position + j / heads, used = own / kLanes + 1;
+    for (int p = own + 1; p < used * kLanes; ++p) s[p] = -std::numeric_limits<float>::max();
     Vec tops = Load(s);
-    for (int b = 1; b < blocks; ++b) tops = Max(tops, Load(s + b * kLanes));
+    for (int b = 1; b < used; ++b) tops = Max(tops, Load(s + b * kLanes));
     const float top = Largest(tops);
     Vec sums{};
-    for (int b = 0; b < blocks; ++b) {
+    for (int b = 0; b < used; ++b) {
       const Vec e = Exp(Load(s + b * kLanes) - top);
       Store(s + b * kLanes, e);
       sums += e;
     }
     const float inverse = 1.0f / Sum(sums);
-    for (int b = 0; b < blocks; ++b) Store(s + b * kLanes, Load(s + b * kLanes) * inverse);
+    for (int b = 0; b < used; ++b) Store(s + b * kLanes, Load(s + b * kLanes) * inverse);
+    std::fill(s + used * kLanes, s + row, 0.0f);
   }
-  EachFour(h, [&]<int H>(int j) {
-    float* to = mixed + static_cast<std::ptrdiff_t>(j) * r;
-    if (part.values != nullptr) return MixedValues<H>(part.values, scores + j * row, row, position + 1, r, to);
-    // Lanes past `position` hold zero probability; what the cache holds there is finite (zeros or old tokens).
-    MixedKeys<H>(part.keys, part.next, width, scores + j * row, blocks, r, to);
+  Each<4>(h, [&]<int H>(int j) {
+    float* to = means + static_cast<std::ptrdiff_t>(j) * r;
+    if (part.values != nullptr) return MixedValues<H>(part.values, scores + j * row, row, position + tokens, r, to);
+    // Lanes past a position hold zero probability; what the cache holds there is finite (zeros or other tokens).
+    MixedKeys<H>(part.keys, j == 0 ? part.next : part.keys, width, scores + j * row, blocks, r, to);
   });
+  for (int t = 0; tokens > 1 && t < tokens; ++t) CopyRow(means + static_cast<std::ptrdiff_t>(t) * heads * r, heads * r, mixed + t * mixed_stride);
 }
 
 void Decoder::Mlp(const DecoderWeights::Layer& l, int rows) {

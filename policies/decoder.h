@@ -109,7 +109,7 @@ class Decoder final : public BatchDecoder {
   static std::size_t CacheBytes(const ModelConfig& config, int slots, int longest);
 
  private:
-  // Keys and values that some heads read. `values` null: they are the first value_size numbers of the keys, and the row behind this one
+  // Keys and values that some heads read. `values` null: they are the first value_size numbers of the keys, and the run behind this one
   // will read `next`.
   struct CachePart {
     const float *keys = nullptr, *values = nullptr, *next = nullptr;
@@ -117,7 +117,9 @@ class Decoder final : public BatchDecoder {
   };
   void AttendLatent(const DecoderWeights::Layer& layer, int index, const std::vector<DecodeRow>& rows);
   void AttendGrouped(const DecoderWeights::Layer& layer, int index, const std::vector<DecodeRow>& rows);
-  static void AttendRow(const CachePart& part, const float* query, int position, float* mixed);
+  static std::vector<int> Runs(const std::vector<DecodeRow>& rows);
+  static void AttendRun(const CachePart& part, const float* query, std::ptrdiff_t query_stride, int tokens, int position, float* mixed,
+                        std::ptrdiff_t mixed_stride);
   // work(first, last) for all of 0..count, by the team where there is one (Team::Share).
   template <typename Work>
   void Share(int count, int least, const Work& work) const {
