@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -150,6 +151,27 @@ TEST(PackedMatrix, ComputesTheFirstColumnsAloneWithTheSameBits) {
         const std::size_t at = static_cast<std::size_t>(r) * out + o;
         ASSERT_EQ(part[at], o < panels ? whole[at] : -7.0f) << columns << " columns, row " << r << ", column " << o;
       }
+    }
+  }
+}
+
+TEST(PackedMatrix, OfAPartInDepthIsWhatZerosBehindItWouldGive) {
+  Rng rng(23);
+  const int in = 230, out = 83, most = 150;
+  const Floats weight = Random(rng, static_cast<std::size_t>(out) * in), x = Random(rng, static_cast<std::size_t>(most) * in);
+  PackedMatrix packed;
+  packed.Pack(weight.data(), out, in, in);
+  for (const int depth : {0, 1, 15, 32, 197, 229, 230}) {
+    Floats zeros = x, anything = x;
+    for (int r = 0; r < most; ++r) {
+      std::fill(Row(zeros, r, in) + depth, Row(zeros, r, in) + in, 0.0f);
+      std::fill(Row(anything, r, in) + depth, Row(anything, r, in) + in, std::nanf(""));
+    }
+    for (const int rows : {1, 2, 3, 5, 7, 8, 9, 64, 71, 150}) {
+      Floats want(static_cast<std::size_t>(rows) * out), got(want.size());
+      packed.Multiply(zeros.data(), in, rows, want.data(), out);
+      packed.Multiply(anything.data(), in, rows, got.data(), out, PackedMatrix::Into::kReplace, nullptr, {.depth = depth});
+      EXPECT_EQ(got, want) << rows << " rows, depth " << depth;
     }
   }
 }
@@ -316,6 +338,53 @@ TEST(Vectors, PartsTouchNothingBehindTheirEnd) {
 }
 
 double SwiGlu(double gate, double up) { return gate / (1.0 + std::exp(-gate)) * up; }
+
+TEST(Vectors, FoldToTheSumAndTheLargestOfTheirLanesAndManyAtOnceLaneByLane) {
+  Rng rng(24);
+  for (int round = 0; round < 50; ++round) {
+    Vec vectors[kLanes], copies[kLanes];
+    Floats values = Random(rng, static_cast<std::size_t>(kLanes) * kLanes);
+    for (int i = 0; i < kLanes; ++i) vectors[i] = copies[i] = Load(Row(values, i, kLanes));
+    float each[kLanes];
+    Store(each, SumEach(copies));
+    for (int i = 0; i < kLanes; ++i) {
+      const float* lanes = Row(values, i, kLanes);
+      double sum = 0.0, size = 0.0;
+      for (int j = 0; j < kLanes; ++j) sum += lanes[j], size += std::abs(lanes[j]);
+      EXPECT_NEAR(Sum(vectors[i]), sum, SumTolerance(kLanes, size));
+      EXPECT_NEAR(each[i], sum, SumTolerance(kLanes, size)) << "lane " << i;
+      EXPECT_EQ(Largest(vectors[i]), *std::max_element(lanes, lanes + kLanes));
+    }
+  }
+}
+
+TEST(Vectors, RowsOfAnyLengthAreCopiedAddedAndMultipliedAndNothingBehindThem) {
+  Rng rng(25);
+  for (int n = 0; n <= 3 * kLanes + 1; ++n) {
+    const Floats a = Random(rng, static_cast<std::size_t>(n) + 2), b = Random(rng, a.size());
+    Floats copy = b, sum = b;
+    CopyRow(a.data(), n, copy.data());
+    AddRow(a.data(), n, sum.data());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      const bool inside = i < static_cast<std::size_t>(n);
+      EXPECT_EQ(copy[i], inside ? a[i] : b[i]) << n;
+      EXPECT_EQ(sum[i], inside ? a[i] + b[i] : b[i]) << n;
+    }
+    const Exact want = Dot(a.data(), b.data(), n);
+    EXPECT_NEAR(cogent::Dot(a.data(), b.data(), n), want.value, SumTolerance(n, want.size)) << n;
+  }
+}
+
+TEST(Floats, BeginAtACacheLineAndKeepWhatTheyHoldWhenTheyGrow) {
+  for (const std::size_t size : {1, 7, 100, 5000}) {
+    cogent::Floats buffer(3, 2.5f);
+    const float* begin = Room(buffer, size);
+    EXPECT_EQ(begin, buffer.data());
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(begin) % 64, 0u);
+    EXPECT_EQ(buffer.size(), std::max<std::size_t>(size, 3));
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(buffer[i], 2.5f);
+  }
+}
 
 TEST(SwiGluRows, MultipliesTheGatedHalfByTheOther) {
   Rng rng(8);
