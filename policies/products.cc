@@ -202,10 +202,10 @@ void OnePanel(int rows, const float* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k
   Block<kProducts, R, V, 1, kAhead>(a, a_row, a_k, panel, 0, depth, to, column, fetch, stretch);
 }
 
-// Any number of rows over the first `all` of k; `panels` begins at column to.first. A strip of rows stays in the second cache level while the panels pass, and
-// a panel, or the part of it that has room there, in the first one while the rows of the strip do. The first blocks of the strip fetch
-// the next panel, each a share, and the others the next strip. What is too few for a strip of its own joins the last one, and its blocks are alike: the panels would
-// pass once more for it.
+// Any number of rows over the first `all` of k; `panels` begins at column to.first. A strip of rows stays in the second cache level
+// while the panels pass, and a panel, or the part of it that has room there, in the first one while the rows of the strip do. The first
+// blocks of the strip fetch the next panel, each a share, and the others the next strip. What is too few for a strip of its own joins the
+// last one, and its blocks are alike: the panels would pass once more for it.
 template <Products kProducts>
 void AllRows(const float* a, std::ptrdiff_t a_row, int rows, const float* panels, int in, int all, Target to) {
   constexpr int kStrip = 64, kPart = (24 << 10) / (4 * kPanel), kShares = 4;  // rows; of k, 24 KB of a panel; blocks
@@ -370,7 +370,8 @@ void PackColumnPairs(const float* a, std::ptrdiff_t stride, int rows, int used, 
 // Strips of kRows columns of a, `apart` floats from each other and their rows `a_k`, against all panels: one of these stays in the first
 // cache level while the strips pass. `next` are fetched meanwhile.
 template <Products kProducts>
-void MultiplyStrips(const float* strips, std::ptrdiff_t apart, std::ptrdiff_t a_k, int columns, const float* panel, int units, const Target& to, Coming (&next)[2]) {
+void MultiplyStrips(const float* strips, std::ptrdiff_t apart, std::ptrdiff_t a_k, int columns, const float* panel, int units, const Target& to,
+                    Coming (&next)[2]) {
   for (int column = 0; column < to.out; column += kPanel, panel += static_cast<std::ptrdiff_t>(units) * kPanel) {
     const bool whole = column + kLanes < to.out;
     Target strip = to;
@@ -445,7 +446,7 @@ void AccumulateOuter(const float* a, std::ptrdiff_t a_stride, int m, const float
     half ? PackPairPanels(from, b_stride, 1, count, n, units, panels.data()) : PackPanels(from, b_stride, 1, count, n, panels.data());
     // The next rows of both, where they lie one behind another.
     const std::ptrdiff_t more = std::min(chunk, rows - row - count), wanted = more * ((b_stride == n ? n : 0) + (a_stride == m ? m : 0));
-    const std::ptrdiff_t turns = static_cast<std::ptrdiff_t>((m + kRows - 1) / kRows) * ((n + kPanel - 1) / kPanel) * units;
+    const std::ptrdiff_t turns = std::max<std::ptrdiff_t>(static_cast<std::ptrdiff_t>((m + kRows - 1) / kRows) * ((n + kPanel - 1) / kPanel) * units, 1);
     const int step = static_cast<int>((wanted + turns - 1) / turns);
     Coming next[2] = {{from + count * b_stride, b_stride == n ? more * n : 0, step}, {left_from + count * a_stride, a_stride == m ? more * m : 0, step}};
     for (int i = 0; i < m; i += height) {
