@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "core/memory.h"
 #include "experiments/engine.h"
 #include "experiments/engine_chat.h"
 #include "experiments/engine_commands.h"
@@ -38,6 +39,7 @@ int ShowConfig(const Parts& parts, const Methods& methods, const Command& comman
 }
 
 int RunEngine(const Parts& parts, const Command& command) {
+  KeepMemory();
   SetRewardModels(AskLoadedModel);
   const Methods methods(parts);
   if (command.name == "train") return TrainCommand(parts, methods, command);

@@ -11,7 +11,6 @@
 #include "agents/remote_agent.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "core/memory.h"
 #include "experiments/engine_base.h"
 #include "experiments/engine_chat.h"
 #include "experiments/engine_critic.h"
@@ -138,7 +137,6 @@ LoadedConfig LoadChecked(const Parts& parts, const Methods& methods, const std::
 }
 
 int TrainCommand(const Parts& parts, const Methods& methods, const Command& command) {
-  KeepMemory();
   std::vector<std::string> overrides(command.arguments.begin() + 1, command.arguments.end());
   if (command.Has("name")) overrides.push_back("name=" + command.Get("name"));
   LoadedConfig loaded = LoadChecked(parts, methods, command.arguments.at(0), overrides, Purpose::kTrain);
