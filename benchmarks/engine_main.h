@@ -50,7 +50,7 @@ inline int TakeNumber(std::vector<char*>& words, const std::string& name, int ot
 // `prepare` takes the program's own options from the line and registers its benchmarks; the rest of the line is Google Benchmark's.
 inline int RunBenchmarks(const char* program, int argc, char** argv, const std::function<void(std::vector<char*>& words)>& prepare) try {
   at::set_num_threads(1);
-  KeepMemory();  // as the engine's commands do
+  KeepMemory();  // as the engine's long commands do
   std::vector<char*> words(argv, argv + argc);
   prepare(words);
   int count = static_cast<int>(words.size());

@@ -1,5 +1,6 @@
 // The engine's door: one function that the front finds by name and hands a command.
 #include <algorithm>
+#include <array>
 #include <iostream>
 
 #include "core/memory.h"
@@ -39,7 +40,9 @@ int ShowConfig(const Parts& parts, const Methods& methods, const Command& comman
 }
 
 int RunEngine(const Parts& parts, const Command& command) {
-  KeepMemory();
+  // Where a command runs long: large pages take longer to come than small ones, a second of a short answer's three.
+  constexpr std::array kLong = {"train", "eval", "sample", "judge", "rewrite", "serve", "bench"};
+  if (std::find(kLong.begin(), kLong.end(), command.name) != kLong.end()) KeepMemory();
   SetRewardModels(AskLoadedModel);
   const Methods methods(parts);
   if (command.name == "train") return TrainCommand(parts, methods, command);
