@@ -47,6 +47,22 @@ void PackRows(PackedMatrix& packed, const Lookup& named, const std::vector<std::
   packed.Pack(stacked.data(), out, in, in, products);
 }
 
+template <int N, typename Work>
+void Part(int count, int first, const Work& work) {
+  if (count == N) return work.template operator()<N>(first);
+  if constexpr (N > 1) Part<N - 1>(count, first, work);
+}
+// Calls work.operator()<N>(i) for i, i + 1, .. i + N - 1 until `count` are done: in parts of at most kMost that differ by one at most, for a
+// small one costs as much time as a large one where sums wait for themselves.
+template <int kMost, typename Work>
+void InParts(int count, const Work& work) {
+  for (int i = 0; i < count;) {
+    const int parts = (count - i + kMost - 1) / kMost, n = (count - i + parts - 1) / parts;
+    Part<kMost>(n, i, work);
+    i += n;
+  }
+}
+
 // Scores of H heads against B blocks of keys from block b on: lanes are positions.
 template <int H, int B>
 void ScoreBlocks(const float* keys, const float* query, int width, int b, int blocks, float* scores) {
@@ -69,34 +85,44 @@ void ScoreBlocks(const float* keys, const float* query, int width, int b, int bl
 // Against all blocks; several at a time, so that enough sums run side by side.
 template <int H>
 void Scores(const float* keys, const float* query, int width, int blocks, float* scores) {
-  constexpr int kTogether = H <= 2 ? 4 : 2;
-  int b = 0;
-  for (; b + kTogether <= blocks; b += kTogether) ScoreBlocks<H, kTogether>(keys, query, width, b, blocks, scores);
-  for (; b < blocks; ++b) ScoreBlocks<H, 1>(keys, query, width, b, blocks, scores);
+  constexpr int kTogether = H <= 2 || (H <= 4 && kRegisters == 32) ? 4 : 2;
+  InParts<kTogether>(blocks, [&]<int B>(int b) { ScoreBlocks<H, B>(keys, query, width, b, blocks, scores); });
 }
 
 // The mean of the keys' first r numbers under H heads' probabilities, [H, r]. As many keys from `next` on are fetched meanwhile.
 template <int H>
 void MixedKeys(const float* keys, const float* next, int width, const float* scores, int blocks, int r, float* mixed) {
+  constexpr int kTogether = kRegisters == 32 ? 4 : 2;  // numbers
   const std::ptrdiff_t block = static_cast<std::ptrdiff_t>(width) * kLanes;
   for (int first = 0; first < r; first += kLanes) {
     const int n = std::min(kLanes, r - first);
     Vec sums[H][kLanes];  // of a head and a number; over its lanes they are the mean
-    for (int i = 0; i < kLanes; ++i) {
-      const std::ptrdiff_t column = static_cast<std::ptrdiff_t>(first + i) * kLanes;
-      Vec sum[H] = {};
-      for (int b = 0; b < (i < n ? blocks : 0); ++b) {
-        const Vec values = Load(keys + column + b * block);
-        __builtin_prefetch(next + column + b * block, 0, 2);
-        if (first + i + r < width) __builtin_prefetch(next + column + b * block + static_cast<std::ptrdiff_t>(r) * kLanes, 0, 2);
-        for (int j = 0; j < H; ++j) sum[j] += Load(scores + (static_cast<std::ptrdiff_t>(j) * blocks + b) * kLanes) * values;
+    for (int i = 0; i < kLanes; i += kTogether) {
+      std::ptrdiff_t at[kTogether];  // behind the last number it is read again, for nothing
+      for (int c = 0; c < kTogether; ++c) at[c] = static_cast<std::ptrdiff_t>(first + std::min(i + c, n - 1)) * kLanes;
+      Vec sum[H][kTogether] = {};
+      for (int b = 0; b < blocks; ++b) {
+        Vec values[kTogether];
+        for (int c = 0; c < kTogether; ++c) {
+          values[c] = Load(keys + b * block + at[c]);
+          __builtin_prefetch(next + b * block + at[c], 0, 2);
+        }
+        for (int j = 0; j < H; ++j) {
+          const Vec probabilities = Load(scores + (static_cast<std::ptrdiff_t>(j) * blocks + b) * kLanes);
+          for (int c = 0; c < kTogether; ++c) sum[j][c] += probabilities * values[c];
+        }
       }
-      for (int j = 0; j < H; ++j) sums[j][i] = sum[j];
+      for (int j = 0; j < H; ++j) {
+        for (int c = 0; c < kTogether; ++c) sums[j][i + c] = sum[j][c];
+      }
     }
     for (int j = 0; j < H; ++j) {
       const Vec means = SumEach(sums[j]);
       n == kLanes ? Store(mixed + j * r + first, means) : StorePart(mixed + j * r + first, means, n);
     }
+  }
+  for (int b = 0; b < blocks; ++b) {
+    for (int d = r; d < width; ++d) __builtin_prefetch(next + b * block + static_cast<std::ptrdiff_t>(d) * kLanes, 0, 2);
   }
 }
 
@@ -130,19 +156,6 @@ void MixedValues(const float* values, const float* scores, std::ptrdiff_t scores
   int d = 0;
   for (; d + kVectors * kLanes <= r; d += kVectors * kLanes) MixColumns<H, kVectors>(values + d, r, scores, scores_stride, positions, kLanes, mixed + d);
   for (; d < r; d += kLanes) MixColumns<H, 1>(values + d, r, scores, scores_stride, positions, std::min(kLanes, r - d), mixed + d);
-}
-
-template <int H, typename Work>
-void Rest(int heads, int j, const Work& work) {
-  if (heads == H) return work.template operator()<H>(j);
-  if constexpr (H > 1) Rest<H - 1>(heads, j, work);
-}
-// Calls work.operator()<H>(j) for heads j, j + 1, .. j + H - 1: kMost at a time, and the rest.
-template <int kMost, typename Work>
-void Each(int heads, const Work& work) {
-  int j = 0;
-  for (; j + kMost <= heads; j += kMost) work.template operator()<kMost>(j);
-  Rest<kMost - 1>(heads - j, j, work);
 }
 
 }  // namespace
@@ -317,10 +330,8 @@ void Decoder::Run(const std::vector<DecodeRow>& rows, const std::vector<int>& wa
   }
   const int m = static_cast<int>(wanted.size());
   float* last = Room(last_, static_cast<std::size_t>(m) * width);
-  for (int i = 0; i < m; ++i) {
-    RmsNormRows(x + static_cast<std::ptrdiff_t>(wanted[i]) * width, width, weights_->norm_.data(), static_cast<float>(c.rms_norm_eps), 1, width,
-                last + static_cast<std::ptrdiff_t>(i) * width, width);
-  }
+  for (int i = 0; i < m; ++i) CopyRow(x + static_cast<std::ptrdiff_t>(wanted[i]) * width, width, last + static_cast<std::ptrdiff_t>(i) * width);
+  Normalize(last, width, weights_->norm_, c.rms_norm_eps, m, last);
   Multiply(weights_->head_, last, m, Room(logits_, static_cast<std::size_t>(m) * c.vocab_size));
 }
 
@@ -342,11 +353,12 @@ void Decoder::AttendLatent(const DecoderWeights::Layer& l, int index, const std:
     q_stride = q_width;
   }
   Share(n, 8, [&](int begin, int end) {
+    float* const latents = down + static_cast<std::ptrdiff_t>(begin) * down_width + first;
+    RmsNormRows(latents, down_width, l.kv_norm.data(), static_cast<float>(kLatentEps), end - begin, r, latents, down_width);
     for (int i = begin; i < end; ++i) {
       const float* cosines = cosines_.data() + static_cast<std::ptrdiff_t>(rows[i].position) * dr / 2;
       const float* sines = sines_.data() + static_cast<std::ptrdiff_t>(rows[i].position) * dr / 2;
       float* own = down + static_cast<std::ptrdiff_t>(i) * down_width + first;
-      RmsNormRows(own, down_width, l.kv_norm.data(), static_cast<float>(kLatentEps), 1, r, own, down_width);
       RotatePairs(own + r, cosines, sines, dr / 2);
       for (int j = 0; j < h; ++j) RotatePairs(query + i * q_stride + j * dk + dn, cosines, sines, dr / 2);
       float* cache = Keys(index, rows[i].slot) + static_cast<std::ptrdiff_t>(rows[i].position / kLanes) * kLanes * cache_width + rows[i].position % kLanes;
@@ -452,7 +464,7 @@ void Decoder::AttendRun(const CachePart& part, const float* query, std::ptrdiff_
     query = dense;
   }
   const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(blocks) * kLanes;
-  Each<kTogether>(h, [&]<int H>(int j) { Scores<H>(part.keys, query + static_cast<std::ptrdiff_t>(j) * width, width, blocks, scores + j * row); });
+  InParts<kTogether>(h, [&]<int H>(int j) { Scores<H>(part.keys, query + static_cast<std::ptrdiff_t>(j) * width, width, blocks, scores + j * row); });
   for (int j = 0; j < h; ++j) {
     float* s = scores + j * row;
     const int own = position + j / heads, used = own / kLanes + 1;
@@ -468,9 +480,9 @@ void Decoder::AttendRun(const CachePart& part, const float* query, std::ptrdiff_
     }
     const float inverse = 1.0f / Sum(sums);
     for (int b = 0; b < used; ++b) Store(s + b * kLanes, Load(s + b * kLanes) * inverse);
-    std::fill(s + used * kLanes, s + row, 0.0f);
+    for (int b = used; b < blocks; ++b) Store(s + b * kLanes, Vec{});
   }
-  Each<4>(h, [&]<int H>(int j) {
+  InParts<4>(h, [&]<int H>(int j) {
     float* to = means + static_cast<std::ptrdiff_t>(j) * r;
     if (part.values != nullptr) return MixedValues<H>(part.values, scores + j * row, row, position + tokens, r, to);
     // Lanes past a position hold zero probability; what the cache holds there is finite (zeros or other tokens).

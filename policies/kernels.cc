@@ -8,17 +8,29 @@ namespace cogent {
 
 void RmsNormRows(const float* x, std::ptrdiff_t x_stride, const float* weight, float eps, int rows, int width, float* y,
                  std::ptrdiff_t y_stride, float* scale) {
-  for (int r = 0; r < rows; ++r) {
-    const float* in = x + r * x_stride;
-    float* out = y + r * y_stride;
-    Vec squares{};
-    int i = 0;
-    for (; i + kLanes <= width; i += kLanes) squares += Load(in + i) * Load(in + i);
-    if (i < width) squares += LoadPart(in + i, width - i) * LoadPart(in + i, width - i);
-    const float factor = 1.0f / std::sqrt(Sum(squares) / static_cast<float>(width) + eps);
-    for (i = 0; i + kLanes <= width; i += kLanes) Store(out + i, Load(in + i) * factor * Load(weight + i));
-    for (; i < width; ++i) out[i] = in[i] * factor * weight[i];
-    if (scale) scale[r] = factor;
+  // As many rows as there are lanes, so that their sums are folded as one.
+  for (int first = 0; first < rows; first += kLanes, x += kLanes * x_stride, y += kLanes * y_stride) {
+    const int count = std::min(kLanes, rows - first);
+    Vec squares[kLanes] = {};
+    for (int r = 0; r < count; ++r) {
+      const float* in = x + r * x_stride;
+      Vec sum{};
+      int i = 0;
+      for (; i + kLanes <= width; i += kLanes) sum += Load(in + i) * Load(in + i);
+      if (i < width) sum += LoadPart(in + i, width - i) * LoadPart(in + i, width - i);
+      squares[r] = sum;
+    }
+    alignas(64) float factors[kLanes];
+    Store(factors, SumEach(squares) / static_cast<float>(width) + eps);
+    for (float& factor : factors) factor = 1.0f / std::sqrt(factor);
+    for (int r = 0; r < count; ++r) {
+      const float* in = x + r * x_stride;
+      float* out = y + r * y_stride;
+      int i = 0;
+      for (; i + kLanes <= width; i += kLanes) Store(out + i, Load(in + i) * factors[r] * Load(weight + i));
+      for (; i < width; ++i) out[i] = in[i] * factors[r] * weight[i];
+    }
+    if (scale) std::copy_n(factors, count, scale + first);
   }
 }
 
@@ -59,32 +71,38 @@ void SwiGluBackwardRows(const float* gate_up, std::ptrdiff_t stride, const float
   }
 }
 
-void RmsNormBackwardRows(const float* x, std::ptrdiff_t x_stride, const float* weight, const float* scale, const float* dy,
-                         std::ptrdiff_t dy_stride, int rows, int width, float* dx, std::ptrdiff_t dx_stride, float* d_weight) {
-  // y = x s w with s = (mean x^2 + eps)^-1/2, so dx = s (w dy - x s^2 mean(x w dy)).
-  for (int r = 0; r < rows; ++r) {
-    const float* in = x + r * x_stride;
-    const float* grad = dy + r * dy_stride;
-    float* out = dx + r * dx_stride;
-    const float s = scale[r];
-    Vec dot{};
+void RmsNormBackwardRows(const NormGradient& of, int rows, int width, float* dx, std::ptrdiff_t dx_stride, float* d_weight) {
+  // y = x s w with s = (mean x^2 + eps)^-1/2, so dx = s (w dy - x s^2 mean(x w dy)). As many rows as there are lanes, so that their means
+  // are folded as one.
+  for (int first = 0; first < rows; first += kLanes) {
+    const int count = std::min(kLanes, rows - first);
+    const float *x = of.x + first * of.x_stride, *dy = of.dy + first * of.dy_stride, *others = of.others ? of.others + first * of.others_stride : nullptr;
+    alignas(64) float scale[kLanes] = {}, pull[kLanes];
+    std::copy_n(of.scale + first, count, scale);
+    Vec dots[kLanes] = {};
     for (int i = 0; i < width; i += kLanes) {
       const int n = std::min(kLanes, width - i);
-      const bool whole = n == kLanes;
-      const Vec xi = whole ? Load(in + i) : LoadPart(in + i, n), gi = whole ? Load(grad + i) : LoadPart(grad + i, n);
-      const Vec wi = whole ? Load(weight + i) : LoadPart(weight + i, n), di = whole ? Load(d_weight + i) : LoadPart(d_weight + i, n);
-      dot += xi * wi * gi;
-      const Vec sum = di + gi * xi * s;
-      whole ? Store(d_weight + i, sum) : StorePart(d_weight + i, sum, n);
+      const auto load = [n](const float* from) { return n == kLanes ? Load(from) : LoadPart(from, n); };
+      const Vec w = load(of.weight + i);
+      Vec sum = load(d_weight + i);
+      for (int r = 0; r < count; ++r) {
+        const Vec product = load(x + r * of.x_stride + i) * load(dy + r * of.dy_stride + i);
+        dots[r] += product * w;
+        sum += product * scale[r];
+      }
+      n == kLanes ? Store(d_weight + i, sum) : StorePart(d_weight + i, sum, n);
     }
-    const float pull = Sum(dot) * s * s * s / static_cast<float>(width);
-    for (int i = 0; i < width; i += kLanes) {
-      const int n = std::min(kLanes, width - i);
-      const bool whole = n == kLanes;
-      const Vec xi = whole ? Load(in + i) : LoadPart(in + i, n), gi = whole ? Load(grad + i) : LoadPart(grad + i, n);
-      const Vec wi = whole ? Load(weight + i) : LoadPart(weight + i, n);
-      const Vec v = wi * gi * s - xi * pull;
-      whole ? Store(out + i, v) : StorePart(out + i, v, n);
+    const Vec s = Load(scale);
+    Store(pull, SumEach(dots) * s * s * s / static_cast<float>(width));
+    for (int r = 0; r < count; ++r) {
+      float* out = dx + (first + r) * dx_stride;
+      for (int i = 0; i < width; i += kLanes) {
+        const int n = std::min(kLanes, width - i);
+        const auto load = [n](const float* from) { return n == kLanes ? Load(from) : LoadPart(from, n); };
+        Vec v = load(of.weight + i) * load(dy + r * of.dy_stride + i) * scale[r] - load(x + r * of.x_stride + i) * pull[r];
+        if (others) v += load(others + r * of.others_stride + i);
+        n == kLanes ? Store(out + i, v) : StorePart(out + i, v, n);
+      }
     }
   }
 }

@@ -98,12 +98,12 @@ inline Vec Zip(Vec a, Vec b, std::integer_sequence<int, kLane...>, bool upper) {
                : __builtin_shufflevector(a, b, (kLane / 2 + kLane % 2 * kLanes)...);
 }
 // Lane i: the sum of v[i], which it uses up. Two vectors become one of their sums of two lanes, until one is left.
+template <int kHalf = kLanes / 2>
 inline Vec SumEach(Vec (&v)[kLanes]) {
   constexpr std::make_integer_sequence<int, kLanes> lanes;
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) v[i] = Zip(v[i], v[i + half], lanes, false) + Zip(v[i], v[i + half], lanes, true);
-  }
-  return v[0];
+  for (int i = 0; i < kHalf; ++i) v[i] = Zip(v[i], v[i + kHalf], lanes, false) + Zip(v[i], v[i + kHalf], lanes, true);
+  if constexpr (kHalf > 1) return SumEach<kHalf / 2>(v);
+  else return v[0];
 }
 inline float Dot(const float* a, const float* b, int n) {
   Vec sums{};
@@ -242,9 +242,18 @@ void SwiGluRows(const float* gate_up, std::ptrdiff_t stride, int rows, int width
 // Gradient of SwiGluRows: d_gate_up from dy; reads gate_up again.
 void SwiGluBackwardRows(const float* gate_up, std::ptrdiff_t stride, const float* dy, std::ptrdiff_t dy_stride, int rows, int width,
                         float* d_gate_up, std::ptrdiff_t d_stride);
-// Gradient of RmsNormRows: dx (replaced) and d_weight (added to), given the `scale` that it returned.
-void RmsNormBackwardRows(const float* x, std::ptrdiff_t x_stride, const float* weight, const float* scale, const float* dy,
-                         std::ptrdiff_t dy_stride, int rows, int width, float* dx, std::ptrdiff_t dx_stride, float* d_weight);
+// What the gradient of RmsNormRows reads: its input, weight and `scale` as it returned it, its output's gradient, and rows that join the
+// input's gradient, if given.
+struct NormGradient {
+  const float* x;
+  std::ptrdiff_t x_stride;
+  const float *weight, *scale, *dy;
+  std::ptrdiff_t dy_stride;
+  const float* others = nullptr;
+  std::ptrdiff_t others_stride = 0;
+};
+// dx (replaced) and d_weight (added to).
+void RmsNormBackwardRows(const NormGradient& of, int rows, int width, float* dx, std::ptrdiff_t dx_stride, float* d_weight);
 // Rotates pairs (x[2i], x[2i+1]) by the cosines and sines of one position, in place, interleaved order kept.
 void RotatePairs(float* x, const float* cosines, const float* sines, int pairs);
 // The same for pairs (x[i], x[pairs + i]).

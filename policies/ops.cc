@@ -77,7 +77,7 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
   }
   // A frozen weight needs no gradient, and what it multiplied need not be kept for one.
   const bool need_x = NeedsGradient({x}), need_weight = NeedsGradient({weight}), need_adapters = NeedsGradient({adapters.down});
-  const at::Tensor kept = need_weight || need_adapters ? x.detach() : at::Tensor();
+  const at::Tensor kept = need_weight || need_adapters ? x : at::Tensor();
   return Differentiable(y, inputs, [x = kept, weight, need_bias = NeedsGradient({bias}), products, own = std::move(own), u, need_x,
                                     need_weight, need_adapters](const at::Tensor& grad) -> Gradients {
     const Rows dy(grad);
@@ -123,11 +123,11 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   at::Tensor y = at::empty({in.rows, in.width}, x.options()), scale = at::empty({in.rows}, x.options());
   RmsNormRows(in.data, in.stride, weight.const_data_ptr<float>(), static_cast<float>(eps), in.rows, in.width, Data(y), in.width,
               Data(scale));
-  return Differentiable(y, {x, weight}, [x = x.detach(), weight, scale](const at::Tensor& grad) -> Gradients {
+  return Differentiable(y, {x, weight}, [x, weight, scale](const at::Tensor& grad) -> Gradients {
     const Rows in(x), dy(grad);
     const at::Tensor dx = at::empty({in.rows, in.width}, x.options()), dw = GradientSink(weight);
-    RmsNormBackwardRows(in.data, in.stride, weight.const_data_ptr<float>(), scale.const_data_ptr<float>(), dy.data, dy.stride, in.rows,
-                        in.width, Data(dx), in.width, Data(dw));
+    RmsNormBackwardRows({in.data, in.stride, weight.const_data_ptr<float>(), scale.const_data_ptr<float>(), dy.data, dy.stride}, in.rows, in.width, Data(dx), in.width,
+                        Data(dw));
     return {dx, ForAutograd(weight, dw)};
   });
 }
@@ -141,29 +141,73 @@ Joined JoinAndNorm(const at::Tensor& stream, const at::Tensor& branch, const at:
   // Without a branch the same memory, as another tensor: this one has another place in the graph.
   const at::Tensor sum = branch.defined() ? at::empty({in.rows, in.width}, stream.options()) : in.held.detach();
   at::Tensor normed = at::empty({in.rows, in.width}, stream.options()), scale = at::empty({in.rows}, stream.options());
-  if (branch.defined()) {
-    const Rows joins(branch);
-    for (int r = 0; r < in.rows; ++r) {
+  const Rows joins(branch.defined() ? branch : sum), sums(sum);
+  constexpr int kTogether = 64;  // rows that are still in the first cache level when they are normed
+  for (int first = 0; first < in.rows; first += kTogether) {
+    const int count = std::min(kTogether, in.rows - first);
+    for (int r = first; r < (branch.defined() ? first + count : 0); ++r) {
       float* to = Data(sum) + static_cast<std::ptrdiff_t>(r) * in.width;
       CopyRow(in.data + r * in.stride, in.width, to);
       AddRow(joins.data + r * joins.stride, in.width, to);
     }
+    RmsNormRows(sums.data + first * sums.stride, sums.stride, weight.const_data_ptr<float>(), static_cast<float>(eps), count, in.width,
+                Data(normed) + static_cast<std::ptrdiff_t>(first) * in.width, in.width, Data(scale) + first);
   }
-  const Rows sums(sum);
-  RmsNormRows(sums.data, sums.stride, weight.const_data_ptr<float>(), static_cast<float>(eps), in.rows, in.width, Data(normed), in.width, Data(scale));
   auto outputs = Differentiable({sum, normed}, {stream, branch, weight},
                                 [kept = sum.detach(), weight, scale, both = branch.defined()](const std::vector<at::Tensor>& grads) -> Gradients {
     const Rows x(kept), d_sum(grads[0]), dy(grads[1]);
     const at::Tensor dx = at::empty({x.rows, x.width}, kept.options()), dw = GradientSink(weight);
-    for (int r = 0; r < x.rows; ++r) {
-      float* to = Data(dx) + static_cast<std::ptrdiff_t>(r) * x.width;
-      RmsNormBackwardRows(x.data + r * x.stride, x.stride, weight.const_data_ptr<float>(), scale.const_data_ptr<float>() + r, dy.data + r * dy.stride, dy.stride, 1,
-                          x.width, to, x.width, Data(dw));
-      AddRow(d_sum.data + r * d_sum.stride, x.width, to);
-    }
+    RmsNormBackwardRows({x.data, x.stride, weight.const_data_ptr<float>(), scale.const_data_ptr<float>(), dy.data, dy.stride, d_sum.data, d_sum.stride}, x.rows, x.width,
+                        Data(dx), x.width, Data(dw));
     return {dx, both ? dx : at::Tensor(), ForAutograd(weight, dw)};
   });
   return {outputs[0], outputs[1]};
+}
+
+std::vector<at::Tensor> NormParts(const at::Tensor& x, const std::vector<std::int64_t>& sizes, const std::vector<at::Tensor>& weights, double eps) {
+  Check(sizes.size() == weights.size(), "each part has a weight, or an undefined one");
+  if (!OnFastPath({x})) return reference::NormParts(x, sizes, weights, eps);
+  const Rows in(x);
+  std::vector<at::Tensor> parts, scales;  // of each run and row, [runs, N]
+  std::int64_t first = 0;
+  for (std::size_t p = 0; p < sizes.size(); first += sizes[p++]) {
+    if (!weights[p].defined()) {
+      parts.push_back(in.held.detach().narrow(1, first, sizes[p]).detach());  // the same memory, as a tensor with a place of its own in the graph
+      scales.emplace_back();
+      continue;
+    }
+    const std::int64_t size = weights[p].size(0), runs = sizes[p] / size;
+    parts.push_back(at::empty({in.rows, sizes[p]}, x.options()));
+    scales.push_back(at::empty({runs, in.rows}, x.options()));
+    for (std::int64_t run = 0; run < runs; ++run) {
+      RmsNormRows(in.data + first + run * size, in.stride, weights[p].const_data_ptr<float>(), static_cast<float>(eps), in.rows, static_cast<int>(size),
+                  Data(parts[p]) + run * size, sizes[p], Data(scales[p]) + run * in.rows);
+    }
+  }
+  std::vector<at::Tensor> inputs = {x};
+  inputs.insert(inputs.end(), weights.begin(), weights.end());
+  return Differentiable(parts, inputs, [x, sizes, weights, scales](const std::vector<at::Tensor>& grads) -> Gradients {
+    const Rows in(x);
+    const at::Tensor dx = at::empty({in.rows, in.width}, x.options());
+    Gradients gradients = {dx};
+    std::int64_t first = 0;
+    for (std::size_t p = 0; p < sizes.size(); first += sizes[p++]) {
+      const Rows dy(grads[p]);
+      gradients.emplace_back();
+      if (!weights[p].defined()) {
+        for (int r = 0; r < in.rows; ++r) CopyRow(dy.data + r * dy.stride, dy.width, Data(dx) + static_cast<std::ptrdiff_t>(r) * in.width + first);
+        continue;
+      }
+      const at::Tensor dw = GradientSink(weights[p]);
+      const std::int64_t size = weights[p].size(0);
+      for (std::int64_t run = 0; run < sizes[p] / size; ++run) {
+        RmsNormBackwardRows({in.data + first + run * size, in.stride, weights[p].const_data_ptr<float>(), scales[p].const_data_ptr<float>() + run * in.rows,
+                             dy.data + run * size, dy.stride}, in.rows, static_cast<int>(size), Data(dx) + first + run * size, in.width, Data(dw));
+      }
+      gradients.back() = ForAutograd(weights[p], dw);
+    }
+    return gradients;
+  });
 }
 
 at::Tensor SwiGlu(const at::Tensor& gate_up) {
@@ -172,7 +216,7 @@ at::Tensor SwiGlu(const at::Tensor& gate_up) {
   const int width = in.width / 2;
   at::Tensor y = at::empty({in.rows, width}, gate_up.options());
   SwiGluRows(in.data, in.stride, in.rows, width, Data(y), width);
-  return Differentiable(y, {gate_up}, [gate_up = gate_up.detach(), width](const at::Tensor& grad) -> Gradients {
+  return Differentiable(y, {gate_up}, [gate_up, width](const at::Tensor& grad) -> Gradients {
     const Rows in(gate_up), dy(grad);
     at::Tensor dx = at::empty({in.rows, in.width}, grad.options());
     SwiGluBackwardRows(in.data, in.stride, dy.data, dy.stride, in.rows, width, Data(dx), in.width);
@@ -193,7 +237,7 @@ Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule&
     else WeighExperts(rule, row, chosen, weight, score);
   }
   // w_k = scale s_k / sum s over the chosen; ds = (dw_k - sum_j dw_j w_j / scale) scale / sum s.
-  auto outputs = Differentiable({weights, scores}, {logits}, [experts, scores = scores.clone(), rule](const std::vector<at::Tensor>& grads) -> Gradients {
+  auto outputs = Differentiable({weights, scores}, {logits}, [experts, scores = scores.detach(), rule](const std::vector<at::Tensor>& grads) -> Gradients {
     const Rows dw(grads[0]), ds(grads[1]), s(scores);
     at::Tensor dx = at::empty({s.rows, s.width}, scores.options());
     const std::int32_t* chosen = experts.const_data_ptr<std::int32_t>();
@@ -334,7 +378,7 @@ at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& 
     ScatterAddRows(xs.data(), in.width, d.token.data() + d.begin[e], n, Data(y));
   }
   return Differentiable(y, {x, routes.weights, gate_up, down, others},
-                        [x = x.detach(), weights = routes.weights.detach(), gate_up, down, gate_ups, products,
+                        [x, weights = routes.weights, gate_up, down, gate_ups, products,
                          need_weights = NeedsGradient({gate_up, down}), d = std::move(d)](const at::Tensor& grad) -> Gradients {
                           Gradients gradients = ExpertsBackward(x, weights, gate_up, down, gate_ups, d, grad, products, need_weights);
                           gradients.push_back(grad);

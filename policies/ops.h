@@ -75,6 +75,9 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);  
 // stream + branch, and the RmsNorm of that; without a branch the stream as it is. Whoever reads the stream and its norm both uses this:
 // their gradients are then one tensor from the start.
 Joined JoinAndNorm(const at::Tensor& stream, const at::Tensor& branch, const at::Tensor& weight, double eps);
+// The parts of each row, `sizes` wide, one behind another. Of a part with a weight every run of as many numbers as the weight has is normed
+// by itself: a compressed query, or each head of a query. A part without one is passed on as it is.
+std::vector<at::Tensor> NormParts(const at::Tensor& x, const std::vector<std::int64_t>& sizes, const std::vector<at::Tensor>& weights, double eps);
 at::Tensor SwiGlu(const at::Tensor& gate_up);                                                        // [N, 2 D] -> [N, D]
 // q [N, H (dn + dr)] and the keys' rotary part [N, RopeHeads dr] come unrotated; kv [N, ValueHeads (dn + dv)] -> [N, H dv].
 // Grouped attention has dn = 0 and rotates by halves, latent attention rotates neighbouring pairs.
@@ -99,6 +102,7 @@ at::Tensor AddAdapters(at::Tensor y, const at::Tensor& x, const LowRank& adapter
 // Rotates pairs, interleaved or halves: (a, b) -> (a cos - b sin, b cos + a sin). x [N, H, dr].
 at::Tensor Rotate(const at::Tensor& x, const Rotation& rotation, bool halves);
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
+std::vector<at::Tensor> NormParts(const at::Tensor& x, const std::vector<std::int64_t>& sizes, const std::vector<at::Tensor>& weights, double eps);
 at::Tensor SwiGlu(const at::Tensor& gate_up);
 at::Tensor Attention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& key_rope, const Rotation& rotation,
                            const Heads& heads, const std::vector<Segment>& segments);

@@ -52,23 +52,30 @@ struct HeadView {
   }
 };
 
-// Row of scores -> probabilities over the first `seen` entries, zeros to `width`. Returns log-sum-exp.
+// v with `filler` from lane `used` on.
+Vec FirstLanes(Vec v, int used, float filler) {
+  IntVec lane;
+  for (int i = 0; i < kLanes; ++i) lane[i] = i;
+  return lane < used ? v : Fill(filler);
+}
+
+// Row of scores -> probabilities over the first `seen` entries, zeros to `width`, a multiple of the lanes. Returns log-sum-exp.
 float SoftmaxRow(float* s, int seen, int width, float scale) {
-  float top = -std::numeric_limits<float>::infinity();
-  int i = 0;
-  Vec tops = Fill(top);
-  for (; i + kLanes <= seen; i += kLanes) tops = Max(tops, Load(s + i));
-  top = Largest(tops);
-  for (; i < seen; ++i) top = std::max(top, s[i]);
-  for (int j = seen; j < width; ++j) s[j] = -std::numeric_limits<float>::max();
+  constexpr float kNever = -std::numeric_limits<float>::max();
+  const int last = (seen - 1) / kLanes * kLanes;  // of the vectors in which something is seen
+  const Vec rest = FirstLanes(Load(s + last), seen - last, kNever);
+  Vec tops = rest;
+  for (int i = 0; i < last; i += kLanes) tops = Max(tops, Load(s + i));
+  const float top = Largest(tops);
   Vec sums{};
-  for (i = 0; i < width; i += kLanes) {
-    const Vec e = Exp((Load(s + i) - top) * scale);
+  for (int i = 0; i <= last; i += kLanes) {
+    const Vec e = Exp(((i < last ? Load(s + i) : rest) - top) * scale);
     Store(s + i, e);
     sums += e;
   }
   const float sum = Sum(sums), inverse = 1.0f / sum;
-  for (i = 0; i < width; i += kLanes) Store(s + i, Load(s + i) * inverse);
+  for (int i = 0; i <= last; i += kLanes) Store(s + i, Load(s + i) * inverse);
+  for (int i = last + kLanes; i < width; i += kLanes) Store(s + i, Vec{});
   return top * scale + std::log(sum);
 }
 
@@ -154,15 +161,18 @@ void BackwardHead(const HeadView& view, const Segment& segment, int before, int 
       float* di = dp + static_cast<std::ptrdiff_t>(i) * stride;
       const int own = before + first + i + 1;
       const float log_sum = b.log_sums[static_cast<std::ptrdiff_t>(head) * b.total_rows + row + i];
-      for (int j = own; j < width; ++j) pi[j] = -std::numeric_limits<float>::max(), di[j] = 0.0f;
+      const int last = (own - 1) / kLanes * kLanes;
+      Store(di + last, FirstLanes(Load(di + last), own - last, 0.0f));  // what the row does not see may be anything
       Vec dots{};
-      for (int j = 0; j < width; j += kLanes) {
-        const Vec probability = Exp(Load(pi + j) * scale - log_sum);
+      for (int j = 0; j <= last; j += kLanes) {
+        Vec probability = Exp(Load(pi + j) * scale - log_sum);
+        if (j == last) probability = FirstLanes(probability, own - last, 0.0f);
         Store(pi + j, probability);
         dots += probability * Load(di + j);
       }
       const float mean = own == 1 ? di[0] : Sum(dots);  // of a single key the gradient is 0, not what rounding leaves
-      for (int j = 0; j < width; j += kLanes) Store(di + j, Load(pi + j) * (Load(di + j) - mean) * scale);
+      for (int j = 0; j <= last; j += kLanes) Store(di + j, Load(pi + j) * (Load(di + j) - mean) * scale);
+      for (int j = last + kLanes; j < width; j += kLanes) Store(pi + j, Vec{}), Store(di + j, Vec{});
     }
     keys_back.Multiply(dp, stride, count, b.d_q + static_cast<std::ptrdiff_t>(row) * q_width + head * dk, q_width, PackedMatrix::Into::kReplace, nullptr,
                        {.depth = seen});
@@ -192,7 +202,7 @@ at::Tensor Attention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor
   at::Tensor out = at::empty({n, heads.count * heads.value}, q.options()), log_sums = at::empty({heads.count, n}, q.options());
   HeadView view{heads, Data(turned_q), kv_rows.data, kv_rows.stride, Data(turned_k), {}, {}, {}};
   Forward(view, segments, Data(out), Data(log_sums), n);
-  return Differentiable(out, {q, kv, key_rope}, [=, kv = kv.detach()](const at::Tensor& grad) -> Gradients {
+  return Differentiable(out, {q, kv, key_rope}, [=](const at::Tensor& grad) -> Gradients {
     const Rows kv_rows(kv), dy(grad);
     at::Tensor d_q = at::empty_like(turned_q), d_kv = at::zeros({n, kv_rows.width}, kv.options()), d_k = at::zeros_like(turned_k);
     HeadView view{heads, Data(turned_q), kv_rows.data, kv_rows.stride, Data(turned_k), {}, {}, {}};

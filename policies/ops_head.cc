@@ -86,7 +86,7 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
   }
   auto outputs = Differentiable(
       {logprobs, entropy}, {x, head},
-      [=, x = x.detach(), need_head = NeedsGradient({head}), entropies = entropy.clone(), logits = keep ? std::move(logits) : Floats()](
+      [=, need_head = NeedsGradient({head}), entropies = entropy.detach(), logits = keep ? std::move(logits) : Floats()](
           const std::vector<at::Tensor>& grads) mutable -> Gradients {
         // d logprob_t / d logit_j = [j = t] - p_j;  d entropy / d logit_j = -p_j (log p_j + entropy).
         const Rows in(x);

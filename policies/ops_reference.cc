@@ -33,6 +33,14 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   return (wide * at::rsqrt(wide.square().mean(-1, true) + eps)).to(x.scalar_type()) * weight;
 }
 
+std::vector<at::Tensor> NormParts(const at::Tensor& x, const std::vector<std::int64_t>& sizes, const std::vector<at::Tensor>& weights, double eps) {
+  auto parts = x.split_with_sizes(sizes, 1);
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    if (weights[p].defined()) parts[p] = RmsNorm(parts[p].reshape({-1, weights[p].size(0)}), weights[p], eps).reshape({x.size(0), sizes[p]});
+  }
+  return parts;
+}
+
 at::Tensor SwiGlu(const at::Tensor& gate_up) {
   const auto halves = gate_up.chunk(2, -1);
   return at::silu(halves[0]) * halves[1];

@@ -118,10 +118,15 @@ SampledToken SampleToken(const float* logits, int vocabulary, const Sampling& s,
     alignas(64) float p[kLanes];
     for (int i = 0; i < n; ++i) p[i] = row[kept.empty() ? first + i : kept[first + i]];
     for (int i = n; i < kLanes; ++i) p[i] = -std::numeric_limits<float>::max();
-    Store(p, Exp(Load(p) * cold - log_sum));
-    for (int i = 0; i < n && pick < 0; ++i) {
+    const Vec shares = Exp(Load(p) * cold - log_sum);
+    if (const float all = Sum(shares); left >= all) {
+      left -= all;
+      continue;
+    }
+    Store(p, shares);
+    for (int i = 0; i < n && left >= 0; ++i) {
       left -= p[i];
-      if (left < 0) pick = first + i;
+      if (p[i] > 0) pick = first + i;  // the last of them where rounding leaves a sliver
     }
   }
   if (pick < 0) {  // rounding left a sliver: the likeliest

@@ -171,11 +171,11 @@ at::Tensor Transformer::AttendLatent(const Layer& l, const at::Tensor& x, const 
   const auto& c = config_;
   const bool direct = c.q_lora_rank == 0;
   const std::int64_t q_width = direct ? c.num_attention_heads * c.qk_head_dim() : c.q_lora_rank;
-  // One product makes the (compressed) queries, the latent and the shared rotary key.
-  const auto parts = pass.Linear(x, l.down).split_with_sizes({q_width, c.kv_lora_rank, c.qk_rope_head_dim}, 1);
   constexpr double kLatentEps = 1e-6;  // whatever rms_norm_eps says
-  const at::Tensor q = direct ? parts[0] : pass.Linear(ops::RmsNorm(parts[0], l.q_norm, kLatentEps), l.q_up);  // [N, H (dn + dr)]
-  const at::Tensor latent = ops::RmsNorm(parts[1], l.kv_norm, kLatentEps);
+  // One product makes the (compressed) queries, the latent and the shared rotary key.
+  const auto parts = ops::NormParts(pass.Linear(x, l.down), {q_width, c.kv_lora_rank, c.qk_rope_head_dim}, {l.q_norm, l.kv_norm, {}}, kLatentEps);
+  const at::Tensor q = direct ? parts[0] : pass.Linear(parts[0], l.q_up);  // [N, H (dn + dr)]
+  const at::Tensor& latent = parts[1];
   if (pass.cached) {
     const std::int64_t heads = c.num_attention_heads, dn = c.qk_nope_head_dim, dr = c.qk_rope_head_dim;
     const at::Tensor up = l.kv_up.Effective().reshape({heads, dn + c.v_head_dim, c.kv_lora_rank}), q3 = q.reshape({-1, heads, dn + dr});
@@ -194,11 +194,8 @@ at::Tensor Transformer::AttendLatent(const Layer& l, const at::Tensor& x, const 
 at::Tensor Transformer::AttendGrouped(const Layer& l, const at::Tensor& x, const Pass& pass) const {
   const auto& c = config_;
   const std::int64_t size = c.HeadDim(), q_width = c.num_attention_heads * size, kv_width = c.KeyValueHeads() * size;
-  const auto parts = pass.Linear(x, l.qkv).split_with_sizes({q_width, kv_width, kv_width}, 1);
-  const auto normed = [&](const at::Tensor& heads, const at::Tensor& weight) {  // each head's vector by itself
-    return weight.defined() ? ops::RmsNorm(heads.reshape({-1, size}), weight, c.rms_norm_eps).reshape({heads.size(0), -1}) : heads;
-  };
-  const at::Tensor q = normed(parts[0], l.head_q_norm), k = normed(parts[1], l.head_k_norm);
+  const auto parts = ops::NormParts(pass.Linear(x, l.qkv), {q_width, kv_width, kv_width}, {l.head_q_norm, l.head_k_norm, {}}, c.rms_norm_eps);
+  const at::Tensor &q = parts[0], &k = parts[1];
   if (pass.cached) {
     const at::Tensor queries = device::Rotate(q.reshape({-1, c.num_attention_heads, size}), pass.rotation, true);
     const at::Tensor keys = device::Rotate(k.reshape({-1, c.KeyValueHeads(), size}), pass.rotation, true);
@@ -269,7 +266,7 @@ at::Tensor Transformer::RunLayerTwice(const Layer& l, const at::Tensor& x, Pass&
   const auto run = [kept = pass.kept, again, rotation = pass.rotation, experts = pass.experts, index = l.index, predicts](const at::Tensor& in) {
     const Transformer& model = kept->model;
     Pass own{&kept->tokens, &again->options, rotation, {}, again->load, experts, &again->chosen, {}, nullptr};
-    std::vector<at::Tensor> outputs = {model.RunLayer(predicts ? model.prediction_ : model.layers_[static_cast<std::size_t>(index)], in, own)};
+    std::vector<at::Tensor> outputs = {model.RunLayer(predicts ? model.prediction_ : model.layers_[static_cast<std::size_t>(index)], {in, {}}, own).Whole()};
     if (own.balance_loss.defined()) outputs.push_back(own.balance_loss);
     return outputs;
   };
@@ -280,28 +277,27 @@ at::Tensor Transformer::RunLayerTwice(const Layer& l, const at::Tensor& x, Pass&
   return outputs[0];
 }
 
-at::Tensor Transformer::RunLayer(const Layer& l, const at::Tensor& x, Pass& pass) const {
-  if (pass.options->gradient_checkpointing) return RunLayerTwice(l, x, pass);
+Transformer::Stream Transformer::RunLayer(const Layer& l, const Stream& x, Pass& pass) const {
+  if (pass.options->gradient_checkpointing) return {RunLayerTwice(l, x.Whole(), pass), {}};
   const double eps = config_.rms_norm_eps;
-  const Joined entering = ops::JoinAndNorm(x, {}, l.input_norm, eps);
+  const Joined entering = ops::JoinAndNorm(x.trunk, x.branch, l.input_norm, eps);
   const at::Tensor attended = config_.IsLatent() ? AttendLatent(l, entering.normed, pass) : AttendGrouped(l, entering.normed, pass);
   pass.Trace(l.index, "attn_out", attended);
   const Joined between = ops::JoinAndNorm(entering.stream, attended, l.post_norm, eps);
-  const at::Tensor branch = l.mixture >= 0 ? Mix(l, between.normed, pass) : Mlp(l, between.normed, pass);
-  pass.Trace(l.index, "mlp_out", branch);
-  const at::Tensor output = between.stream + branch;
-  pass.Trace(l.index, "output", output);
+  const Stream output{between.stream, l.mixture >= 0 ? Mix(l, between.normed, pass) : Mlp(l, between.normed, pass)};
+  pass.Trace(l.index, "mlp_out", output.branch);
+  if (pass.options->trace) pass.Trace(l.index, "output", output.Whole());
   return output;
 }
 
 ForwardResult Transformer::Forward(const PackedTokens& tokens, const ForwardOptions& options) const {
   Pass pass = StartPass(tokens, options);
-  at::Tensor x = ops::Embedding(embedding_, at::tensor(tokens.ids, at::kLong).to(embedding_.device()));  // [N, D]
-  if (options.trace) (*options.trace)["hidden.embed"] = x.detach();
+  Stream x{ops::Embedding(embedding_, at::tensor(tokens.ids, at::kLong).to(embedding_.device())), {}};  // [N, D]
+  if (options.trace) (*options.trace)["hidden.embed"] = x.trunk.detach();
   for (const Layer& layer : layers_) x = RunLayer(layer, x, pass);
-  x = ops::RmsNorm(x, norm_, config_.rms_norm_eps);
-  if (options.trace) (*options.trace)["hidden.norm"] = x.detach();
-  return {x, ToHost(pass.balance_loss), pass.load};
+  const at::Tensor hidden = ops::RmsNorm(x.Whole(), norm_, config_.rms_norm_eps);
+  if (options.trace) (*options.trace)["hidden.norm"] = hidden.detach();
+  return {hidden, ToHost(pass.balance_loss), pass.load};
 }
 
 KeyValueCache Transformer::MakeCache(int slots, int room) const {
@@ -321,9 +317,9 @@ at::Tensor Transformer::Decode(CachedRows& rows) const {
   const auto at_rows = [&](const at::Tensor& of_position) { return of_position.index_select(0, rows.positions); };
   Pass pass{&kNone, &kPlain, {at_rows(rows.cache->rotation.cosines), at_rows(rows.cache->rotation.sines)}, {}, {}, {}, nullptr, {}, &rows};
   rows.experts.clear();
-  at::Tensor x = at::embedding(embedding_, rows.ids);
+  Stream x{at::embedding(embedding_, rows.ids), {}};
   for (const Layer& layer : layers_) x = RunLayer(layer, x, pass);
-  return ops::RmsNorm(x, norm_, config_.rms_norm_eps);
+  return ops::RmsNorm(x.Whole(), norm_, config_.rms_norm_eps);
 }
 
 ForwardResult Transformer::Predict(const PackedTokens& tokens, const at::Tensor& hidden, const ForwardOptions& options) const {
@@ -334,7 +330,7 @@ ForwardResult Transformer::Predict(const PackedTokens& tokens, const at::Tensor&
   const double eps = config_.rms_norm_eps;
   const at::Tensor ahead = ops::Embedding(embedding_, at::tensor(next, at::kLong).to(embedding_.device()));
   const at::Tensor merged = at::cat({ops::RmsNorm(ahead, embed_norm_, eps), ops::RmsNorm(hidden, hidden_norm_, eps)}, 1);  // [N, 2 D]
-  const at::Tensor x = RunLayer(prediction_, pass.Linear(merged, {merge_, {}, {}}), pass);
+  const at::Tensor x = RunLayer(prediction_, {pass.Linear(merged, {merge_, {}, {}}), {}}, pass).Whole();
   return {ops::RmsNorm(x, prediction_norm_, eps), ToHost(pass.balance_loss), pass.load};
 }
 

@@ -97,7 +97,12 @@ class Transformer {
   struct Layer;
   struct Pass;
   struct Kept;
-  at::Tensor RunLayer(const Layer& layer, const at::Tensor& x, Pass& pass) const;
+  // Hidden states on their way from layer to layer: the last branch has not joined them yet, for who reads them norms them as it does.
+  struct Stream {
+    at::Tensor trunk, branch;  // [N, D]; branch undefined = there is none
+    at::Tensor Whole() const { return branch.defined() ? trunk + branch : trunk; }
+  };
+  Stream RunLayer(const Layer& layer, const Stream& x, Pass& pass) const;
   at::Tensor RunLayerTwice(const Layer& layer, const at::Tensor& x, Pass& pass) const;
   at::Tensor AttendLatent(const Layer& layer, const at::Tensor& x, const Pass& pass) const;
   at::Tensor AttendGrouped(const Layer& layer, const at::Tensor& x, const Pass& pass) const;

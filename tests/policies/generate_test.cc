@@ -70,6 +70,28 @@ TEST(SampleToken, WalksTheDistributionInTheOrderOfIds) {
   EXPECT_EQ(Draw(logits, {}, std::nextafter(1.0, 0.0)).id, 3);
 }
 
+TEST(SampleToken, DrawsAPossibleTokenAtEveryBorderBetweenTokens) {
+  Rng rng(8);
+  for (int round = 0; round < 20; ++round) {
+    std::vector<float> logits(static_cast<std::size_t>(100 + round));
+    for (float& logit : logits) logit = rng.Uniform() < 0.6 ? -1e30f : static_cast<float>(3 * rng.Normal());
+    const double top = *std::max_element(logits.begin(), logits.end());
+    double total = 0.0, below = 0.0;
+    for (const float logit : logits) total += std::exp(logit - top);
+    for (std::size_t id = 0; id < logits.size(); ++id) {
+      const double share = std::exp(logits[id] - top) / total;
+      for (const double uniform : {below, below + share / 2, std::nextafter(below + share, 0.0)}) {
+        const int drawn = Draw(logits, {}, std::clamp(uniform, 0.0, std::nextafter(1.0, 0.0))).id;
+        ASSERT_GT(logits[static_cast<std::size_t>(drawn)], -1e30f) << "id " << id << ", draw " << uniform;
+        if (share > 1e-5 && uniform == below + share / 2) {
+          ASSERT_EQ(drawn, static_cast<int>(id));
+        }
+      }
+      below += share;
+    }
+  }
+}
+
 TEST(SampleToken, GivesBothLogprobsAsWorkedByHand) {
   // Halved temperature squares the odds: 0.5, 0.3, 0.2 become 25, 9, 4 of 38.
   const Floats logits = Logs({0.5, 0.3, 0.2});

@@ -433,7 +433,7 @@ std::vector<double> Wide(const float* p, int n) { return {p, p + n}; }
 TEST(RmsNormRows, DividesByTheRootMeanSquareAndReturnsItsInverse) {
   Rng rng(10);
   for (int width : {1, 7, 16, 33, 64, 100}) {
-    const int rows = 3, stride = width + 4;
+    const int rows = width == 33 ? 2 * kLanes + 3 : 3, stride = width + 4;
     const double eps = 1e-2;
     Floats x = Random(rng, static_cast<std::size_t>(rows) * stride), y(static_cast<std::size_t>(rows) * width), scale(rows);
     Floats weight = Random(rng, static_cast<std::size_t>(width));
@@ -452,16 +452,28 @@ TEST(RmsNormRows, DividesByTheRootMeanSquareAndReturnsItsInverse) {
   }
 }
 
+TEST(RmsNormRows, GivesARowTheSameBitsAmongAnyOthers) {
+  Rng rng(18);
+  const int rows = 2 * kLanes + 5, width = 43;
+  Floats x = Random(rng, static_cast<std::size_t>(rows) * width), weight = Random(rng, static_cast<std::size_t>(width));
+  Floats together(x.size()), alone(width);
+  RmsNormRows(x.data(), width, weight.data(), 1e-6f, rows, width, together.data(), width);
+  for (int r = 0; r < rows; ++r) {
+    RmsNormRows(Row(x, r, width), width, weight.data(), 1e-6f, 1, width, alone.data(), width);
+    ASSERT_EQ(0, std::memcmp(alone.data(), Row(together, r, width), width * sizeof(float))) << "row " << r;
+  }
+}
+
 TEST(RmsNormBackwardRows, IsTheSlopeOfTheForwardPassAndAddsToTheWeights) {
   Rng rng(11);
   for (int width : {1, 6, 16, 21, 48}) {
-    const int rows = 3;
+    const int rows = width == 21 ? 2 * kLanes + 3 : 3;
     const double eps = 1e-3;
     Floats x = Random(rng, static_cast<std::size_t>(rows) * width), dy = Random(rng, x.size()), weight = Random(rng, static_cast<std::size_t>(width));
     const Floats before = Random(rng, weight.size());
     Floats y(x.size()), scale(rows), dx(x.size()), d_weight = before;
     RmsNormRows(x.data(), width, weight.data(), static_cast<float>(eps), rows, width, y.data(), width, scale.data());
-    RmsNormBackwardRows(x.data(), width, weight.data(), scale.data(), dy.data(), width, rows, width, dx.data(), width, d_weight.data());
+    RmsNormBackwardRows({x.data(), width, weight.data(), scale.data(), dy.data(), width}, rows, width, dx.data(), width, d_weight.data());
     const auto w = Wide(weight.data(), width);
     const auto loss = [&](int r, const std::vector<double>& in, const std::vector<double>& by) {
       const auto out = RmsNorm(in, by, eps);
@@ -477,8 +489,14 @@ TEST(RmsNormBackwardRows, IsTheSlopeOfTheForwardPassAndAddsToTheWeights) {
         ASSERT_NEAR(Row(dx, r, width)[i], Slope(moved, in[i]), 3e-4 * (1 + scale[r])) << "width " << width;
         weight_slope += Slope([&](double v) { auto copy = w; copy[i] = v; return loss(r, in, copy); }, w[i]);
       }
-      ASSERT_NEAR(d_weight[i], weight_slope, 1e-4) << "width " << width;
+      ASSERT_NEAR(d_weight[i], weight_slope, 1e-4 * rows / 3) << "width " << width;
     }
+    // Rows that join the gradient are added to it, and to nothing else.
+    Floats others = Random(rng, static_cast<std::size_t>(rows) * (width + 2));
+    Floats joined(x.size()), again = before;
+    RmsNormBackwardRows({x.data(), width, weight.data(), scale.data(), dy.data(), width, others.data(), width + 2}, rows, width, joined.data(), width, again.data());
+    EXPECT_EQ(again, d_weight);
+    for (int r = 0; r < rows; ++r) for (int i = 0; i < width; ++i) ASSERT_EQ(Row(joined, r, width)[i], Row(dx, r, width)[i] + Row(others, r, width + 2)[i]);
   }
 }
 

@@ -171,6 +171,15 @@ TEST_P(Ops, JoinAndNormEqualsASumAndItsNorm) {
   }
 }
 
+TEST_P(Ops, NormPartsEqualsThePartsAndTheirNorms) {
+  Rng rng = Rng(16).Fork(static_cast<std::uint64_t>(GetParam()));
+  const int rows = Between(rng, 1, 40), size = Between(rng, 1, 40), heads = Between(rng, 1, 4), rest = Between(rng, 1, 30);
+  SCOPED_TRACE(std::to_string(rows) + " rows, " + std::to_string(heads) + " heads of " + std::to_string(size) + ", rest " + std::to_string(rest));
+  const std::vector<std::int64_t> sizes = {size, heads * size, rest};
+  const auto norm = [&](auto parts) { return [&, parts](const Tensors& t) { return parts(t[0], sizes, std::vector<at::Tensor>{t[1], t[2], {}}, 1e-3); }; };
+  ExpectEqual(norm(ops::NormParts), norm(reference::NormParts), {Random(rng, {rows, size + heads * size + rest}, 0.7), Random(rng, {size}), Random(rng, {size})}, rng);
+}
+
 TEST_P(Ops, SwiGluEqualsItsDefinition) {
   Rng rng = Rng(5).Fork(static_cast<std::uint64_t>(GetParam()));
   const int rows = Between(rng, 1, 20), width = Between(rng, 1, 50);
