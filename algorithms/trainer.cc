@@ -140,7 +140,7 @@ at::Tensor Trainer::AskAll(const ParameterSet& parameters, const std::vector<con
 
 at::Tensor Trainer::LogprobsOf(const ParameterSet& parameters, const std::vector<const Trajectory*>& trajectories) {
   return AskAll(parameters, trajectories, [&](const Transformer& model, const at::Tensor& hidden, const Piece& piece) {
-    return model.Logprobs(hidden, piece.rows, piece.targets, config_.temperature).logprobs;
+    return model.Logprobs(hidden, piece.rows, piece.targets, config_.temperature, Head()).logprobs;
   });
 }
 
@@ -229,7 +229,7 @@ Trainer::Result Trainer::LearnPolicy(const Lesson& lesson, const Algorithm& algo
   Batch slice = step.Slice(piece);
   const Transformer model(parameters_->config(), parameters_->Leaves(gradients_[lane]), parameters_->biases());
   const ForwardResult out = model.Forward(piece.tokens, {.balance_alpha = config_.balance_alpha, .products = config_.products, .gradient_checkpointing = config_.gradient_checkpointing});
-  const TokenStats stats = model.Logprobs(out.hidden, piece.rows, piece.targets, config_.temperature, config_.products);
+  const TokenStats stats = model.Logprobs(out.hidden, piece.rows, piece.targets, config_.temperature, Head());
   CheckFinite(stats.logprobs.detach(), slice, lesson.From(piece), "log-probability");
   const at::Tensor difference = (stats.logprobs.detach() - slice.old_logprobs);
   if (own_old) slice.old_logprobs = stats.logprobs.detach();

@@ -33,6 +33,8 @@ struct TrainerConfig {
   int micro_batch_tokens = 1024;  // rows a micro-batch aims at
   Products products = Products::kFloat32;  // of the large products; sums and everything else are float32
   bool sampler_differs = false;            // bfloat16 weights, or another engine: its log-probabilities are not quite the trainer's
+  // The sampler computes what training does, to the bit: the same products, logits among them, and DecoderWeights with Latents::kExpanded.
+  bool deterministic = false;
   bool gradient_checkpointing = false;     // activations are computed again in the backward pass
   int epochs = 1;                 // passes over each batch
   int minibatches = 1;            // optimizer steps a pass
@@ -84,7 +86,8 @@ class Trainer {
   double Drift(const std::vector<Example>& examples);
   void Apply(double learning_rate, const at::Tensor& load, StepReport& report);
   int RowsAPiece(std::size_t rows) const;
-  bool Apart() const { return config_.sampler_differs || Supported(config_.products) != Products::kFloat32; }
+  bool Apart() const { return !config_.deterministic && (config_.sampler_differs || Supported(config_.products) != Products::kFloat32); }
+  HeadProducts Head() const { return {config_.products, config_.deterministic ? config_.products : Products::kFloat32}; }
   std::vector<Piece> Cut(const std::vector<const Trajectory*>& trajectories, std::size_t first, std::size_t last, bool policy) const;
   at::Tensor AskAll(const ParameterSet& parameters, const std::vector<const Trajectory*>& trajectories,
                     const std::function<at::Tensor(const Transformer& model, const at::Tensor& hidden, const Piece& piece)>& read);

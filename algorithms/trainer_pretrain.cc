@@ -40,7 +40,7 @@ StepReport Trainer::Pretrain(const std::vector<Document>& documents, double lear
     const ForwardOptions options{.balance_alpha = config_.balance_alpha, .products = config_.products, .gradient_checkpointing = config_.gradient_checkpointing};
     const Transformer model(parameters_->config(), parameters_->Leaves(gradients_[lane]), parameters_->biases());
     const ForwardResult out = model.Forward(p.tokens, options);
-    at::Tensor total = model.Logprobs(out.hidden, p.rows, p.targets, 1.0, config_.products).logprobs.sum() * (-1.0 / targets);
+    at::Tensor total = model.Logprobs(out.hidden, p.rows, p.targets, 1.0, {config_.products}).logprobs.sum() * (-1.0 / targets);
     results[i].loss = total.item<double>();
     results[i].load = out.load;
     const double share = static_cast<double>(p.documents) / static_cast<double>(documents.size());
@@ -50,7 +50,7 @@ StepReport Trainer::Pretrain(const std::vector<Document>& documents, double lear
     }
     if (predict && !p.ahead_rows.empty()) {
       const ForwardResult ahead = model.Predict(p.tokens, out.hidden, options);
-      const at::Tensor loss = model.Logprobs(ahead.hidden, p.ahead_rows, p.ahead_targets, 1.0, config_.products).logprobs.sum() * (-1.0 / ahead_targets);
+      const at::Tensor loss = model.Logprobs(ahead.hidden, p.ahead_rows, p.ahead_targets, 1.0, {config_.products}).logprobs.sum() * (-1.0 / ahead_targets);
       results[i].ahead = loss.item<double>();
       results[i].load = out.load + ahead.load;
       total = total + loss * prediction_weight;

@@ -83,7 +83,7 @@ struct Reading {
       : model(parameters.config(), leaves, parameters.biases()), out(model.Forward(pack.tokens, options)) {}
   TokenOutputs Tokens(const Pack& pack, Products products) const {
     if (model.config().value_head) return {{}, {}, model.Values(out.hidden, pack.rows)};
-    const TokenStats stats = model.Logprobs(out.hidden, pack.rows, pack.targets, 1.0, products);
+    const TokenStats stats = model.Logprobs(out.hidden, pack.rows, pack.targets, 1.0, {products});
     return {stats.logprobs, stats.entropy};
   }
 };

@@ -32,6 +32,8 @@ std::vector<float> Join(const Lookup& named, const std::vector<std::string>& nam
   return all;
 }
 
+constexpr double kLatentEps = 1e-6;  // whatever rms_norm_eps says
+
 const float* OrNull(const std::vector<float>& bias) { return bias.empty() ? nullptr : bias.data(); }
 
 // Stacks matrices of equal width and packs them as one.
@@ -74,7 +76,7 @@ void ScoreBlocks(const float* keys, const float* query, int width, int b, int bl
     for (int i = 0; i < B; ++i) k[i] = Load(from + i * block), __builtin_prefetch(from + (B + i) * block);
     for (int j = 0; j < H; ++j) {
       const Vec q = Fill(query[j * width + d]);
-      for (int i = 0; i < B; ++i) sum[i][j] += q * k[i];
+      for (int i = 0; i < B; ++i) sum[i][j] = FusedSum(sum[i][j], q, k[i]);
     }
   }
   for (int j = 0; j < H; ++j) {
@@ -109,7 +111,7 @@ void MixedKeys(const float* keys, const float* next, int width, const float* sco
         }
         for (int j = 0; j < H; ++j) {
           const Vec probabilities = Load(scores + (static_cast<std::ptrdiff_t>(j) * blocks + b) * kLanes);
-          for (int c = 0; c < kTogether; ++c) sum[j][c] += probabilities * values[c];
+          for (int c = 0; c < kTogether; ++c) sum[j][c] = FusedSum(sum[j][c], probabilities, values[c]);
         }
       }
       for (int j = 0; j < H; ++j) {
@@ -139,7 +141,7 @@ void MixColumns(const float* values, int r, const float* scores, std::ptrdiff_t 
     }
     for (int j = 0; j < H; ++j) {
       const Vec probability = Fill(scores[j * scores_stride + p]);
-      for (int i = 0; i < V; ++i) sum[j][i] += probability * v[i];
+      for (int i = 0; i < V; ++i) sum[j][i] = FusedSum(sum[j][i], probability, v[i]);
     }
   }
   for (int j = 0; j < H; ++j) {
@@ -160,14 +162,15 @@ void MixedValues(const float* values, const float* scores, std::ptrdiff_t scores
 
 }  // namespace
 
-DecoderWeights::DecoderWeights(const ParameterSet& parameters, Products products) : config_(parameters.config()), products_(products) {
+DecoderWeights::DecoderWeights(const ParameterSet& parameters, Products products, Latents latents)
+    : config_(parameters.config()), products_(products), latents_(latents) {
   Update(parameters);
 }
 
 std::size_t DecoderWeights::MatrixBytes() const {
   std::size_t bytes = head_.bytes();
   for (const Layer& l : layers_) {
-    for (const PackedMatrix* m : {&l.down, &l.q_up, &l.out, &l.gate_up, &l.mlp_down, &l.router}) bytes += m->bytes();
+    for (const PackedMatrix* m : {&l.down, &l.q_up, &l.kv_up, &l.out, &l.gate_up, &l.mlp_down, &l.router}) bytes += m->bytes();
     for (const auto* several : {&l.key_up, &l.value_up, &l.experts_up, &l.experts_down}) {
       for (const PackedMatrix& m : *several) bytes += m.bytes();
     }
@@ -180,7 +183,6 @@ void DecoderWeights::Update(const ParameterSet& parameters) {
   const Lookup named = parameters.Effective();
   embedding_ = Copy(named, "model.embed_tokens.weight");
   norm_ = Copy(named, "model.norm.weight");
-  speeds_ = c.rope.Frequencies(c.RopeDim());
   PackRows(head_, named, {c.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight"}, products_);
   layers_.resize(static_cast<std::size_t>(c.num_hidden_layers));
   for (int i = 0; i < c.num_hidden_layers; ++i) {
@@ -230,6 +232,7 @@ void DecoderWeights::UpdateLatent(Layer& l, const Lookup& named, const std::stri
     l.down_bias.insert(l.down_bias.end(), kv.begin(), kv.end());
   }
   if (c.q_lora_rank > 0) PackRows(l.q_up, named, {a + "q_b_proj.weight"}, products_);
+  if (latents_ == Latents::kExpanded) return PackRows(l.kv_up, named, {a + "kv_b_proj.weight"}, products_);
   // kv_b is [H, dn + dv, r]: its key rows multiply the query from the left, its value rows the mixture.
   const at::Tensor whole = named(a + "kv_b_proj.weight");
   const float* kv_b = whole.const_data_ptr<float>();
@@ -242,25 +245,37 @@ void DecoderWeights::UpdateLatent(Layer& l, const Lookup& named, const std::stri
   }
 }
 
-Decoder::Decoder(const DecoderWeights& weights, int slots, int longest, Team* team) : weights_(&weights), team_(team), slots_(slots), longest_(longest) {
-  const ModelConfig& c = weights.config_;
-  groups_ = c.IsLatent() ? 1 : c.KeyValueHeads();
-  group_floats_ = static_cast<std::size_t>((longest + kLanes - 1) / kLanes) * kLanes * c.CacheWidth() / groups_;
-  cache_.assign(static_cast<std::size_t>(c.num_hidden_layers) * slots * groups_ * group_floats_, 0.0f);
-  chosen_.resize(static_cast<std::size_t>(c.num_hidden_layers));
-  const int pairs = c.RopeDim() / 2;
-  const float amplitude = static_cast<float>(c.rope.Amplitude());
-  for (int p = 0; p < longest; ++p) {
-    for (int i = 0; i < pairs; ++i) {
-      const float angle = static_cast<float>(p) * static_cast<float>(weights.speeds_[i]);
-      cosines_.push_back(std::cos(angle) * amplitude);
-      sines_.push_back(std::sin(angle) * amplitude);
-    }
+namespace {
+
+// What the cache holds of a position, for each group of heads: numbers of keys and of values.
+struct CacheShape {
+  int groups = 1, keys = 0, values = 0;
+  std::size_t GroupFloats(int longest) const {
+    return static_cast<std::size_t>((longest + kLanes - 1) / kLanes) * kLanes * static_cast<std::size_t>(keys + values);
   }
+};
+
+CacheShape ShapeOf(const ModelConfig& c, Latents latents) {
+  if (!c.IsLatent()) return {c.KeyValueHeads(), c.HeadDim(), c.HeadDim()};
+  if (latents == Latents::kExpanded) return {c.num_attention_heads, c.qk_head_dim(), c.v_head_dim};
+  return {1, c.kv_lora_rank + c.qk_rope_head_dim, 0};
 }
 
-std::size_t Decoder::CacheBytes(const ModelConfig& c, int slots, int longest) {
-  return static_cast<std::size_t>((longest + kLanes - 1) / kLanes) * kLanes * c.CacheWidth() * c.num_hidden_layers * slots * sizeof(float);
+}  // namespace
+
+Decoder::Decoder(const DecoderWeights& weights, int slots, int longest, Team* team) : weights_(&weights), team_(team), slots_(slots), longest_(longest) {
+  const ModelConfig& c = weights.config_;
+  const CacheShape shape = ShapeOf(c, weights.latents_);
+  groups_ = shape.groups, key_size_ = shape.keys, value_size_ = shape.values;
+  group_floats_ = shape.GroupFloats(longest);
+  cache_.assign(static_cast<std::size_t>(c.num_hidden_layers) * slots * groups_ * group_floats_, 0.0f);
+  chosen_.resize(static_cast<std::size_t>(c.num_hidden_layers));
+  rotation_ = c.rope.Table(longest, c.RopeDim());
+}
+
+std::size_t Decoder::CacheBytes(const ModelConfig& c, int slots, int longest, Latents latents) {
+  const CacheShape shape = ShapeOf(c, latents);
+  return shape.GroupFloats(longest) * shape.groups * c.num_hidden_layers * slots * sizeof(float);
 }
 
 void Decoder::AppendExperts(int row, std::vector<std::int32_t>& to) {
@@ -273,14 +288,11 @@ void Decoder::AppendExperts(int row, std::vector<std::int32_t>& to) {
 }
 
 void Decoder::CopySlot(int from, int to, int tokens) {
-  const ModelConfig& c = weights_->config_;
-  const bool latent = c.IsLatent();
-  const std::size_t width = static_cast<std::size_t>(c.CacheWidth() / groups_ / (latent ? 1 : 2));
-  const std::size_t keys = static_cast<std::size_t>((tokens + kLanes - 1) / kLanes) * kLanes * width, values = static_cast<std::size_t>(tokens) * width;
-  for (int layer = 0; layer < c.num_hidden_layers; ++layer) {
+  const std::size_t keys = static_cast<std::size_t>((tokens + kLanes - 1) / kLanes) * kLanes * key_size_, values = static_cast<std::size_t>(tokens) * value_size_;
+  for (int layer = 0; layer < weights_->config_.num_hidden_layers; ++layer) {
     for (int g = 0; g < groups_; ++g) {
       std::copy_n(Keys(layer, from, g), keys, Keys(layer, to, g));
-      if (!latent) std::copy_n(Values(layer, from, g), values, Values(layer, to, g));
+      std::copy_n(Values(layer, from, g), values, Values(layer, to, g));
     }
   }
 }
@@ -322,11 +334,12 @@ void Decoder::Run(const std::vector<DecodeRow>& rows, const std::vector<int>& wa
   for (int i = 0; i < c.num_hidden_layers; ++i) {
     const auto& layer = weights_->layers_[i];
     Normalize(x, width, layer.input_norm, c.rms_norm_eps, n, normed);
-    if (c.IsLatent()) AttendLatent(layer, i, rows);
-    else AttendGrouped(layer, i, rows);
+    if (!c.IsLatent()) AttendGrouped(layer, i, rows);
+    else if (weights_->latents_ == Latents::kExpanded) AttendExpanded(layer, i, rows);
+    else AttendLatent(layer, i, rows);
     Normalize(x, width, layer.post_norm, c.rms_norm_eps, n, normed);
     if (layer.mixture) Mixture(layer, i, n);
-    if (!layer.mixture || c.HasSharedExperts()) Mlp(layer, n);
+    else Mlp(layer, n, x, PackedMatrix::Into::kAccumulate);
   }
   const int m = static_cast<int>(wanted.size());
   float* last = Room(last_, static_cast<std::size_t>(m) * width);
@@ -335,34 +348,35 @@ void Decoder::Run(const std::vector<DecodeRow>& rows, const std::vector<int>& wa
   Multiply(weights_->head_, last, m, Room(logits_, static_cast<std::size_t>(m) * c.vocab_size));
 }
 
+Decoder::LatentRows Decoder::ProjectLatent(const DecoderWeights::Layer& l, int n) {
+  const ModelConfig& c = weights_->config_;
+  const int rq = c.q_lora_rank, q_width = c.num_attention_heads * c.qk_head_dim(), first = rq > 0 ? rq : q_width;
+  const int down_width = first + c.kv_lora_rank + c.qk_rope_head_dim;
+  float* down = Room(down_, static_cast<std::size_t>(n) * down_width);
+  Multiply(l.down, normed_.data(), n, down, PackedMatrix::Into::kReplace, OrNull(l.down_bias));
+  if (rq == 0) return {down, down, down_width, down_width, first};
+  float* latent = Room(latent_, static_cast<std::size_t>(n) * rq);
+  Normalize(down, down_width, l.q_norm, kLatentEps, n, latent);
+  float* query = Room(query_, static_cast<std::size_t>(n) * q_width);
+  Multiply(l.q_up, latent, n, query);
+  return {down, query, down_width, q_width, first};
+}
+
 void Decoder::AttendLatent(const DecoderWeights::Layer& l, int index, const std::vector<DecodeRow>& rows) {
   const ModelConfig& c = weights_->config_;
   const int n = static_cast<int>(rows.size()), h = c.num_attention_heads, dn = c.qk_nope_head_dim, dr = c.qk_rope_head_dim, dk = dn + dr;
-  const int r = c.kv_lora_rank, rq = c.q_lora_rank, cache_width = r + dr, q_width = h * dk, first = rq > 0 ? rq : q_width;
-  const int down_width = first + cache_width, dv = c.v_head_dim;
-  constexpr double kLatentEps = 1e-6;
-  float* down = Room(down_, static_cast<std::size_t>(n) * down_width);
-  Multiply(l.down, normed_.data(), n, down, PackedMatrix::Into::kReplace, OrNull(l.down_bias));
-  float* query = down;
-  std::ptrdiff_t q_stride = down_width;
-  if (rq > 0) {
-    float* latent = Room(latent_, static_cast<std::size_t>(n) * rq);
-    Normalize(down, down_width, l.q_norm, kLatentEps, n, latent);
-    query = Room(query_, static_cast<std::size_t>(n) * q_width);
-    Multiply(l.q_up, latent, n, query);
-    q_stride = q_width;
-  }
+  const int r = c.kv_lora_rank, cache_width = r + dr, dv = c.v_head_dim;
+  const LatentRows parts = ProjectLatent(l, n);
+  float* const query = parts.query;
+  const std::ptrdiff_t q_stride = parts.query_stride;
   Share(n, 8, [&](int begin, int end) {
-    float* const latents = down + static_cast<std::ptrdiff_t>(begin) * down_width + first;
-    RmsNormRows(latents, down_width, l.kv_norm.data(), static_cast<float>(kLatentEps), end - begin, r, latents, down_width);
+    float* const latents = parts.down + begin * parts.down_width + parts.first;
+    RmsNormRows(latents, parts.down_width, l.kv_norm.data(), static_cast<float>(kLatentEps), end - begin, r, latents, parts.down_width);
     for (int i = begin; i < end; ++i) {
-      const float* cosines = cosines_.data() + static_cast<std::ptrdiff_t>(rows[i].position) * dr / 2;
-      const float* sines = sines_.data() + static_cast<std::ptrdiff_t>(rows[i].position) * dr / 2;
-      float* own = down + static_cast<std::ptrdiff_t>(i) * down_width + first;
-      RotatePairs(own + r, cosines, sines, dr / 2);
-      for (int j = 0; j < h; ++j) RotatePairs(query + i * q_stride + j * dk + dn, cosines, sines, dr / 2);
-      float* cache = Keys(index, rows[i].slot) + static_cast<std::ptrdiff_t>(rows[i].position / kLanes) * kLanes * cache_width + rows[i].position % kLanes;
-      for (int d = 0; d < cache_width; ++d) cache[static_cast<std::ptrdiff_t>(d) * kLanes] = own[d];
+      float* own = parts.down + i * parts.down_width + parts.first;
+      Rotate(rows[i].position, own + r, 1, 0);
+      Rotate(rows[i].position, query + i * q_stride + dn, h, dk);
+      StoreKey(index, rows[i], 0, 0, own, cache_width);
     }
   });
   float* absorbed = Room(absorbed_, static_cast<std::size_t>(n) * h * cache_width);
@@ -395,14 +409,40 @@ void Decoder::AttendLatent(const DecoderWeights::Layer& l, int index, const std:
   Multiply(l.out, heads, n, x_.data(), PackedMatrix::Into::kAccumulate, OrNull(l.out_bias));
 }
 
+void Decoder::AttendExpanded(const DecoderWeights::Layer& l, int index, const std::vector<DecodeRow>& rows) {
+  const ModelConfig& c = weights_->config_;
+  const int n = static_cast<int>(rows.size()), h = c.num_attention_heads, dn = c.qk_nope_head_dim, dr = c.qk_rope_head_dim, dk = dn + dr, dv = c.v_head_dim;
+  const int r = c.kv_lora_rank, kv_width = h * (dn + dv);
+  const float scale = static_cast<float>(c.SoftmaxScale());
+  const LatentRows parts = ProjectLatent(l, n);
+  float* latent = Room(latent_, static_cast<std::size_t>(n) * r);
+  Normalize(parts.down + parts.first, parts.down_width, l.kv_norm, kLatentEps, n, latent);
+  float* kv = Room(absorbed_, static_cast<std::size_t>(n) * kv_width);
+  Multiply(l.kv_up, latent, n, kv);
+  Share(n, 4, [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      float *q = parts.query + i * parts.query_stride, *key_rope = parts.down + i * parts.down_width + parts.first + r;
+      Rotate(rows[i].position, key_rope, 1, 0);
+      Rotate(rows[i].position, q + dn, h, dk);
+      for (int d = 0; d < h * dk; ++d) q[d] *= scale;
+      for (int j = 0; j < h; ++j) {
+        const float* own = kv + static_cast<std::ptrdiff_t>(i) * kv_width + j * (dn + dv);
+        StoreKey(index, rows[i], j, 0, own, dn);
+        StoreKey(index, rows[i], j, dn, key_rope, dr);
+        StoreValue(index, rows[i], j, own + dn);
+      }
+    }
+  });
+  AttendCache(l, index, rows, parts.query, parts.query_stride);
+}
+
 void Decoder::AttendGrouped(const DecoderWeights::Layer& l, int index, const std::vector<DecodeRow>& rows) {
   const ModelConfig& c = weights_->config_;
-  const int n = static_cast<int>(rows.size()), size = c.HeadDim(), heads = c.num_attention_heads, groups = c.KeyValueHeads(), each = heads / groups;
+  const int n = static_cast<int>(rows.size()), size = c.HeadDim(), heads = c.num_attention_heads, groups = c.KeyValueHeads();
   const int q_width = heads * size, kv_width = groups * size, width = q_width + 2 * kv_width;
   const float eps = static_cast<float>(c.rms_norm_eps), scale = static_cast<float>(c.SoftmaxScale());
   float* qkv = Room(down_, static_cast<std::size_t>(n) * width);
   Multiply(l.down, normed_.data(), n, qkv, PackedMatrix::Into::kReplace, OrNull(l.down_bias));
-  float* mixed = Room(mixed_, static_cast<std::size_t>(n) * q_width);
   Share(n, 4, [&](int begin, int end) {
     for (int i = begin; i < end; ++i) {
       float *q = qkv + static_cast<std::ptrdiff_t>(i) * width, *k = q + q_width, *v = k + kv_width;
@@ -410,31 +450,52 @@ void Decoder::AttendGrouped(const DecoderWeights::Layer& l, int index, const std
         RmsNormRows(q, size, l.q_norm.data(), eps, heads, size, q, size);
         RmsNormRows(k, size, l.kv_norm.data(), eps, groups, size, k, size);
       }
-      const float* cosines = cosines_.data() + static_cast<std::ptrdiff_t>(rows[i].position) * size / 2;
-      const float* sines = sines_.data() + static_cast<std::ptrdiff_t>(rows[i].position) * size / 2;
-      for (int j = 0; j < heads + groups; ++j) RotateHalves(q + j * size, cosines, sines, size / 2);
+      Rotate(rows[i].position, q, heads + groups, size);
       for (int d = 0; d < q_width; ++d) q[d] *= scale;
-      const int block = rows[i].position / kLanes, lane = rows[i].position % kLanes;
       for (int g = 0; g < groups; ++g, k += size, v += size) {
-        float* keys = Keys(index, rows[i].slot, g) + static_cast<std::ptrdiff_t>(block) * kLanes * size + lane;
-        for (int d = 0; d < size; ++d) keys[static_cast<std::ptrdiff_t>(d) * kLanes] = k[d];
-        std::copy_n(v, size, Values(index, rows[i].slot, g) + static_cast<std::ptrdiff_t>(rows[i].position) * size);
+        StoreKey(index, rows[i], g, 0, k, size);
+        StoreValue(index, rows[i], g, v);
       }
     }
   });
+  AttendCache(l, index, rows, qkv, width);
+}
+
+// `heads` of them, `stride` apart, for the position of a token.
+void Decoder::Rotate(int position, float* x, int heads, int stride) const {
+  const int pairs = weights_->config_.RopeDim() / 2;
+  const float *cosines = rotation_.cosines.data() + static_cast<std::ptrdiff_t>(position) * pairs, *sines = rotation_.sines.data() + static_cast<std::ptrdiff_t>(position) * pairs;
+  const auto rotate = weights_->config_.IsLatent() ? RotatePairs : RotateHalves;
+  for (int j = 0; j < heads; ++j) rotate(x + static_cast<std::ptrdiff_t>(j) * stride, cosines, sines, pairs);
+}
+
+// Numbers first ... first + count - 1 of a token's key.
+void Decoder::StoreKey(int layer, const DecodeRow& row, int group, int first, const float* key, int count) {
+  float* to = Keys(layer, row.slot, group) + (static_cast<std::ptrdiff_t>(row.position / kLanes) * key_size_ + first) * kLanes + row.position % kLanes;
+  for (int d = 0; d < count; ++d) to[static_cast<std::ptrdiff_t>(d) * kLanes] = key[d];
+}
+
+void Decoder::StoreValue(int layer, const DecodeRow& row, int group, const float* value) {
+  std::copy_n(value, value_size_, Values(layer, row.slot, group) + static_cast<std::ptrdiff_t>(row.position) * value_size_);
+}
+
+// Rotated and scaled queries against keys and values of the cache, and the output's product, which joins the stream.
+void Decoder::AttendCache(const DecoderWeights::Layer& l, int index, const std::vector<DecodeRow>& rows, const float* query, std::ptrdiff_t query_stride) {
+  const int heads = weights_->config_.num_attention_heads, each = heads / groups_;
+  const std::ptrdiff_t mixed_stride = static_cast<std::ptrdiff_t>(heads) * value_size_;
+  float* mixed = Room(mixed_, rows.size() * static_cast<std::size_t>(mixed_stride));
   const std::vector<int> runs = Runs(rows);
   const int count = static_cast<int>(runs.size()) - 1;
-  Share(count * groups, 1, [&](int begin, int end) {
+  Share(count * groups_, 1, [&](int begin, int end) {
     for (int at = begin; at < end; ++at) {
       // Runs from the front and from behind by turns: in a prompt the last ones see most, and each member gets its share of them.
-      const int turn = at / groups, g = at % groups, run = turn % 2 == 0 ? turn / 2 : count - 1 - turn / 2, i = runs[run];
-      const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(g) * each * size;
-      AttendRun({.keys = Keys(index, rows[i].slot, g), .values = Values(index, rows[i].slot, g), .key_size = size, .value_size = size, .heads = each},
-                qkv + static_cast<std::ptrdiff_t>(i) * width + first, width, runs[run + 1] - i, rows[i].position,
-                mixed + static_cast<std::ptrdiff_t>(i) * q_width + first, q_width);
+      const int turn = at / groups_, g = at % groups_, run = turn % 2 == 0 ? turn / 2 : count - 1 - turn / 2, i = runs[run];
+      const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(g) * each;
+      AttendRun({.keys = Keys(index, rows[i].slot, g), .values = Values(index, rows[i].slot, g), .key_size = key_size_, .value_size = value_size_, .heads = each},
+                query + i * query_stride + first * key_size_, query_stride, runs[run + 1] - i, rows[i].position, mixed + i * mixed_stride + first * value_size_, mixed_stride);
     }
   });
-  Multiply(l.out, mixed, n, x_.data(), PackedMatrix::Into::kAccumulate, OrNull(l.out_bias));
+  Multiply(l.out, mixed, static_cast<int>(rows.size()), x_.data(), PackedMatrix::Into::kAccumulate, OrNull(l.out_bias));
 }
 
 // Where runs begin, and the end: rows of one slot whose positions follow each other, as a prompt's do, at most eight.
@@ -491,7 +552,7 @@ void Decoder::AttendRun(const CachePart& part, const float* query, std::ptrdiff_
   for (int t = 0; tokens > 1 && t < tokens; ++t) CopyRow(means + static_cast<std::ptrdiff_t>(t) * heads * r, heads * r, mixed + t * mixed_stride);
 }
 
-void Decoder::Mlp(const DecoderWeights::Layer& l, int rows) {
+void Decoder::Mlp(const DecoderWeights::Layer& l, int rows, float* y, PackedMatrix::Into into) {
   const int width = l.gate_up.out() / 2;
   float* wide = Room(wide_, static_cast<std::size_t>(rows) * 2 * width);
   float* act = Room(act_, static_cast<std::size_t>(rows) * width);
@@ -499,7 +560,7 @@ void Decoder::Mlp(const DecoderWeights::Layer& l, int rows) {
   Share(rows, 2, [&](int first, int last) {
     SwiGluRows(wide + static_cast<std::ptrdiff_t>(first) * 2 * width, 2 * width, last - first, width, act + static_cast<std::ptrdiff_t>(first) * width, width);
   });
-  Multiply(l.mlp_down, act, rows, x_.data(), PackedMatrix::Into::kAccumulate, OrNull(l.mlp_down_bias));
+  Multiply(l.mlp_down, act, rows, y, into, OrNull(l.mlp_down_bias));
 }
 
 void Decoder::Mixture(const DecoderWeights::Layer& l, int index, int rows) {
@@ -542,17 +603,15 @@ void Decoder::Mixture(const DecoderWeights::Layer& l, int index, int rows) {
       for (int i = 0; i < n; ++i) std::copy_n(xs + static_cast<std::ptrdiff_t>(i) * hidden, hidden, outputs + static_cast<std::ptrdiff_t>(assigned[i]) * hidden);
     }
   });
-  // Each row's sum runs over its experts in rising order, and then joins the stream.
+  // Each row's sum runs over the shared experts and then its own in rising order, and joins the stream as one: as training adds them.
+  float* sums = Room(shared_, static_cast<std::size_t>(rows) * hidden);
+  if (c.HasSharedExperts()) Mlp(l, rows, sums, PackedMatrix::Into::kReplace);
   Share(rows, 8, [&](int first, int last) {
-    std::vector<float> sum(static_cast<std::size_t>(hidden));
     for (int i = first; i < last; ++i) {
-      std::fill(sum.begin(), sum.end(), 0.0f);
-      const float* own = outputs + static_cast<std::ptrdiff_t>(i) * chosen * hidden;
-      for (int k = 0; k < chosen; ++k, own += hidden) {
-        for (int d = 0; d < hidden; ++d) sum[d] += own[d];
-      }
-      float* x = x_.data() + static_cast<std::ptrdiff_t>(i) * hidden;
-      for (int d = 0; d < hidden; ++d) x[d] += sum[d];
+      float* sum = sums + static_cast<std::ptrdiff_t>(i) * hidden;
+      if (!c.HasSharedExperts()) std::fill_n(sum, hidden, 0.0f);
+      for (int k = 0; k < chosen; ++k) AddRow(outputs + (static_cast<std::ptrdiff_t>(i) * chosen + k) * hidden, hidden, sum);
+      AddRow(sum, hidden, x_.data() + static_cast<std::ptrdiff_t>(i) * hidden);
     }
   });
 }

@@ -7,6 +7,10 @@
 // Rows of a call are independent: a token's logits are the same bits whatever stands beside it and however many
 // threads share a step (see kernels.h). Cost grows with the rows and the experts chosen, not with the experts held.
 //
+// Expanded, as training computes it, latent attention has keys and values of every head in the cache, H (dn + dr + dv) numbers a token. All
+// else is as in training anyhow: log-probabilities are then the trainer's to the bit (grouped attention's always are), in bfloat16 where both
+// have the same products, the trainer's logits among them.
+//
 // Weights are float32, or bfloat16: then the matrices, but the routers', hold half the bytes, and their products are those
 // that training makes with `Products::kBfloat16` (both factors rounded, sums in float32), for one row as for many. The rest
 // (norms, rotation, attention over the cache, softmax) is float32 either way.
@@ -36,11 +40,14 @@ namespace cogent {
 
 class ParameterSet;
 
+// How latent attention is computed.
+enum class Latents { kAbsorbed, kExpanded };
+
 // All weights, rearranged for products with few rows.
 class DecoderWeights {
  public:
   using Lookup = std::function<at::Tensor(const std::string& name)>;  // a weight; undefined where there is none
-  explicit DecoderWeights(const ParameterSet& parameters, Products products = Products::kFloat32);
+  explicit DecoderWeights(const ParameterSet& parameters, Products products = Products::kFloat32, Latents latents = Latents::kAbsorbed);
   // Takes over changed weights. REQUIRES the same shapes.
   void Update(const ParameterSet& parameters);
   const ModelConfig& config() const { return config_; }
@@ -56,7 +63,8 @@ class DecoderWeights {
     std::vector<float> down_bias;
     PackedMatrix down;                                     // all projections of the input: latent q_a and kv_a, grouped q, k, v
     PackedMatrix q_up, out, gate_up, mlp_down, router;
-    std::vector<PackedMatrix> key_up, value_up;            // of each head: q~ = q_nope * Wk, o = o_c * Wv^T
+    std::vector<PackedMatrix> key_up, value_up;            // latent, absorbed, of each head: q~ = q_nope * Wk, o = o_c * Wv^T
+    PackedMatrix kv_up;                                    // latent, expanded
     std::vector<PackedMatrix> experts_up, experts_down;
   };
   void UpdateLatent(Layer& layer, const Lookup& named, const std::string& prefix);
@@ -64,8 +72,8 @@ class DecoderWeights {
 
   ModelConfig config_;
   Products products_;
+  Latents latents_;
   std::vector<float> embedding_, norm_;
-  std::vector<double> speeds_;
   PackedMatrix head_;
   std::vector<Layer> layers_;
 };
@@ -106,7 +114,7 @@ class Decoder final : public BatchDecoder {
   const std::vector<std::int32_t>& Experts(int layer) const { return chosen_[static_cast<std::size_t>(layer)]; }
   void AppendExperts(int row, std::vector<std::int32_t>& to) override;
   void CopySlot(int from, int to, int tokens) override;
-  static std::size_t CacheBytes(const ModelConfig& config, int slots, int longest);
+  static std::size_t CacheBytes(const ModelConfig& config, int slots, int longest, Latents latents = Latents::kAbsorbed);
 
  private:
   // Keys and values that some heads read. `values` null: they are the first value_size numbers of the keys, and the run behind this one
@@ -115,8 +123,21 @@ class Decoder final : public BatchDecoder {
     const float *keys = nullptr, *values = nullptr, *next = nullptr;
     int key_size = 0, value_size = 0, heads = 0;
   };
+  // What the input's product makes of latent attention: queries, still unrotated, and in `down` from column `first` on the latent and the
+  // shared key of each row.
+  struct LatentRows {
+    float *down, *query;
+    std::ptrdiff_t down_width, query_stride;
+    int first;
+  };
+  LatentRows ProjectLatent(const DecoderWeights::Layer& layer, int rows);
   void AttendLatent(const DecoderWeights::Layer& layer, int index, const std::vector<DecodeRow>& rows);
+  void AttendExpanded(const DecoderWeights::Layer& layer, int index, const std::vector<DecodeRow>& rows);
   void AttendGrouped(const DecoderWeights::Layer& layer, int index, const std::vector<DecodeRow>& rows);
+  void AttendCache(const DecoderWeights::Layer& layer, int index, const std::vector<DecodeRow>& rows, const float* query, std::ptrdiff_t query_stride);
+  void Rotate(int position, float* x, int heads, int stride) const;
+  void StoreKey(int layer, const DecodeRow& row, int group, int first, const float* key, int count);
+  void StoreValue(int layer, const DecodeRow& row, int group, const float* value);
   static std::vector<int> Runs(const std::vector<DecodeRow>& rows);
   static void AttendRun(const CachePart& part, const float* query, std::ptrdiff_t query_stride, int tokens, int position, float* mixed,
                         std::ptrdiff_t mixed_stride);
@@ -129,24 +150,26 @@ class Decoder final : public BatchDecoder {
   void Multiply(const PackedMatrix& by, const float* x, int rows, float* y, PackedMatrix::Into into = PackedMatrix::Into::kReplace,
                 const float* bias = nullptr);
   void Normalize(const float* x, std::ptrdiff_t x_stride, const std::vector<float>& weight, double eps, int rows, float* y) const;
-  void Mlp(const DecoderWeights::Layer& layer, int rows);
+  void Mlp(const DecoderWeights::Layer& layer, int rows, float* y, PackedMatrix::Into into);
   void Mixture(const DecoderWeights::Layer& layer, int index, int rows);
-  // Of a slot and, where attention is grouped, of one group: keys, [block of kLanes positions][key size][kLanes], lanes are positions, so
-  // that scores are sums of vectors; behind them values, [position][value size], so that means of them are. Latent
-  // attention has keys alone.
+  // Of a slot and, where there are several, of one group of heads: keys, [block of kLanes positions][key size][kLanes], lanes are positions, so
+  // that scores are sums of vectors; behind them values, [position][value size], so that means of them are. Absorbed
+  // latent attention has keys alone.
   float* Keys(int layer, int slot, int group = 0) { return cache_.data() + ((static_cast<std::size_t>(layer) * slots_ + slot) * groups_ + group) * group_floats_; }
-  float* Values(int layer, int slot, int group) { return Keys(layer, slot, group) + group_floats_ / 2; }
+  float* Values(int layer, int slot, int group) {
+    return Keys(layer, slot, group) + group_floats_ / static_cast<std::size_t>(key_size_ + value_size_) * static_cast<std::size_t>(key_size_);
+  }
 
   const DecoderWeights* weights_;
   Team* team_;
   int slots_, longest_;
-  int groups_;  // of keys and values
+  int groups_, key_size_, value_size_;  // of a position: groups of keys and values, and the numbers of each
   std::size_t group_floats_;
-  Floats cache_;                        // [layer][slot][group]
-  std::vector<float> cosines_, sines_;  // [longest][dr / 2]
+  Floats cache_;  // [layer][slot][group]
+  RotationTable rotation_;
   // Work space, [rows, ...].
   Floats x_, normed_, down_, latent_, query_, absorbed_, mixed_, heads_, wide_, act_, router_, route_weights_, last_, logits_,
-      outputs_, pairs_;
+      outputs_, shared_, pairs_;
   std::vector<std::vector<std::int32_t>> chosen_;
 };
 

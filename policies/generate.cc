@@ -110,7 +110,7 @@ std::vector<std::int32_t> EndIds(const ModelConfig& config, const Tokenizer& tok
 Generator::Generator(const ParameterSet& parameters, const Tokenizer& tokenizer, const Options& options)
     : config_(parameters.config()), tokenizer_(&tokenizer), options_(options), ends_(EndIds(config_, tokenizer)) {
   if (parameters.OnFastPath()) {
-    weights_.emplace(parameters, options.weights);
+    weights_.emplace(parameters, options.weights, options.latents);
   } else {
     device_weights_.emplace(parameters, options.weights);
     options_.threads = 1;
@@ -199,7 +199,7 @@ void Generator::Serve(const Service& service, int slots, int longest) const {
 
 std::size_t Generator::CacheBytes(int slots, int longest) const {
   const int threads = ThreadsFor(slots), each = (slots + threads - 1) / threads + 1;  // and the prompt that was read last
-  return static_cast<std::size_t>(threads) * (device_weights_ ? DeviceDecoder::CacheBytes(*device_weights_, each, longest) : Decoder::CacheBytes(config_, each, longest));
+  return static_cast<std::size_t>(threads) * (device_weights_ ? DeviceDecoder::CacheBytes(*device_weights_, each, longest) : Decoder::CacheBytes(config_, each, longest, options_.latents));
 }
 
 // On so many threads, each with sequences of its own, or on one whose steps all share.
@@ -263,7 +263,7 @@ void Generator::Work(Job& job, Team* team) const try {
     if (forced) token = {*forced, 0.0f, 0.0f}, ++r.out.forced;
     else token = SampleToken(logits, vocabulary, *r.asked.sampling, r.asked.draws.UniformAt(r.out.ids.size()), r.context);
     // Ids that are never sampled still have their share of the softmax that the trainer sees.
-    if (forced || vocabulary < config().vocab_size) token.logprob = logits[token.id] - LogSumExp(logits, config().vocab_size);
+    if (forced || vocabulary < config().vocab_size) token.logprob = logits[token.id] - SumLogits(logits, config().vocab_size, 1.0f).log_sum;
     return token;
   };
   // A token for every active slot, drawn where the logits are; none where the decoder leaves that to us, or not all are drawn by one rule.

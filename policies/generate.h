@@ -76,6 +76,8 @@ class Generator {
     std::function<void(std::size_t, std::int32_t)> on_token = {};
     // kBfloat16: the matrices are held in bfloat16 (decoder.h).
     Products weights = Products::kFloat32;
+    // kExpanded: log-probabilities are the trainer's to the bit (decoder.h). Of decoding on the CPU.
+    Latents latents = Latents::kAbsorbed;
     // Matrices of so many bytes and more are too large for a core's cache: threads share steps.
     std::size_t share_from = std::size_t{8} << 20;
   };

@@ -107,6 +107,30 @@ void RmsNormBackwardRows(const NormGradient& of, int rows, int width, float* dx,
   }
 }
 
+LogitSums SumLogits(const float* logits, int count, float scale) {
+  float top = logits[0];
+  int i = 0;
+  Vec tops = Fill(top);
+  for (; i + kLanes <= count; i += kLanes) tops = Max(tops, Load(logits + i));
+  top = Largest(tops);
+  for (; i < count; ++i) top = std::max(top, logits[i]);
+  Vec sums{}, weighted{};
+  float sum = 0.0f, weight = 0.0f;
+  for (i = 0; i + kLanes <= count; i += kLanes) {
+    const Vec x = (Load(logits + i) - top) * scale, e = Exp(x);
+    sums += e;
+    weighted += e * x;
+  }
+  for (; i < count; ++i) {
+    const float x = (logits[i] - top) * scale, e = std::exp(x);
+    sum += e;
+    weight += e * x;
+  }
+  sum += Sum(sums);
+  weight += Sum(weighted);
+  return {top * scale + std::log(sum), top * scale + weight / sum};
+}
+
 void RotatePairs(float* x, const float* cosines, const float* sines, int pairs) {
   for (int i = 0; i < pairs; ++i) {
     const float a = x[2 * i], b = x[2 * i + 1];

@@ -10,6 +10,11 @@
 // All matrices are row-major float32; `stride` is the distance of rows, in floats.
 #pragma once
 
+#ifdef __FMA__
+#include <immintrin.h>
+#endif
+
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -111,6 +116,17 @@ inline float Dot(const float* a, const float* b, int n) {
   for (; i + kLanes <= n; i += kLanes) sums += Load(a + i) * Load(b + i);
   if (i < n) sums += LoadPart(a + i, n - i) * LoadPart(b + i, n - i);
   return Sum(sums);
+}
+// sum + x w, rounded once where the processor can: left to the compiler it is so in one block and not in another, and a row's bits
+// would depend on how many rows stand beside it.
+inline Vec FusedSum(Vec sum, Vec x, Vec w) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Vec>(_mm512_fmadd_ps(reinterpret_cast<__m512>(x), reinterpret_cast<__m512>(w), reinterpret_cast<__m512>(sum)));
+#elif defined(__FMA__)
+  return reinterpret_cast<Vec>(_mm256_fmadd_ps(reinterpret_cast<__m256>(x), reinterpret_cast<__m256>(w), reinterpret_cast<__m256>(sum)));
+#else
+  return sum + x * w;
+#endif
 }
 inline Vec Max(Vec a, Vec b) { return a > b ? a : b; }
 // e^x within 2 units in the last place for x in [-87, 88]; 0 below, +inf is not produced.
@@ -254,6 +270,13 @@ struct NormGradient {
 };
 // dx (replaced) and d_weight (added to).
 void RmsNormBackwardRows(const NormGradient& of, int rows, int width, float* dx, std::ptrdiff_t dx_stride, float* d_weight);
+// Of a row of logits times `scale`: the log of the sum of their exponentials, and their mean under the probabilities.
+struct LogitSums {
+  float log_sum, mean;
+};
+LogitSums SumLogits(const float* logits, int count, float scale);
+// log p of one of them; the same bits wherever a token is drawn or learned from.
+inline float LogProbability(float logit, float scale, float log_sum) { return std::fma(logit, scale, -log_sum); }
 // Rotates pairs (x[2i], x[2i+1]) by the cosines and sines of one position, in place, interleaved order kept.
 void RotatePairs(float* x, const float* cosines, const float* sines, int pairs);
 // The same for pairs (x[i], x[pairs + i]).

@@ -50,6 +50,20 @@ std::vector<double> RopeConfig::Frequencies(int dim) const {
   return speed;
 }
 
+RotationTable RopeConfig::Table(int positions, int dim) const {
+  const std::vector<double> speeds = Frequencies(dim);
+  const float amplitude = static_cast<float>(Amplitude());
+  RotationTable table;
+  for (int p = 0; p < positions; ++p) {
+    for (const double speed : speeds) {
+      const float angle = static_cast<float>(p) * static_cast<float>(speed);
+      table.cosines.push_back(std::cos(angle) * amplitude);
+      table.sines.push_back(std::sin(angle) * amplitude);
+    }
+  }
+  return table;
+}
+
 double RopeConfig::Amplitude() const {
   if (type != "yarn") return 1.0;
   if (attention_factor != 0) return attention_factor;

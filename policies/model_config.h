@@ -26,6 +26,11 @@
 
 namespace cogent {
 
+// What turns the pairs of each position: cosines and sines times the amplitude, [positions, dim / 2].
+struct RotationTable {
+  std::vector<float> cosines, sines;
+};
+
 struct RopeConfig {
   std::string type = "default";  // default, linear, llama3, yarn
   double theta = 10000.0;
@@ -43,6 +48,8 @@ struct RopeConfig {
   std::vector<double> Frequencies(int dim) const;
   // Multiplies both cosine and sine.
   double Amplitude() const;
+  // Of the positions 0 ... positions - 1: the one table of sampling and training.
+  RotationTable Table(int positions, int dim) const;
   // m of the softmax scale: scale = (qk_nope_head_dim + qk_rope_head_dim)^-0.5 * m^2.
   double ScaleCorrection() const;
 };

@@ -51,6 +51,11 @@ struct TokenStats {
   at::Tensor entropy;   // [M] of each row's distribution, nats
 };
 
+// Of the head: logits are float32 where nothing else is said, the products of their gradient what training has.
+struct HeadProducts {
+  Products gradients = Products::kFloat32, logits = Products::kFloat32;
+};
+
 // Adapters of a matrix or of parts of it (LoRA, arXiv 2106.09685): to the outputs from first[p] on comes
 // scale * up[p] down_p x. Always float32.
 struct LowRank {
@@ -88,10 +93,9 @@ Routes Route(const at::Tensor& logits, const at::Tensor& bias, const RouterRule&
 // sum over the chosen experts of weight * down(swiglu(gate_up(x))), plus `others`, [N, D], if given. gate_up [E, 2 W, D], down [E, D, W].
 at::Tensor Experts(const at::Tensor& x, const Routes& routes, const at::Tensor& gate_up, const at::Tensor& down,
                    Products products = Products::kFloat32, const at::Tensor& others = {});
-// Log-probability of targets[m] under softmax(x[rows[m]] head^T / temperature). Never holds [M, V]. Logits are always
-// float32; `gradients` is for the products of the backward pass.
+// Log-probability of targets[m] under softmax(x[rows[m]] head^T / temperature). Never holds [M, V].
 TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std::vector<std::int64_t>& rows,
-                         const std::vector<std::int64_t>& targets, double temperature, Products gradients = Products::kFloat32);
+                         const std::vector<std::int64_t>& targets, double temperature, const HeadProducts& products = {});
 
 }  // namespace ops
 

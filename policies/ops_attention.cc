@@ -26,7 +26,7 @@ constexpr int kQueries = 32;  // queries a block
 // One head's rows of one segment, its parent's keys in front. Keys are [n, dn + dr], rotated.
 struct HeadView {
   const Heads& h;
-  const float* q;      // rotated queries [N, H (dn + dr)]
+  const float* q;      // rotated queries times the scale, [N, H (dn + dr)]
   const float* kv;     // [N, ValueHeads (dn + dv)]
   std::ptrdiff_t kv_stride;
   const float* key_rope;  // rotated [N, RopeHeads dr]
@@ -60,7 +60,7 @@ Vec FirstLanes(Vec v, int used, float filler) {
 }
 
 // Row of scores -> probabilities over the first `seen` entries, zeros to `width`, a multiple of the lanes. Returns log-sum-exp.
-float SoftmaxRow(float* s, int seen, int width, float scale) {
+float SoftmaxRow(float* s, int seen, int width) {
   constexpr float kNever = -std::numeric_limits<float>::max();
   const int last = (seen - 1) / kLanes * kLanes;  // of the vectors in which something is seen
   const Vec rest = FirstLanes(Load(s + last), seen - last, kNever);
@@ -69,21 +69,21 @@ float SoftmaxRow(float* s, int seen, int width, float scale) {
   const float top = Largest(tops);
   Vec sums{};
   for (int i = 0; i <= last; i += kLanes) {
-    const Vec e = Exp(((i < last ? Load(s + i) : rest) - top) * scale);
+    const Vec e = Exp((i < last ? Load(s + i) : rest) - top);
     Store(s + i, e);
     sums += e;
   }
   const float sum = Sum(sums), inverse = 1.0f / sum;
   for (int i = 0; i <= last; i += kLanes) Store(s + i, Load(s + i) * inverse);
   for (int i = last + kLanes; i < width; i += kLanes) Store(s + i, Vec{});
-  return top * scale + std::log(sum);
+  return top + std::log(sum);
 }
 
 int RoundUp(int n) { return (n + 2 * kLanes - 1) / (2 * kLanes) * (2 * kLanes); }
 
-// `heads` heads a row, each with `before` numbers that are not rotated.
+// `heads` heads a row, each with `before` numbers that are not rotated; then all of them times `scale`.
 void RotateRows(const float* from, std::ptrdiff_t from_stride, float* to, int rows, int heads, int before, const Heads& h, const Rotation& rotation,
-                float direction) {
+                float direction, float scale = 1.0f) {
   const int size = before + h.rope, pairs = h.rope / 2;
   const auto rotate = h.groups > 0 ? RotateHalves : RotatePairs;
   const float* cosines = rotation.cosines.const_data_ptr<float>();
@@ -94,6 +94,7 @@ void RotateRows(const float* from, std::ptrdiff_t from_stride, float* to, int ro
     float* row = to + static_cast<std::ptrdiff_t>(r) * heads * size;
     if (row != from + r * from_stride) std::copy_n(from + r * from_stride, heads * size, row);
     for (int j = 0; j < heads; ++j) rotate(row + j * size + before, cosines + r * pairs, turned.data(), pairs);
+    if (scale != 1.0f) for (int d = 0; d < heads * size; ++d) row[d] *= scale;
   }
 }
 
@@ -118,7 +119,7 @@ void Forward(HeadView& view, const std::vector<Segment>& segments, float* out, f
                       PackedMatrix::Into::kReplace, nullptr, {.columns = seen});
         for (int i = 0; i < count; ++i) {
           log_sums[static_cast<std::ptrdiff_t>(head) * total_rows + row + i] =
-              SoftmaxRow(scores.data() + static_cast<std::size_t>(i) * stride, before + first + i + 1, RoundUp(seen), static_cast<float>(h.scale));
+              SoftmaxRow(scores.data() + static_cast<std::size_t>(i) * stride, before + first + i + 1, RoundUp(seen));
         }
         values.Multiply(scores.data(), stride, count, out + static_cast<std::ptrdiff_t>(row) * out_width + head * h.value, out_width,
                         PackedMatrix::Into::kReplace, nullptr, {.depth = seen});
@@ -131,7 +132,7 @@ void Forward(HeadView& view, const std::vector<Segment>& segments, float* out, f
 struct BackwardRows {
   const float *grad, *log_sums;
   std::ptrdiff_t grad_stride;
-  float *d_q, *d_kv, *d_key_rope;  // of the rotated q and key_rope
+  float *d_q, *d_kv, *d_key_rope;  // of the rotated and scaled q, and of the rotated key_rope
   int total_rows;
 };
 
@@ -139,7 +140,6 @@ void BackwardHead(const HeadView& view, const Segment& segment, int before, int 
                   PackedMatrix& keys_back, PackedMatrix& values_back, Floats& scratch) {
   const Heads& h = view.h;
   const int dk = h.nope + h.rope, q_width = h.count * dk, n = before + segment.size(), stride = RoundUp(n);
-  const float scale = static_cast<float>(h.scale);
   float* p = Room(scratch, static_cast<std::size_t>(2 * kQueries) * stride + static_cast<std::size_t>(n) * (dk + h.value));
   float* dp = p + static_cast<std::ptrdiff_t>(kQueries) * stride;
   float* d_keys = dp + static_cast<std::ptrdiff_t>(kQueries) * stride;
@@ -165,13 +165,13 @@ void BackwardHead(const HeadView& view, const Segment& segment, int before, int 
       Store(di + last, FirstLanes(Load(di + last), own - last, 0.0f));  // what the row does not see may be anything
       Vec dots{};
       for (int j = 0; j <= last; j += kLanes) {
-        Vec probability = Exp(Load(pi + j) * scale - log_sum);
+        Vec probability = Exp(Load(pi + j) - log_sum);
         if (j == last) probability = FirstLanes(probability, own - last, 0.0f);
         Store(pi + j, probability);
         dots += probability * Load(di + j);
       }
       const float mean = own == 1 ? di[0] : Sum(dots);  // of a single key the gradient is 0, not what rounding leaves
-      for (int j = 0; j <= last; j += kLanes) Store(di + j, Load(pi + j) * (Load(di + j) - mean) * scale);
+      for (int j = 0; j <= last; j += kLanes) Store(di + j, Load(pi + j) * (Load(di + j) - mean));
       for (int j = last + kLanes; j < width; j += kLanes) Store(pi + j, Vec{}), Store(di + j, Vec{});
     }
     keys_back.Multiply(dp, stride, count, b.d_q + static_cast<std::ptrdiff_t>(row) * q_width + head * dk, q_width, PackedMatrix::Into::kReplace, nullptr,
@@ -197,7 +197,8 @@ at::Tensor Attention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor
   const Rows q_rows(q), kv_rows(kv), k_rows(key_rope);
   const int n = q_rows.rows;
   at::Tensor turned_q = at::empty({n, q_rows.width}, q.options()), turned_k = at::empty({n, k_rows.width}, q.options());
-  RotateRows(q_rows.data, q_rows.stride, Data(turned_q), n, heads.count, heads.nope, heads, rotation, 1.0f);
+  const float scale = static_cast<float>(heads.scale);
+  RotateRows(q_rows.data, q_rows.stride, Data(turned_q), n, heads.count, heads.nope, heads, rotation, 1.0f, scale);
   RotateRows(k_rows.data, k_rows.stride, Data(turned_k), n, heads.RopeHeads(), 0, heads, rotation, 1.0f);
   at::Tensor out = at::empty({n, heads.count * heads.value}, q.options()), log_sums = at::empty({heads.count, n}, q.options());
   HeadView view{heads, Data(turned_q), kv_rows.data, kv_rows.stride, Data(turned_k), {}, {}, {}};
@@ -216,7 +217,7 @@ at::Tensor Attention(const at::Tensor& q, const at::Tensor& kv, const at::Tensor
         BackwardHead(view, segment, parent ? parent->size() : 0, head, b, keys, keys_back, values_back, scratch);
       }
     }
-    RotateRows(Data(d_q), static_cast<std::ptrdiff_t>(heads.count) * (heads.nope + heads.rope), Data(d_q), n, heads.count, heads.nope, heads, rotation, -1.0f);
+    RotateRows(Data(d_q), static_cast<std::ptrdiff_t>(heads.count) * (heads.nope + heads.rope), Data(d_q), n, heads.count, heads.nope, heads, rotation, -1.0f, scale);
     RotateRows(Data(d_k), static_cast<std::ptrdiff_t>(heads.RopeHeads()) * heads.rope, Data(d_k), n, heads.RopeHeads(), 0, heads, rotation, -1.0f);
     return {d_q, d_kv, d_k};
   });

@@ -22,40 +22,12 @@ constexpr int kFewestRows = 64, kMostRows = 512;
 constexpr int kTokens = 1024;         // of the vocabulary, at a time in the backward pass
 constexpr int kKept = 1 << 20;        // logits in all that are kept for it, where one such part is the whole vocabulary
 
-// Log-sum-exp of a row and sum of p * logit.
-struct RowSums {
-  float log_sum, mean_logit;
-};
-RowSums Reduce(const float* row, int width) {
-  float top = row[0];
-  int i = 0;
-  Vec tops = Fill(top);
-  for (; i + kLanes <= width; i += kLanes) tops = Max(tops, Load(row + i));
-  top = Largest(tops);
-  for (; i < width; ++i) top = std::max(top, row[i]);
-  Vec sums{}, weighted{};
-  float sum = 0.0f, weight = 0.0f;
-  for (i = 0; i + kLanes <= width; i += kLanes) {
-    const Vec x = Load(row + i) - top, e = Exp(x);
-    sums += e;
-    weighted += e * x;
-  }
-  for (; i < width; ++i) {
-    const float x = row[i] - top, e = std::exp(x);
-    sum += e;
-    weight += e * x;
-  }
-  sum += Sum(sums);
-  weight += Sum(weighted);
-  return {top + std::log(sum), top + weight / sum};
-}
-
 }  // namespace
 
 TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std::vector<std::int64_t>& rows,
-                         const std::vector<std::int64_t>& targets, double temperature, Products gradients) {
+                         const std::vector<std::int64_t>& targets, double temperature, const HeadProducts& products) {
   Check(rows.size() == targets.size(), "each row needs a target");
-  if (!OnFastPath({x, head})) return device::TokenLogprobs(x, head, rows, targets, temperature, gradients);
+  if (!OnFastPath({x, head})) return device::TokenLogprobs(x, head, rows, targets, temperature, products.gradients);
   const Rows in(x);
   const int vocabulary = static_cast<int>(head.size(0)), count = static_cast<int>(rows.size());
   const float cold = static_cast<float>(1.0 / temperature);
@@ -65,10 +37,9 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
     for (int i = 0; i < n; ++i) std::memcpy(rows.data() + static_cast<std::ptrdiff_t>(i) * from.width, from.data + which[first + i] * from.stride, from.width * sizeof(float));
     return rows;
   };
-  // Logits of rows of hidden states for `tokens` of the vocabulary from `token` on.
-  const auto project = [cold, width = in.width](const Floats& hidden, int n, const at::Tensor& head, int token, int tokens, float* out) {
-    MultiplyOnce(hidden.data(), width, n, {head.const_data_ptr<float>() + static_cast<std::ptrdiff_t>(token) * width, tokens, width, width}, Products::kFloat32, out, tokens);
-    if (cold != 1.0f) for (std::ptrdiff_t i = 0; i < static_cast<std::ptrdiff_t>(n) * tokens; ++i) out[i] *= cold;
+  // Logits of rows of hidden states for `tokens` of the vocabulary from `token` on, before the temperature.
+  const auto project = [width = in.width, products](const Floats& hidden, int n, const at::Tensor& head, int token, int tokens, float* out) {
+    MultiplyOnce(hidden.data(), width, n, {head.const_data_ptr<float>() + static_cast<std::ptrdiff_t>(token) * width, tokens, width, width}, products.logits, out, tokens);
   };
   const bool keep = vocabulary <= kTokens && static_cast<std::int64_t>(count) * vocabulary <= kKept && NeedsGradient({x, head});
   const int chunk = std::min(count, keep ? count : std::clamp(kLogits / vocabulary, kFewestRows, kMostRows));
@@ -78,10 +49,10 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
     project(gather(in, rows, first, n), n, head, 0, vocabulary, logits.data());
     for (int i = 0; i < n; ++i) {
       const float* row = logits.data() + static_cast<std::ptrdiff_t>(i) * vocabulary;
-      const RowSums sums = Reduce(row, vocabulary);
+      const LogitSums sums = SumLogits(row, vocabulary, cold);
       Data(log_sums)[first + i] = sums.log_sum;
-      Data(logprobs)[first + i] = row[targets[first + i]] - sums.log_sum;
-      Data(entropy)[first + i] = sums.log_sum - sums.mean_logit;
+      Data(logprobs)[first + i] = LogProbability(row[targets[first + i]], cold, sums.log_sum);
+      Data(entropy)[first + i] = sums.log_sum - sums.mean;
     }
   }
   auto outputs = Differentiable(
@@ -104,19 +75,19 @@ TokenStats TokenLogprobs(const at::Tensor& x, const at::Tensor& head, const std:
             const float log_sum = Data(log_sums)[i], gl = Data(g_logprob)[i] * cold, ge = Data(g_entropy)[i] * cold, h = Data(entropies)[i];
             int j = 0;
             for (; j + kLanes <= tokens; j += kLanes) {
-              const Vec log_p = Load(row + j) - log_sum, p = Exp(log_p);
+              const Vec log_p = Load(row + j) * cold - log_sum, p = Exp(log_p);
               Store(row + j, -p * (gl + ge * (log_p + h)));
             }
             for (; j < tokens; ++j) {
-              const float log_p = row[j] - log_sum, p = std::exp(log_p);
+              const float log_p = row[j] * cold - log_sum, p = std::exp(log_p);
               row[j] = -p * (gl + ge * (log_p + h));
             }
             if (targets[i] >= token && targets[i] < token + tokens) row[targets[i] - token] += gl;
           }
           const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(token) * in.width;
-          MultiplyOnce(logits.data(), tokens, count, {head.const_data_ptr<float>() + at, in.width, tokens, in.width, /*turned=*/true}, gradients, d_hidden.data(), in.width,
+          MultiplyOnce(logits.data(), tokens, count, {head.const_data_ptr<float>() + at, in.width, tokens, in.width, /*turned=*/true}, products.gradients, d_hidden.data(), in.width,
                        PackedMatrix::Into::kAccumulate);
-          if (need_head) AccumulateOuter(logits.data(), tokens, tokens, hidden.data(), in.width, in.width, count, Data(dw) + at, in.width, gradients);
+          if (need_head) AccumulateOuter(logits.data(), tokens, tokens, hidden.data(), in.width, in.width, count, Data(dw) + at, in.width, products.gradients);
         }
         for (int i = 0; i < count; ++i) {
           float* to = Data(dx) + rows[i] * in.width;

@@ -18,18 +18,6 @@ constexpr int kRows = kRegisters == 32 ? 8 : 6;  // of a block: sums in two vect
 
 typedef std::uint32_t UnsignedVec __attribute__((vector_size(4 * kLanes), aligned(4 * kLanes)));
 
-// sum + x w, rounded once where the processor can: left to the compiler it is so in one block and not in another, and a row's bits
-// would depend on how many rows stand beside it.
-inline Vec FusedSum(Vec sum, Vec x, Vec w) {
-#if defined(__AVX512F__)
-  return reinterpret_cast<Vec>(_mm512_fmadd_ps(reinterpret_cast<__m512>(x), reinterpret_cast<__m512>(w), reinterpret_cast<__m512>(sum)));
-#elif defined(__FMA__)
-  return reinterpret_cast<Vec>(_mm256_fmadd_ps(reinterpret_cast<__m256>(x), reinterpret_cast<__m256>(w), reinterpret_cast<__m256>(sum)));
-#else
-  return sum + x * w;
-#endif
-}
-
 // Both kinds of product have one layout: units of 4 bytes on the left, vectors on the right.
 // A unit is a float, or a pair of bfloat16 whose two products join one float32 sum.
 template <Products kProducts>

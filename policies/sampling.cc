@@ -12,24 +12,6 @@
 namespace cogent {
 namespace {
 
-struct LogSum {
-  float top, log_sum;
-};
-
-LogSum LogSumExp(const float* x, int n, float scale) {
-  Vec tops = Fill(x[0]);
-  int i = 0;
-  for (; i + kLanes <= n; i += kLanes) tops = Max(tops, Load(x + i));
-  float top = Largest(tops);
-  for (; i < n; ++i) top = std::max(top, x[i]);
-  Vec sums{};
-  i = 0;
-  for (; i + kLanes <= n; i += kLanes) sums += Exp((Load(x + i) - top) * scale);
-  float sum = Sum(sums);
-  for (; i < n; ++i) sum += std::exp((x[i] - top) * scale);
-  return {top * scale, top * scale + std::log(sum)};
-}
-
 // Ids kept by top-k, top-p and min-p, likeliest first; empty when all three are off.
 std::vector<std::int32_t> Shortlist(const float* logits, int vocabulary, const Sampling& s, float cold) {
   const bool cut_k = s.top_k > 0 && s.top_k < vocabulary, cut_p = s.top_p < 1.0, cut_min = s.min_p > 0.0;
@@ -87,10 +69,8 @@ void Sampling::Validate(Problems& problems, const Location& where) const {
   }
 }
 
-float LogSumExp(const float* logits, int count) { return LogSumExp(logits, count, 1.0f).log_sum; }
-
 SampledToken SampleToken(const float* logits, int vocabulary, const Sampling& s, double uniform, std::span<const std::int32_t> context) {
-  const float plain = LogSumExp(logits, vocabulary, 1.0f).log_sum;
+  const float plain = SumLogits(logits, vocabulary, 1.0f).log_sum;
   const bool penalized = s.repetition_penalty != 1.0;
   const std::vector<float> changed = penalized ? Penalized(logits, vocabulary, s.repetition_penalty, context) : std::vector<float>();
   const float* row = penalized ? changed.data() : logits;  // what the token is chosen by
@@ -108,7 +88,7 @@ SampledToken SampleToken(const float* logits, int vocabulary, const Sampling& s,
     for (const auto id : kept) total += std::exp(static_cast<double>(row[id] - row[kept[0]]) * cold);
     log_sum = static_cast<float>(std::log(total)) + row[kept[0]] * cold;
   } else if (cold != 1.0f || penalized) {
-    log_sum = LogSumExp(row, vocabulary, cold).log_sum;
+    log_sum = SumLogits(row, vocabulary, cold).log_sum;
   }
   double left = uniform;
   const int count = kept.empty() ? vocabulary : static_cast<int>(kept.size());
@@ -134,7 +114,7 @@ SampledToken SampleToken(const float* logits, int vocabulary, const Sampling& s,
   }
   token.id = kept.empty() ? pick : kept[pick];
   token.logprob = logits[token.id] - plain;
-  token.sampled_logprob = row[token.id] * cold - log_sum;
+  token.sampled_logprob = LogProbability(row[token.id], cold, log_sum);
   return token;
 }
 

@@ -45,7 +45,5 @@ struct SampledToken {
 };
 SampledToken SampleToken(const float* logits, int vocabulary, const Sampling& sampling, double uniform,
                          std::span<const std::int32_t> context = {});
-// log sum exp of `count` logits: a token's log-probability at temperature 1 is its logit less this.
-float LogSumExp(const float* logits, int count);
 
 }  // namespace cogent

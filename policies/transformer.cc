@@ -43,13 +43,11 @@ std::vector<std::int64_t> Positions(const PackedTokens& tokens) {
   return positions;
 }
 
-// Of positions [N], float32 on the CPU.
-Rotation RotationAt(const ModelConfig& config, const at::Tensor& positions, at::Device device) {
-  const auto speeds = config.rope.Frequencies(config.RopeDim());
-  const std::vector<float> narrow(speeds.begin(), speeds.end());
-  const float amplitude = static_cast<float>(config.rope.Amplitude());
-  const at::Tensor angles = at::outer(positions, at::tensor(narrow, at::kFloat));  // [N, dr / 2]
-  return {(angles.cos() * amplitude).to(device), (angles.sin() * amplitude).to(device)};
+// Of the positions 0 ... count - 1, float32 on the CPU.
+Rotation RotationOf(const ModelConfig& config, std::int64_t count) {
+  const int dim = config.RopeDim();
+  const RotationTable table = config.rope.Table(static_cast<int>(count), dim);
+  return {at::tensor(table.cosines, at::kFloat).view({count, dim / 2}), at::tensor(table.sines, at::kFloat).view({count, dim / 2})};
 }
 
 at::Tensor ToHost(const at::Tensor& t) { return t.defined() ? t.to(at::kCPU, at::kFloat) : t; }
@@ -162,7 +160,10 @@ Transformer::Pass Transformer::StartPass(const PackedTokens& tokens, const Forwa
     const auto rows = static_cast<std::int64_t>(tokens.ids.size()), per_row = static_cast<std::int64_t>(tokens.experts.size()) / rows;
     pass.experts = at::tensor(tokens.experts, at::kInt).view({rows, per_row / config_.num_experts_per_tok, config_.num_experts_per_tok});
   }
-  pass.rotation = RotationAt(config_, at::tensor(Positions(tokens), at::kFloat), embedding_.device());
+  const std::vector<std::int64_t> positions = Positions(tokens);
+  const Rotation all = RotationOf(config_, positions.empty() ? 0 : *std::max_element(positions.begin(), positions.end()) + 1);
+  const at::Tensor rows = at::tensor(positions, at::kLong);
+  pass.rotation = {all.cosines.index_select(0, rows).to(embedding_.device()), all.sines.index_select(0, rows).to(embedding_.device())};
   pass.load = at::zeros(biases_.sizes(), at::kLong);
   return pass;
 }
@@ -303,7 +304,8 @@ ForwardResult Transformer::Forward(const PackedTokens& tokens, const ForwardOpti
 KeyValueCache Transformer::MakeCache(int slots, int room) const {
   const bool latent = config_.IsLatent();
   const std::int64_t groups = latent ? 1 : config_.KeyValueHeads(), size = latent ? config_.kv_lora_rank + config_.qk_rope_head_dim : config_.HeadDim();
-  KeyValueCache cache{{}, {}, RotationAt(config_, at::arange(room, at::kFloat), embedding_.device())};
+  const Rotation all = RotationOf(config_, room);
+  KeyValueCache cache{{}, {}, {all.cosines.to(embedding_.device()), all.sines.to(embedding_.device())}};
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     cache.keys.push_back(at::zeros({slots, room, groups, size}, embedding_.options()));
     if (!latent) cache.values.push_back(at::zeros_like(cache.keys.back()));
@@ -335,8 +337,8 @@ ForwardResult Transformer::Predict(const PackedTokens& tokens, const at::Tensor&
 }
 
 TokenStats Transformer::Logprobs(const at::Tensor& hidden, const std::vector<std::int64_t>& rows, const std::vector<std::int64_t>& targets,
-                                double temperature, Products gradients) const {
-  const TokenStats stats = ops::TokenLogprobs(hidden, head_, rows, targets, temperature, gradients);
+                                double temperature, const HeadProducts& products) const {
+  const TokenStats stats = ops::TokenLogprobs(hidden, head_, rows, targets, temperature, products);
   return {ToHost(stats.logprobs), ToHost(stats.entropy)};
 }
 

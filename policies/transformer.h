@@ -79,7 +79,7 @@ class Transformer {
   // Log-probability of targets[m] given hidden row rows[m].
   // On the CPU and float32, as all that leaves the network for the algorithms, wherever the weights are.
   TokenStats Logprobs(const at::Tensor& hidden, const std::vector<std::int64_t>& rows, const std::vector<std::int64_t>& targets,
-                      double temperature, Products gradients = Products::kFloat32) const;
+                      double temperature, const HeadProducts& products = {}) const;
   at::Tensor Logits(const at::Tensor& hidden) const;  // [N, V]
   // Decoding on any device: hidden states [N, D] after the final norm, keys and values of the rows cached. Latent attention
   // runs absorbed (decoder.h). On the CPU, decoder.h is faster.

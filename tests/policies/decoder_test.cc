@@ -79,6 +79,45 @@ TEST_P(DecoderParity, ARowHasTheSameBitsAloneAndInABatchForEveryTeamInBothPrecis
   }
 }
 
+// A group: one prompt, two completions of different length, sampled token by token and learned from in one pack.
+TEST_P(DecoderParity, WithExpandedLatentsItGivesTheTrainersLogprobsToTheBitInBothPrecisions) {
+  const Fixture f(GetParam());
+  const int vocabulary = f.config.vocab_size;
+  Rng rng(23);
+  const Ids prompt = tiny::Ids(rng, 19, vocabulary);
+  const std::vector<Ids> completions = {tiny::Ids(rng, 30, vocabulary), tiny::Ids(rng, 7, vocabulary)};
+  PackedTokens tokens{{prompt.begin(), prompt.end()}, {{0, 19, -1}}};
+  std::vector<std::int64_t> rows, targets;
+  for (const Ids& completion : completions) {
+    const int begin = static_cast<int>(tokens.ids.size());
+    for (std::size_t i = 0; i < completion.size(); ++i) rows.push_back(i == 0 ? 18 : begin + static_cast<std::int64_t>(i) - 1), targets.push_back(completion[i]);
+    tokens.ids.insert(tokens.ids.end(), completion.begin(), completion.end() - 1);
+    tokens.segments.push_back({begin, static_cast<int>(tokens.ids.size()), 0});
+  }
+  for (const Products products : {Products::kFloat32, Products::kBfloat16}) for (const double temperature : {1.0, 0.7}) {
+    SCOPED_TRACE(std::string(products == Products::kFloat32 ? "float32" : "bfloat16") + ", temperature " + std::to_string(temperature));
+    const float cold = static_cast<float>(1.0 / temperature);
+    const DecoderWeights packed(f.weights, products, Latents::kExpanded);
+    Decoder decoder(packed, 3, 64);
+    const auto logprob = [&](const Logits& logits, std::int32_t id) { return LogProbability(logits[static_cast<std::size_t>(id)], cold, SumLogits(logits.data(), vocabulary, cold).log_sum); };
+    std::vector<float> sampled;
+    const Logits behind = Feed(decoder, f.config, 2, prompt, 0, 19);
+    for (int slot = 0; slot < 2; ++slot) {
+      decoder.CopySlot(2, slot, 19);
+      const Ids& own = completions[static_cast<std::size_t>(slot)];
+      sampled.push_back(logprob(behind, own[0]));
+      for (int i = 0; i + 1 < static_cast<int>(own.size()); ++i) {
+        decoder.Run({{slot, 19 + i, own[i]}}, {0});
+        sampled.push_back(logprob(Wanted(decoder, f.config, 0), own[i + 1]));
+      }
+    }
+    const Transformer model(f.config, f.weights.Leaves(), f.weights.biases());  // with gradients, as it trains
+    const at::Tensor learned = model.Logprobs(model.Forward(tokens, {.products = products}).hidden, rows, targets, temperature, {products, products}).logprobs.detach();
+    EXPECT_EQ(std::vector<float>(learned.const_data_ptr<float>(), learned.const_data_ptr<float>() + learned.numel()), sampled);
+    EXPECT_EQ(Decoder::CacheBytes(f.config, 1, 64, Latents::kExpanded) > Decoder::CacheBytes(f.config, 1, 64), f.config.IsLatent());
+  }
+}
+
 // Rounding has 8 bits: each factor is off by up to 0.4%, by chance up or down. A router near a tie may choose other experts, and
 // then a row is another one: the median row says what rounding does.
 TEST_P(DecoderParity, Bfloat16WeightsGiveNearlyTheLogitsOfFloat32) {

@@ -201,7 +201,7 @@ TEST(DrawTokens, ChoosesWhatSampleTokenChoosesWithTheSameNumbers) {
     for (int r = 0; r < kRows; ++r) {
       const SampledToken want = SampleToken(values + r * kTokens, kKnown, sampling, uniforms[r]);
       EXPECT_EQ(got[r].id, want.id);
-      EXPECT_NEAR(got[r].logprob, values[r * kTokens + want.id] - LogSumExp(values + r * kTokens, kTokens), 1e-5);
+      EXPECT_NEAR(got[r].logprob, values[r * kTokens + want.id] - SumLogits(values + r * kTokens, kTokens, 1.0f).log_sum, 1e-5);
       EXPECT_NEAR(got[r].sampled_logprob, want.sampled_logprob, 1e-5);
     }
   }

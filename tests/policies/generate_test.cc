@@ -168,7 +168,7 @@ TEST(SampleToken, ARepetitionPenaltyDividesPositiveLogitsAndMultipliesNegativeOn
     const SampledToken token = Draw(logits, penalized, i / 200.0, context), plain = Draw(want, {}, i / 200.0);
     ASSERT_EQ(token.id, plain.id);
     EXPECT_EQ(token.sampled_logprob, plain.sampled_logprob) << "of the distribution that was drawn from";
-    EXPECT_EQ(token.logprob, logits[token.id] - LogSumExp(logits.data(), 5)) << "of the policy, which knows no penalty";
+    EXPECT_EQ(token.logprob, logits[token.id] - SumLogits(logits.data(), 5, 1.0f).log_sum) << "of the policy, which knows no penalty";
   }
   EXPECT_EQ(Draw(logits, {.temperature = 0, .repetition_penalty = 2}, 0, context).id, 0) << "1 = 1: the smaller id";
   EXPECT_EQ(Draw(logits, {.temperature = 0, .repetition_penalty = 2.1}, 0, context).id, 4) << "greedy choice knows it, too";

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "policies/kernels.h"
 #include "policies/sampling.h"
 
 #define cuda on_cpu  // the functions of a build with CUDA have the other name
@@ -134,7 +135,7 @@ TEST(KernelsOfCuda, ADrawIsTheOneOfTheCpuWithTheSameNumber) {
       if (r == 1) continue;
       const SampledToken want = SampleToken(logits.data() + r * width, vocabulary, sampling, uniforms[r]);
       EXPECT_EQ(ids[r], want.id) << r << ", u = " << uniforms[r];
-      EXPECT_NEAR(logprobs[r], logits[r * width + want.id] - LogSumExp(logits.data() + r * width, width), 1e-4);
+      EXPECT_NEAR(logprobs[r], logits[r * width + want.id] - SumLogits(logits.data() + r * width, width, 1.0f).log_sum, 1e-4);
       EXPECT_NEAR(sampled[r], want.sampled_logprob, 1e-4);
     }
   }
