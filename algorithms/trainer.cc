@@ -133,7 +133,7 @@ at::Tensor Trainer::AskAll(const ParameterSet& parameters, const std::vector<con
   OnLanes(pieces.size(), [&](std::size_t, std::size_t i) {
     c10::NoGradGuard no_grad;
     const Transformer model(parameters.config(), parameters.Leaves(), parameters.biases());
-    answers[i] = read(model, model.Forward(pieces[i].tokens, {.products = config_.products}).hidden, pieces[i]);
+    answers[i] = read(model, model.Forward(pieces[i].tokens, {.products = config_.products, .merged_adapters = config_.deterministic}).hidden, pieces[i]);
   });
   return at::cat(answers);
 }
@@ -228,7 +228,7 @@ Trainer::Result Trainer::LearnPolicy(const Lesson& lesson, const Algorithm& algo
   const bool own_old = Apart() && config_.epochs * config_.minibatches == 1;
   Batch slice = step.Slice(piece);
   const Transformer model(parameters_->config(), parameters_->Leaves(gradients_[lane]), parameters_->biases());
-  const ForwardResult out = model.Forward(piece.tokens, {.balance_alpha = config_.balance_alpha, .products = config_.products, .gradient_checkpointing = config_.gradient_checkpointing});
+  const ForwardResult out = model.Forward(piece.tokens, {.balance_alpha = config_.balance_alpha, .products = config_.products, .gradient_checkpointing = config_.gradient_checkpointing, .merged_adapters = config_.deterministic});
   const TokenStats stats = model.Logprobs(out.hidden, piece.rows, piece.targets, config_.temperature, Head());
   CheckFinite(stats.logprobs.detach(), slice, lesson.From(piece), "log-probability");
   const at::Tensor difference = (stats.logprobs.detach() - slice.old_logprobs);

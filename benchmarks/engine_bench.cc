@@ -82,10 +82,10 @@ class PhaseClock {
 void SetTokens(benchmark::State& state, int tokens) { state.counters["tokens"] = tokens; }
 
 // Distinct prompts: nothing is shared between rows.
-void Generate(benchmark::State& state, int new_tokens) {
+void Generate(benchmark::State& state, int new_tokens, Latents latents = Latents::kAbsorbed) {
   const Subject subject;
   const int batch = static_cast<int>(state.range(0)), threads = static_cast<int>(state.range(1));
-  const Generator generator(subject.parameters, subject.tokenizer, {.threads = threads});
+  const Generator generator(subject.parameters, subject.tokenizer, {.threads = threads, .latents = latents});
   Rng draws(2);
   std::vector<std::vector<std::int32_t>> prompts;
   std::vector<Rng> seeds;
@@ -97,6 +97,8 @@ void Generate(benchmark::State& state, int new_tokens) {
   SetTokens(state, batch * new_tokens);
 }
 void GenerateAll(benchmark::State& state) { Generate(state, kNewTokens); }
+// As a run does with `deterministic: true`.
+void GenerateExpanded(benchmark::State& state) { Generate(state, kNewTokens, Latents::kExpanded); }
 // The prompt and one token: what of the above is reading the prompts.
 void ReadPrompts(benchmark::State& state) { Generate(state, 1); }
 
@@ -217,7 +219,7 @@ struct Entry {
 };
 
 void Register() {
-  for (auto [name, run] : {Entry{"generate", GenerateAll}, Entry{"read_prompts", ReadPrompts}}) {
+  for (auto [name, run] : {Entry{"generate", GenerateAll}, Entry{"generate_deterministic", GenerateExpanded}, Entry{"read_prompts", ReadPrompts}}) {
     for (const int threads : {1, 2}) {
       for (const int batch : {1, 16, 128}) {
         if (threads > batch) continue;

@@ -102,7 +102,8 @@ void TrainingLoop::Start(std::int64_t from) {
   if (writes()) {
     generator_.emplace(run_.parameters, run_.tokenizer,
                        Generator::Options{.threads = Threads(run_.config), .record_experts = run_.config.train.replay_experts && !run_.config.data,
-                                          .weights = ProductsOf(run_.config.rollout.weights)});
+                                          .weights = ProductsOf(run_.config.rollout.weights),
+                                          .latents = run_.config.deterministic ? Latents::kExpanded : Latents::kAbsorbed});
   }
   trainer_.emplace(run_.parameters, reference_.get(), optimizer_, MakeTrainerConfig(run_.config, run_.config.train.mixture), critic_.get());
   trainer_->set_state(state_.algorithm);

@@ -51,7 +51,9 @@ TrainerConfig MakeTrainerConfig(const RunConfig& config, const MixtureSettings& 
   const bool cpu = config.device == "cpu";
   t.lanes = cpu ? Threads(config) : 1;
   t.micro_batch_tokens = config.train.micro_batch_tokens;
-  t.products = cpu ? Supported(ProductsOf(config.train.products)) : ProductsOf(config.train.products);
+  const Products products = ProductsOf(config.train.products);
+  t.deterministic = config.deterministic;
+  t.products = cpu && !config.deterministic ? Supported(products) : products;
   t.sampler_differs = config.rollout.weights == "bfloat16" || config.rollout.remote || !cpu;
   t.gradient_checkpointing = config.train.gradient_checkpointing;
   t.replay_experts = config.train.replay_experts;

@@ -173,6 +173,8 @@ void RunConfig::VisitFields(FieldVisitor& visit) {
   visit("threads", threads, "threads, 0 = all cores", {0, 1024});
   visit("device", device, "where the networks run: cpu, or cuda, a GPU, in a build by ./setup.sh --cuda; environments and rewards, models among them, stay on the CPU",
         OneOf{"cpu", "cuda"});
+  visit("deterministic", deterministic, "sampling computes what training does, to the bit: a token's log-probability is the same number in both, in bfloat16 and with experts, "
+        "too; a policy with latent attention then samples more slowly, with a larger cache");
   visit("env", env, "the environment by name, with its settings; `cogent list environments`");
   visit("rewards", rewards, "rewards by name with their weights; `accuracy` is the environment's own verdict");
   visit("prompt_template", prompt_template, "r1_zero, plain, chat (the checkpoint's own chat format), or a text with {prompt} in it");
@@ -214,6 +216,14 @@ void RunConfig::Validate(Problems& problems, const Location& where) const {
   }
   rollout.sampling.Validate(problems, where);
   if (rollout.sampling.temperature <= 0) problems.Add(where, "rollout.temperature must be above 0: completions of a group have to differ");
+  if (deterministic) {
+    const auto refuse = [&](bool when, const std::string& why) {
+      if (when) problems.Add(where, "deterministic: true is for a sampler that computes what training does; " + why);
+    };
+    refuse(rollout.weights != train.products, fmt::format("make rollout.weights ({}) and train.products ({}) the same", rollout.weights, train.products));
+    refuse(device != "cpu", "a GPU adds in another order with each batch: set device: cpu");
+    refuse(rollout.remote.has_value(), "rollout.remote is another engine: leave it out");
+  }
   if (train.minibatches > rollout.prompts * rollout.group_size) {
     problems.Add(where, fmt::format("train.minibatches ({}) is more than the {} completions of a rollout (prompts * group_size)",
                                     train.minibatches, rollout.prompts * rollout.group_size));

@@ -142,6 +142,7 @@ struct RunConfig {
   std::uint64_t seed = 1;
   int threads = 0;
   std::string device = "cpu";
+  bool deterministic = false;
   Choice env;
   std::vector<Choice> rewards;
   std::string prompt_template = "r1_zero";

@@ -20,18 +20,33 @@ namespace cogent::ops {
 
 namespace {
 
-// u = scale * down x of every part, [N, parts r]; y += up u, part by part.
-at::Tensor AddAdapters(const Rows& in, const LowRank& adapters, const at::Tensor& y) {
-  const int width = static_cast<int>(adapters.down.size(0)), rank = width / static_cast<int>(adapters.up.size());
-  at::Tensor u = at::empty({in.rows, width}, y.options());
+// u = scale * down x of every part, [N, parts r].
+at::Tensor Compressed(const Rows& in, const LowRank& adapters, const at::TensorOptions& options) {
+  const int width = static_cast<int>(adapters.down.size(0));
+  at::Tensor u = at::empty({in.rows, width}, options);
   MultiplyOnce(in.data, in.stride, in.rows, {adapters.down.const_data_ptr<float>(), width, in.width, in.width}, Products::kFloat32, Data(u), width);
-  u.mul_(adapters.scale);
+  return u.mul_(adapters.scale);
+}
+
+// y += up u, part by part.
+void AddAdapters(const at::Tensor& u, const LowRank& adapters, const at::Tensor& y) {
+  const int width = static_cast<int>(u.size(1)), rank = width / static_cast<int>(adapters.up.size());
   for (std::size_t p = 0; p < adapters.up.size(); ++p) {
-    MultiplyOnce(Data(u) + static_cast<std::ptrdiff_t>(p) * rank, width, in.rows,
+    MultiplyOnce(Data(u) + static_cast<std::ptrdiff_t>(p) * rank, width, static_cast<int>(u.size(0)),
                  {adapters.up[p].const_data_ptr<float>(), static_cast<int>(adapters.up[p].size(0)), rank, rank}, Products::kFloat32, Data(y) + adapters.first[p], y.size(1),
                  PackedMatrix::Into::kAccumulate);
   }
-  return u;
+}
+
+// The weight with its adapters added, as what samples has it.
+at::Tensor Merged(const at::Tensor& weight, const LowRank& adapters) {
+  const at::Tensor sum = weight.detach().clone();
+  const int width = static_cast<int>(weight.size(1)), rank = static_cast<int>(adapters.down.size(0)) / static_cast<int>(adapters.up.size());
+  for (std::size_t p = 0; p < adapters.up.size(); ++p) {
+    AddLowRank(adapters.down.const_data_ptr<float>() + static_cast<std::ptrdiff_t>(p) * rank * width, adapters.up[p].const_data_ptr<float>(),
+               static_cast<int>(adapters.up[p].size(0)), width, rank, static_cast<float>(adapters.scale), Data(sum) + adapters.first[p] * width);
+  }
+  return sum;
 }
 
 // Gradients of down and of each up; adds the input's to dx where that is defined. `u` as AddAdapters returned it.
@@ -64,9 +79,12 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
   const Rows in(x);
   const int out_width = static_cast<int>(weight.size(0)), in_width = in.width;
   at::Tensor y = at::empty({in.rows, out_width}, x.options()), u;
-  MultiplyOnce(in.data, in.stride, in.rows, {weight.const_data_ptr<float>(), out_width, in_width, in_width}, products, Data(y), out_width, PackedMatrix::Into::kReplace,
+  const bool adapted = adapters.down.defined(), merged = adapted && adapters.merged;
+  const at::Tensor by = merged ? Merged(weight, adapters) : weight;
+  MultiplyOnce(in.data, in.stride, in.rows, {by.const_data_ptr<float>(), out_width, in_width, in_width}, products, Data(y), out_width, PackedMatrix::Into::kReplace,
                bias.defined() ? bias.const_data_ptr<float>() : nullptr);
-  if (adapters.down.defined()) u = AddAdapters(in, adapters, y);
+  if (adapted) u = Compressed(in, adapters, x.options());
+  if (adapted && !merged) AddAdapters(u, adapters, y);
   std::vector<at::Tensor> inputs = {x, weight, bias};
   LowRank own = adapters;
   if (u.defined()) {

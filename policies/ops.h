@@ -63,6 +63,7 @@ struct LowRank {
   std::vector<at::Tensor> up;       // B of each part, [rows of the part, r]
   std::vector<std::int64_t> first;  // of each part
   double scale = 1.0;
+  bool merged = false;  // multiply by their sum with the weight, as sampling does, which is another rounding; on the CPU
 };
 
 // The stream of hidden states behind a branch that joined it, and its norm.

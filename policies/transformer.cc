@@ -79,7 +79,11 @@ struct Transformer::Pass {
   std::shared_ptr<const Kept> kept;  // with gradient checkpointing
   CachedRows* cached = nullptr;  // decoding
 
-  at::Tensor Linear(const at::Tensor& x, const Projection& by) const { return ops::Linear(x, by.weight, by.bias, options->products, by.adapters); }
+  at::Tensor Linear(const at::Tensor& x, const Projection& by) const {
+    LowRank adapters = by.adapters;
+    adapters.merged = options->merged_adapters;
+    return ops::Linear(x, by.weight, by.bias, options->products, adapters);
+  }
   void Trace(int layer, const char* what, const at::Tensor& value) const {
     if (options->trace) (*options->trace)["layers." + std::to_string(layer) + "." + what] = value.detach();
   }

@@ -40,6 +40,7 @@ struct ForwardOptions {
   Products products = Products::kFloat32;
   // Keep the input of each layer and compute the rest of it again in the backward pass: same gradients, less memory.
   bool gradient_checkpointing = false;
+  bool merged_adapters = false;  // LowRank::merged
   // Tensors by the fixtures' names ("layers.0.attn_out"), filled when given.
   std::map<std::string, at::Tensor>* trace = nullptr;
 };

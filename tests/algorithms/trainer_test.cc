@@ -5,6 +5,7 @@
 
 #include "algorithms/trainer.h"
 #include "core/error.h"
+#include "policies/generate.h"
 #include "tests/algorithms/batch_util.h"
 #include "tests/policies/parity.h"
 #include "tests/policies/tiny_model.h"
@@ -126,6 +127,53 @@ TEST_P(TurnsTest, WhereTheSamplersWeightsAreRoundedTheRatioIsTheTrainersOwnAndTh
     EXPECT_LT((apart.update - exact.update).abs().max().item<double>(), 1e-3 * exact.update.abs().max().item<double>());
     EXPECT_NEAR(apart.metrics.at("ratio/max"), exact.metrics.at("ratio/max"), 1e-3);
     EXPECT_GT((StepOnce(groups, config, "{kl_coef: 0}").update - exact.update).abs().max().item<double>(), 1e-2 * exact.update.abs().max().item<double>());
+  }
+}
+
+// The sampler's completions of equal prompts, as a group each.
+std::vector<Group> Sampled(const ParameterSet& weights, const Tokenizer& tokenizer, const Generator::Options& options, double temperature) {
+  const Generator generator(weights, tokenizer, options);
+  std::vector<std::vector<std::int32_t>> prompts;
+  std::vector<Rng> draws;
+  Rng rng(31);
+  for (int p = 0; p < 3; ++p) {
+    const auto prompt = tiny::Ids(rng, 5 + 9 * p, tokenizer.vocab_size());
+    for (int i = 0; i < 4; ++i) prompts.push_back(prompt), draws.push_back(rng.Fork(static_cast<std::uint64_t>(4 * p + i)));
+  }
+  auto out = generator.Generate(prompts, draws, {.temperature = temperature, .max_new_tokens = 40});
+  std::vector<Group> groups(3);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    Trajectory t;
+    t.reward = static_cast<double>(out[i].ids.size() % 3);
+    t.turns.push_back({.prompt_ids = prompts[i], .completion_ids = out[i].ids, .logprobs = out[i].logprobs, .sampled_logprobs = out[i].sampled_logprobs});
+    groups[i / 4].members.push_back(std::move(t));
+  }
+  return groups;
+}
+
+TEST(Deterministic, SamplerAndTrainerGiveEveryTokenTheSameNumberAlsoWithoutReplayedExperts) {
+  const Tokenizer tokenizer = tiny::Characters();
+  for (int which = 0; which < tiny::kVariants; ++which) for (const Products products : {Products::kFloat32, Products::kBfloat16}) for (const double temperature : {1.0, 0.6}) {
+    SCOPED_TRACE("variant " + std::to_string(which) + (products == Products::kFloat32 ? ", float32, " : ", bfloat16, ") + std::to_string(temperature));
+    ModelConfig shape = tiny::Variant(which);
+    shape.vocab_size = tokenizer.vocab_size();
+    const auto gap = [&](bool deterministic) {
+      ParameterSet weights = tiny::Weights(shape, 11);
+      const auto groups = Sampled(weights, tokenizer, {.threads = 2, .slots = 3, .weights = products, .latents = deterministic ? Latents::kExpanded : Latents::kAbsorbed}, temperature);
+      AdamW optimizer(weights, NearlyPlainDescent());
+      Trainer trainer(weights, nullptr, optimizer,
+                      {.lanes = 2, .micro_batch_tokens = 60, .products = products, .sampler_differs = products != Products::kFloat32, .deterministic = deterministic, .temperature = temperature});
+      auto metrics = trainer.Step(groups, *batches::Make("grpo", "{kl_coef: 0}"), 1e-3).metrics;
+      if (deterministic) {
+        EXPECT_EQ(metrics.at("ratio/min"), 1.0);
+        EXPECT_EQ(metrics.at("ratio/max"), 1.0);
+      }
+      return metrics.at("sampling/sampling_logp_difference/max");
+    };
+    EXPECT_EQ(gap(true), 0.0);
+    if (products == Products::kBfloat16) {
+      EXPECT_GT(gap(false), 1e-4) << "or there was nothing to be seen";
+    }
   }
 }
 

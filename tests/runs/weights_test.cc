@@ -42,5 +42,34 @@ TEST(Bfloat16Weights, TrainAndLogTheGapOfEveryStepAndRepeatBitForBit) {
   fs::remove_all(root);
 }
 
+TEST(Deterministic, ARunSamplesAndTrainsInOneArithmeticAndRefusesWhatHasTwo) {
+  const std::string root = testing::TempDir() + "/cogent_deterministic_test." + std::to_string(getpid());
+  fs::remove_all(root);
+  fs::create_directories(root);
+  runs::Write(root + "/run.yaml", runs::TinyRun(root + "/runs", "deterministic: true\n"));
+  const auto go = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"train", root + "/run.yaml", "--quiet"});
+    return runs::Program(words, root + "/output.txt").Wait();
+  };
+  for (const std::string precision : {"float32", "bfloat16"}) for (const std::string lora : {"null", "{rank: 4, alpha: 8}"}) {
+    const runs::Outcome outcome = go({"name=" + precision, "policy.lora=" + lora, "train.replay_experts=false", "rollout.weights=" + precision, "train.products=" + precision, "rollout.temperature=0.8"});
+    ASSERT_EQ(outcome.code, 0) << outcome.text;
+    std::istringstream metrics(runs::Read(root + "/runs/" + precision + "/metrics.jsonl"));
+    int steps = 0;
+    for (std::string line; std::getline(metrics, line); ++steps) EXPECT_EQ(json::parse(line).at("sampling/sampling_logp_difference/max"), 0.0) << "step " << steps;
+    EXPECT_GT(steps, 3);
+    fs::remove_all(root + "/runs/" + precision);
+  }
+  for (const auto& [setting, why] : std::vector<std::pair<std::string, std::string>>{{"rollout.weights=bfloat16", "make rollout.weights (bfloat16) and train.products (float32) the same"},
+                                                                                      {"device=cuda", "set device: cpu"},
+                                                                                      {"rollout.remote={url: \"http://localhost:1\"}", "rollout.remote is another engine"}}) {
+    const runs::Outcome refused = go({"name=refused", setting});
+    EXPECT_EQ(refused.code, 2) << setting;
+    EXPECT_THAT(refused.text, testing::HasSubstr(why));
+    EXPECT_FALSE(fs::exists(root + "/runs/refused"));
+  }
+  fs::remove_all(root);
+}
+
 }  // namespace
 }  // namespace cogent
