@@ -105,6 +105,8 @@ std::vector<at::Tensor> Transformer::Layer::Leaves() const {
   return leaves;
 }
 
+at::Tensor Transformer::Stream::Whole() const { return branch.defined() ? trunk + branch : trunk; }
+
 at::Tensor Transformer::Projection::Effective() const {
   if (!adapters.down.defined()) return weight;
   // Of every unit vector what the adapters make, transposed.

@@ -101,7 +101,7 @@ class Transformer {
   // Hidden states on their way from layer to layer: the last branch has not joined them yet, for who reads them norms them as it does.
   struct Stream {
     at::Tensor trunk, branch;  // [N, D]; branch undefined = there is none
-    at::Tensor Whole() const { return branch.defined() ? trunk + branch : trunk; }
+    at::Tensor Whole() const;
   };
   Stream RunLayer(const Layer& layer, const Stream& x, Pass& pass) const;
   at::Tensor RunLayerTwice(const Layer& layer, const at::Tensor& x, Pass& pass) const;
