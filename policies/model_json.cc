@@ -16,12 +16,28 @@ namespace {
 
 using nlohmann::json;
 
+// What transformers 5 writes for the names that the models were published with.
+constexpr std::pair<const char*, const char*> kRenamed[] = {
+    {"num_experts", "num_local_experts"}, {"n_routed_experts", "num_local_experts"}, {"num_nextn_predict_layers", "num_mtp_layers"}};
+
 // Reads keys of one JSON object and names the file and the key when a value cannot be used.
 class Keys {
  public:
   Keys(const json& object, std::string where) : object_(object), where_(std::move(where)) {}
 
   bool Has(const char* key) const { return object_.contains(key) && !object_[key].is_null(); }
+  // The name that stands here for a key that transformers has renamed. Both may stand here when they say the same.
+  const char* Name(const char* key) const {
+    for (const auto& [published, other] : kRenamed) {
+      if (std::string_view(published) != key || !Has(other)) continue;
+      if (!Has(key)) return other;
+      if (object_[key] != object_[other]) {
+        throw DataError(fmt::format("{}: keys '{}' ({}) and '{}' ({}) mean the same and differ; remove the wrong one", where_, key, object_[key].dump(), other,
+                                    object_[other].dump()));
+      }
+    }
+    return key;
+  }
 
   void Int(const char* key, int& value, int low) const {
     if (!Has(key)) return;
@@ -137,7 +153,7 @@ void ReadLatent(const Keys& keys, ModelConfig& c) {
   keys.Only("topk_method", "noaux_tc");
   keys.Only("rope_interleave", true);
   keys.Only("moe_layer_freq", 1);
-  keys.Int("n_routed_experts", c.n_routed_experts, 0);
+  keys.Int(keys.Name("n_routed_experts"), c.n_routed_experts, 0);
   keys.Int("n_shared_experts", c.n_shared_experts, 0);
   keys.Int("n_group", c.n_group, 1);
   keys.Int("topk_group", c.topk_group, 1);
@@ -149,8 +165,9 @@ void ReadLatent(const Keys& keys, ModelConfig& c) {
   keys.Int("qk_nope_head_dim", c.qk_nope_head_dim, 1);
   keys.Int("qk_rope_head_dim", c.qk_rope_head_dim, 2);
   keys.Int("v_head_dim", c.v_head_dim, 1);
-  keys.Int("num_nextn_predict_layers", c.num_nextn_predict_layers, 0);
-  if (c.num_nextn_predict_layers > 1) keys.Fail("num_nextn_predict_layers", "0 or 1", keys["num_nextn_predict_layers"]);
+  const char* predictions = keys.Name("num_nextn_predict_layers");
+  keys.Int(predictions, c.num_nextn_predict_layers, 0);
+  if (c.num_nextn_predict_layers > 1) keys.Fail(predictions, "0 or 1", keys[predictions]);
 }
 
 void ReadGrouped(const Keys& keys, ModelConfig& c) {
@@ -160,7 +177,7 @@ void ReadGrouped(const Keys& keys, ModelConfig& c) {
   if (c.model_type == "llama") keys.Bool("mlp_bias", c.mlp_bias);
   c.n_routed_experts = c.n_shared_experts = c.first_k_dense_replace = 0;
   if (c.model_type != "qwen3_moe") return;
-  keys.Int("num_experts", c.n_routed_experts, 1);
+  keys.Int(keys.Name("num_experts"), c.n_routed_experts, 1);
   keys.Int("decoder_sparse_step", c.decoder_sparse_step, 1);
   if (!keys.Has("mlp_only_layers")) return;
   const json& layers = keys["mlp_only_layers"];
@@ -213,7 +230,7 @@ ModelConfig ParseModelConfig(const std::string& text, const std::string& name) {
   std::vector<const char*> needed = {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"};
   needed.insert(needed.end(), architecture.needed.begin(), architecture.needed.end());
   for (const char* key : needed) {
-    if (!keys.Has(key)) throw DataError(fmt::format("{}: key '{}' is missing", name, key));
+    if (!keys.Has(keys.Name(key))) throw DataError(fmt::format("{}: key '{}' is missing", name, key));
   }
   keys.Only("hidden_act", "silu");
   keys.Int("vocab_size", c.vocab_size, 1);

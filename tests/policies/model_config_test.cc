@@ -217,6 +217,27 @@ TEST(ModelConfig, ABadValueIsNamedWithFileKeyAndWhatWasFound) {
   }
 }
 
+TEST(ModelConfig, NamesThatTransformersGaveToPublishedKeysAreReadUnlessBothStandThereAndDiffer) {
+  struct Case {
+    std::string file, key, other;
+  };
+  const std::vector<Case> cases{{parity::Root() + "/qwen3_moe_norm/config.json", "num_experts", "num_local_experts"},
+                                {DataPath("deepseek_v3_config.json"), "n_routed_experts", "num_local_experts"},
+                                {DataPath("deepseek_v3_config.json"), "num_nextn_predict_layers", "num_mtp_layers"}};
+  for (const auto& [file, key, other] : cases) {
+    nlohmann::json config = parity::ReadJson(file);
+    const std::string want = ModelConfigJson(ParseModelConfig(config.dump(), "published"));
+    config[other] = config[key];
+    EXPECT_EQ(ModelConfigJson(ParseModelConfig(config.dump(), "both")), want);
+    config.erase(key);
+    EXPECT_EQ(ModelConfigJson(ParseModelConfig(config.dump(), "renamed")), want);
+    config[key] = 0, config[other] = 1;
+    EXPECT_EQ(MessageFor(config.dump()), "dir/config.json: keys '" + key + "' (0) and '" + other + "' (1) mean the same and differ; remove the wrong one");
+    config.erase(key), config[other] = "x";
+    EXPECT_EQ(MessageFor(config.dump()), "dir/config.json: key '" + other + "' must be an integer, found \"x\"");
+  }
+}
+
 TEST(ModelConfig, AMissingKeyABrokenFileAndAMissingFileAreNamed) {
   for (const char* key : {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "kv_lora_rank"}) {
     EXPECT_EQ(MessageFor(key, nullptr), std::string("dir/config.json: key '") + key + "' is missing");
