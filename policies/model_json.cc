@@ -81,7 +81,9 @@ class Keys {
 RopeConfig ReadRope(const Keys& keys, const std::string& name) {
   RopeConfig rope;
   keys.Real("rope_theta", rope.theta, 1);
-  const char* section = keys.Has("rope_parameters") ? "rope_parameters" : "rope_scaling";
+  // Where both stand, transformers takes the older one as a whole, unless it is empty.
+  const bool older = keys.Has("rope_scaling") && !keys["rope_scaling"].empty();
+  const char* section = older ? "rope_scaling" : "rope_parameters";
   if (!keys.Has(section)) return rope;
   if (!keys[section].is_object()) keys.Fail(section, "an object or null", keys[section]);
   const Keys inner(keys[section], name + ": " + section);

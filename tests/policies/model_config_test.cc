@@ -51,6 +51,26 @@ TEST(ModelConfig, BothRotaryLayoutsMeanTheSame) {
   EXPECT_EQ(nested.rope.mscale_all_dim, 0.5);
 }
 
+TEST(ModelConfig, OfTwoRotarySectionsTheOlderOneHoldsAsAWhole) {
+  nlohmann::json config = parity::ReadJson(parity::Root() + "/llama_gqa/config.json");
+  config.erase("rope_theta");
+  config["rope_parameters"] = {{"rope_type", "yarn"}, {"rope_theta", 500.0}, {"factor", 4.0}, {"original_max_position_embeddings", 32}};
+  const auto rope = [&] { return ParseModelConfig(config.dump(), "both").rope; };
+  config["rope_scaling"] = {{"type", "linear"}, {"factor", 2.0}};
+  EXPECT_EQ(rope().type, "linear");
+  EXPECT_EQ(rope().factor, 2.0);
+  EXPECT_EQ(rope().theta, 10000.0) << "not that of the section which is passed over";
+  config["rope_theta"] = 700.0;
+  EXPECT_EQ(rope().theta, 700.0);
+  config["rope_scaling"]["rope_theta"] = 900.0;
+  EXPECT_EQ(rope().theta, 900.0);
+  for (const auto& nothing : {nlohmann::json(), nlohmann::json::object()}) {
+    config["rope_scaling"] = nothing;
+    EXPECT_EQ(rope().type, "yarn") << nothing;
+    EXPECT_EQ(rope().theta, 500.0) << nothing;
+  }
+}
+
 TEST(ModelConfig, WritingAndReadingKeepsEveryVariant) {
   for (int which = 0; which < tiny::kVariants; ++which) {
     const ModelConfig c = tiny::Variant(which), again = ParseModelConfig(ModelConfigJson(c), "again");
