@@ -53,20 +53,22 @@ class Keys {
     if (object_[key].get<double>() < low) Fail(key, fmt::format("a number of at least {}", low), object_[key]);
     value = object_[key].get<double>();
   }
+  // A null is no default here: Python takes it for false.
   void Bool(const char* key, bool& value) const {
-    if (!Has(key)) return;
-    if (!object_[key].is_boolean()) Fail(key, "true or false", object_[key]);
-    value = object_[key].get<bool>();
+    if (!object_.contains(key)) return;
+    if (Has(key) && !object_[key].is_boolean()) Fail(key, "true or false", object_[key]);
+    value = Has(key) && object_[key].get<bool>();
   }
   void Text(const char* key, std::string& value) const {
     if (!Has(key)) return;
     if (!object_[key].is_string()) Fail(key, "a string", object_[key]);
     value = object_[key].get<std::string>();
   }
-  // The value must be this one, or be left out.
+  // The value must be this one, or be left out. A null is false, as to Python.
   template <typename T>
   void Only(const char* key, const T& allowed) const {
-    if (Has(key) && object_[key] != json(allowed)) Fail(key, json(allowed).dump(), object_[key]);
+    if (!object_.contains(key)) return;
+    if ((Has(key) ? object_[key] : json(false)) != json(allowed)) Fail(key, json(allowed).dump(), object_[key]);
   }
   [[noreturn]] void Fail(const char* key, const std::string& wanted, const json& found) const {
     throw DataError(fmt::format("{}: key '{}' must be {}, found {}", where_, key, wanted, found.dump()));
@@ -193,16 +195,21 @@ void ReadGrouped(const Keys& keys, ModelConfig& c) {
 struct Architecture {
   const char* type;
   const char* name;                          // NAMEForCausalLM, NAMEForSequenceClassification
-  std::vector<const char*> needed;           // keys without a default that makes sense
+  // Keys without a default that makes sense. Those among them that no tensor's shape gives away would otherwise be a default of
+  // ours where transformers has another one: wrong logits without a word.
+  std::vector<const char*> needed;
   void (*read)(const Keys& keys, ModelConfig& c);
 };
 const std::vector<Architecture>& Architectures() {
   static const std::vector<Architecture> all = {
-      {"deepseek_v3", "DeepseekV3", {"kv_lora_rank"}, ReadLatent},
+      {"deepseek_v3", "DeepseekV3",
+       {"kv_lora_rank", "n_routed_experts", "n_shared_experts", "num_experts_per_tok", "n_group", "topk_group", "first_k_dense_replace", "routed_scaling_factor",
+        "norm_topk_prob"},
+       ReadLatent},
       {"llama", "Llama", {"intermediate_size"}, ReadGrouped},
       {"qwen2", "Qwen2", {"intermediate_size"}, ReadGrouped},
       {"qwen3", "Qwen3", {"intermediate_size", "head_dim"}, ReadGrouped},
-      {"qwen3_moe", "Qwen3Moe", {"num_experts", "moe_intermediate_size", "head_dim"}, ReadGrouped},
+      {"qwen3_moe", "Qwen3Moe", {"num_experts", "num_experts_per_tok", "norm_topk_prob", "moe_intermediate_size", "head_dim"}, ReadGrouped},
   };
   return all;
 }

@@ -14,6 +14,10 @@ namespace {
 
 std::string DataPath(const std::string& name) { return std::string(COGENT_SOURCE_DIR) + "/tests/data/" + name; }
 
+// The keys of deepseek_v3 that must be there beside sizes.
+const std::string kExperts = R"("n_routed_experts": 8, "n_shared_experts": 1, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1,
+    "first_k_dense_replace": 1, "routed_scaling_factor": 1.0, "norm_topk_prob": true, )";
+
 class ModelConfigParity : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Transformer, ModelConfigParity, ::testing::ValuesIn(parity::Models()), [](const auto& info) { return info.param; });
 
@@ -40,7 +44,7 @@ TEST_P(ModelConfigParity, EveryKeyIsReadAndWrittenBack) {
 
 TEST(ModelConfig, BothRotaryLayoutsMeanTheSame) {
   const std::string head = R"({"model_type": "deepseek_v3", "vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
-    "kv_lora_rank": 4, )";
+    "kv_lora_rank": 4, )" + kExperts;
   const std::string yarn = R"("factor": 40, "original_max_position_embeddings": 4096, "beta_fast": 16, "beta_slow": 2, "mscale": 1.0, "mscale_all_dim": 0.5)";
   const ModelConfig classic = ParseModelConfig(head + R"("rope_theta": 500.0, "rope_scaling": {"type": "yarn", )" + yarn + "}}", "classic");
   const ModelConfig nested = ParseModelConfig(head + R"("rope_parameters": {"rope_type": "yarn", "rope_theta": 500.0, )" + yarn + "}}", "nested");
@@ -259,8 +263,14 @@ TEST(ModelConfig, NamesThatTransformersGaveToPublishedKeysAreReadUnlessBothStand
 }
 
 TEST(ModelConfig, AMissingKeyABrokenFileAndAMissingFileAreNamed) {
-  for (const char* key : {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "kv_lora_rank"}) {
+  for (const char* key : {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "kv_lora_rank", "n_routed_experts", "n_shared_experts",
+                          "num_experts_per_tok", "n_group", "topk_group", "first_k_dense_replace", "routed_scaling_factor", "norm_topk_prob"}) {
     EXPECT_EQ(MessageFor(key, nullptr), std::string("dir/config.json: key '") + key + "' is missing");
+  }
+  for (const char* key : {"num_experts", "num_experts_per_tok", "norm_topk_prob"}) {
+    nlohmann::json config = parity::ReadJson(parity::Root() + "/qwen3_moe_norm/config.json");
+    config.erase(key);
+    EXPECT_EQ(MessageFor(config.dump()), std::string("dir/config.json: key '") + key + "' is missing");
   }
   EXPECT_EQ(MessageFor("[1, 2]"), "dir/config.json: must be a JSON object");
   EXPECT_TRUE(MessageFor("{\"model_type\": ").starts_with("dir/config.json: not valid JSON:"));
@@ -273,7 +283,7 @@ TEST(ModelConfig, AMissingKeyABrokenFileAndAMissingFileAreNamed) {
 }
 
 TEST(ModelConfig, OptionalKeysTakeTheirDefaultsAndUnknownOnesAreIgnored) {
-  const ModelConfig c = ParseModelConfig(R"({"model_type": "deepseek_v3", "vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 2,
+  const ModelConfig c = ParseModelConfig("{" + kExperts + R"("model_type": "deepseek_v3", "vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 2,
     "num_attention_heads": 2, "kv_lora_rank": 4, "q_lora_rank": null, "made_up": {"a": [1]}, "eos_token_id": [7, 8]})", "x");
   EXPECT_EQ(c.q_lora_rank, 0) << "null = direct queries";
   EXPECT_EQ(c.eos_token_id, 7) << "the first of several";
@@ -282,12 +292,21 @@ TEST(ModelConfig, OptionalKeysTakeTheirDefaultsAndUnknownOnesAreIgnored) {
   EXPECT_EQ(c.rope.type, "default");
 }
 
+TEST(ModelConfig, ANullIsFalseWhereTransformersTakesItSo) {
+  EXPECT_NE(MessageFor("rope_interleave", nullptr).find("key 'rope_interleave' must be true, found null"), std::string::npos);
+  nlohmann::json config = parity::ReadJson(parity::Root() + "/qwen2_yarn/config.json");
+  config["use_sliding_window"] = nullptr;
+  EXPECT_TRUE(ParseModelConfig(config.dump(), "left out").rope.truncate);
+  config["rope_scaling"]["truncate"] = nullptr;
+  EXPECT_FALSE(ParseModelConfig(config.dump(), "null").rope.truncate);
+}
+
 TEST(ModelConfig, EveryEndOfTheCheckpointIsKnownAndKept) {
   namespace fs = std::filesystem;
   const fs::path dir = fs::path(testing::TempDir()) / "cogent_ends";
   fs::create_directories(dir);
   const auto ends = [&](const std::string& in_config, const std::string& generation) {
-    std::ofstream(dir / "config.json") << R"({"model_type": "deepseek_v3", "vocab_size": 90, "hidden_size": 8, "num_hidden_layers": 2,
+    std::ofstream(dir / "config.json") << "{" << kExperts << R"("model_type": "deepseek_v3", "vocab_size": 90, "hidden_size": 8, "num_hidden_layers": 2,
       "num_attention_heads": 2, "kv_lora_rank": 4)" << in_config << "}";
     fs::remove(dir / "generation_config.json");
     if (!generation.empty()) std::ofstream(dir / "generation_config.json") << generation;
