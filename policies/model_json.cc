@@ -358,6 +358,9 @@ void WriteRope(const RopeConfig& rope, nlohmann::ordered_json& j) {
   r = nullptr;
   if (rope.type == "default") return;
   r = {{rope.type == "llama3" ? "rope_type" : "type", rope.type}, {"factor", rope.factor}};
+  // They sharpen latent attention with every kind of scaling (ScaleCorrection).
+  if (rope.mscale != 0) r["mscale"] = rope.mscale;
+  if (rope.mscale_all_dim != 0) r["mscale_all_dim"] = rope.mscale_all_dim;
   if (rope.type == "linear") return;
   r["original_max_position_embeddings"] = static_cast<std::int64_t>(rope.original_max_position_embeddings);
   if (rope.type == "llama3") {
@@ -367,8 +370,6 @@ void WriteRope(const RopeConfig& rope, nlohmann::ordered_json& j) {
   }
   r["beta_fast"] = rope.beta_fast;
   r["beta_slow"] = rope.beta_slow;
-  if (rope.mscale != 0) r["mscale"] = rope.mscale;
-  if (rope.mscale_all_dim != 0) r["mscale_all_dim"] = rope.mscale_all_dim;
   if (rope.attention_factor != 0) r["attention_factor"] = rope.attention_factor;
   if (!rope.truncate) r["truncate"] = false;
 }

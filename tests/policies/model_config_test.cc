@@ -88,6 +88,16 @@ TEST(ModelConfig, WritingAndReadingKeepsEveryVariant) {
   EXPECT_TRUE(nlohmann::json::parse(ModelConfigJson(tiny::Variant(1)))["q_lora_rank"].is_null()) << "direct queries";
 }
 
+TEST(ModelConfig, WritingKeepsTheSharpnessOfEveryRotaryScaling) {
+  for (const char* type : {"linear", "llama3", "yarn"}) {
+    ModelConfig c = tiny::Variant(0);
+    c.rope.type = type, c.rope.factor = 4, c.rope.mscale = 0.9, c.rope.mscale_all_dim = 0.7;
+    const ModelConfig again = ParseModelConfig(ModelConfigJson(c), "again");
+    EXPECT_EQ(again.rope.mscale, 0.9) << type;
+    EXPECT_EQ(again.SoftmaxScale(), c.SoftmaxScale()) << type;
+  }
+}
+
 TEST(ModelConfig, OfDeepSeekV3HasThePublishedSizes) {
   const ModelConfig c = LoadModelConfig(DataPath("deepseek_v3_config.json"));
   const ParameterCount count = CountParameters(c);
