@@ -115,6 +115,14 @@ RopeConfig ReadRope(const Keys& keys, const std::string& name) {
   if (rope.type == "llama3" && rope.high_freq_factor <= rope.low_freq_factor) {
     inner.Fail("high_freq_factor", fmt::format("more than low_freq_factor ({})", rope.low_freq_factor), json(rope.high_freq_factor));
   }
+  if (rope.type != "yarn") return rope;
+  // To transformers a beta of 0 is one that is not given.
+  if (rope.beta_fast == 0) rope.beta_fast = RopeConfig().beta_fast;
+  if (rope.beta_slow == 0) rope.beta_slow = RopeConfig().beta_slow;
+  if (rope.beta_fast < 0) inner.Fail("beta_fast", "a number of at least 0", json(rope.beta_fast));
+  if (rope.beta_slow < 0) inner.Fail("beta_slow", "a number of at least 0", json(rope.beta_slow));
+  if (inner.Has("attention_factor") && rope.attention_factor <= 0) inner.Fail("attention_factor", "more than 0, or null", json(rope.attention_factor));
+  if (rope.theta <= 1) (inner.Has("rope_theta") ? inner : keys).Fail("rope_theta", "more than 1 for yarn", json(rope.theta));
   return rope;
 }
 

@@ -272,6 +272,29 @@ TEST(ModelConfig, NamesThatTransformersGaveToPublishedKeysAreReadUnlessBothStand
   }
 }
 
+TEST(ModelConfig, YarnThatHasNoMeaningIsRefusedAndABetaOfZeroIsOneThatIsLeftOut) {
+  const nlohmann::json whole = parity::ReadJson(parity::Root() + "/qwen2_yarn/config.json");
+  const auto with = [&](const char* key, const nlohmann::json& value) {
+    nlohmann::json config = whole;
+    config["rope_scaling"][key] = value;
+    return config.dump();
+  };
+  const std::string want = ModelConfigJson(ParseModelConfig(whole.dump(), "left out"));
+  for (const char* key : {"beta_fast", "beta_slow"}) {
+    EXPECT_EQ(ModelConfigJson(ParseModelConfig(with(key, 0.0), key)), want);
+    EXPECT_EQ(MessageFor(with(key, -1.0)), "dir/config.json: rope_scaling: key '" + std::string(key) + "' must be a number of at least 0, found -1.0");
+  }
+  EXPECT_EQ(ModelConfigJson(ParseModelConfig(with("attention_factor", nullptr), "null")), want);
+  for (const char* value : {"0.0", "-0.5"}) {
+    EXPECT_EQ(MessageFor(with("attention_factor", nlohmann::json::parse(value))),
+              std::string("dir/config.json: rope_scaling: key 'attention_factor' must be more than 0, or null, found ") + value);
+  }
+  EXPECT_EQ(MessageFor(with("rope_theta", 1.0)), "dir/config.json: rope_scaling: key 'rope_theta' must be more than 1 for yarn, found 1.0");
+  nlohmann::json config = whole;
+  config["rope_theta"] = 1;
+  EXPECT_EQ(MessageFor(config.dump()), "dir/config.json: key 'rope_theta' must be more than 1 for yarn, found 1.0");
+}
+
 TEST(ModelConfig, AMissingKeyABrokenFileAndAMissingFileAreNamed) {
   for (const char* key : {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "kv_lora_rank", "n_routed_experts", "n_shared_experts",
                           "num_experts_per_tok", "n_group", "topk_group", "first_k_dense_replace", "routed_scaling_factor", "norm_topk_prob"}) {
