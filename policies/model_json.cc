@@ -250,6 +250,7 @@ ModelConfig ParseModelConfig(const std::string& text, const std::string& name) {
     if (!keys.Has(keys.Name(key))) throw DataError(fmt::format("{}: key '{}' is missing", name, key));
   }
   keys.Only("hidden_act", "silu");
+  keys.Only("is_causal", true);
   keys.Int("vocab_size", c.vocab_size, 1);
   keys.Int("hidden_size", c.hidden_size, 1);
   keys.Int("intermediate_size", c.intermediate_size, 1);

@@ -221,6 +221,7 @@ TEST(ModelConfig, ABadValueIsNamedWithFileKeyAndWhatWasFound) {
       {"rms_norm_eps", "small", "key 'rms_norm_eps' must be a number, found \"small\""},
       {"norm_topk_prob", 1, "key 'norm_topk_prob' must be true or false, found 1"},
       {"hidden_act", "gelu", "key 'hidden_act' must be \"silu\", found \"gelu\""},
+      {"is_causal", false, "key 'is_causal' must be true, found false"},
       {"scoring_func", "softmax", "key 'scoring_func' must be \"sigmoid\", found \"softmax\""},
       {"topk_method", "greedy", "key 'topk_method' must be \"noaux_tc\""},
       {"rope_interleave", false, "key 'rope_interleave' must be true"},
