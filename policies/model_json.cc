@@ -264,8 +264,8 @@ ModelConfig ParseModelConfig(const std::string& text, const std::string& name) {
   keys.Int("max_position_embeddings", c.max_position_embeddings, 1);
   keys.Real("rms_norm_eps", c.rms_norm_eps, 0);
   keys.Real("initializer_range", c.initializer_range, 0);
+  c.bos_token_id = c.eos_token_id = -1;
   Ids(keys, "bos_token_id", c.bos_token_id);
-  c.eos_token_id = -1;
   Ids(keys, "eos_token_id", c.eos_token_id, &c.more_eos_token_ids);
   Ids(keys, "pad_token_id", c.pad_token_id);
   CheckQuantization(keys, name);
@@ -383,9 +383,10 @@ void WriteRope(const RopeConfig& rope, nlohmann::ordered_json& j) {
   if (!rope.truncate) r["truncate"] = false;
 }
 
+nlohmann::ordered_json IdOrNull(int id) { return id < 0 ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(id); }
+
 nlohmann::ordered_json EosIds(const ModelConfig& c) {
-  if (c.eos_token_id < 0) return nullptr;
-  if (c.more_eos_token_ids.empty()) return c.eos_token_id;
+  if (c.more_eos_token_ids.empty()) return IdOrNull(c.eos_token_id);
   std::vector<int> all = {c.eos_token_id};
   all.insert(all.end(), c.more_eos_token_ids.begin(), c.more_eos_token_ids.end());
   return all;
@@ -414,7 +415,7 @@ std::string ModelConfigJson(const ModelConfig& c) {
   j["hidden_act"] = "silu";
   if (c.IsLatent()) j["rope_interleave"] = true;
   WriteRope(c.rope, j);
-  j["bos_token_id"] = c.bos_token_id;
+  j["bos_token_id"] = IdOrNull(c.bos_token_id);
   j["eos_token_id"] = EosIds(c);
   if (c.pad_token_id >= 0) j["pad_token_id"] = c.pad_token_id;
   if (c.value_head) {
@@ -428,7 +429,7 @@ std::string ModelConfigJson(const ModelConfig& c) {
 }
 
 std::string GenerationConfigJson(const ModelConfig& c) {
-  nlohmann::ordered_json j{{"bos_token_id", c.bos_token_id}, {"eos_token_id", EosIds(c)}};
+  nlohmann::ordered_json j{{"bos_token_id", IdOrNull(c.bos_token_id)}, {"eos_token_id", EosIds(c)}};
   if (c.pad_token_id >= 0) j["pad_token_id"] = c.pad_token_id;
   return j.dump(2) + "\n";
 }

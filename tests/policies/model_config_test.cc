@@ -326,6 +326,20 @@ TEST(ModelConfig, OptionalKeysTakeTheirDefaultsAndUnknownOnesAreIgnored) {
   EXPECT_EQ(c.rope.type, "default");
 }
 
+TEST(ModelConfig, ABeginningOfSequenceThatIsNotNamedIsNotMadeUp) {
+  nlohmann::json config = parity::ReadJson(DataPath("deepseek_v3_config.json"));
+  const auto written = [&] {
+    const ModelConfig c = ParseModelConfig(config.dump(), "x");
+    EXPECT_EQ(nlohmann::json::parse(GenerationConfigJson(c))["bos_token_id"], nlohmann::json::parse(ModelConfigJson(c))["bos_token_id"]);
+    return nlohmann::json::parse(ModelConfigJson(c))["bos_token_id"];
+  };
+  EXPECT_EQ(written(), 0);
+  config["bos_token_id"] = nullptr;
+  EXPECT_TRUE(written().is_null());
+  config.erase("bos_token_id");
+  EXPECT_TRUE(written().is_null());
+}
+
 TEST(ModelConfig, ANullIsFalseWhereTransformersTakesItSo) {
   EXPECT_NE(MessageFor("rope_interleave", nullptr).find("key 'rope_interleave' must be true, found null"), std::string::npos);
   nlohmann::json config = parity::ReadJson(parity::Root() + "/qwen2_yarn/config.json");
