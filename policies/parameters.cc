@@ -33,17 +33,32 @@ bool AllFinite(const float* values, std::int64_t count) {
   return sum == 0.0f;
 }
 
-// Tensors that a checkpoint may carry without our having a place for them. A head beside a tied embedding is one only when
-// it is equal to it (HeadIsTied).
-bool MayBeIgnored(const std::string& name, const ModelConfig& config) {
+std::string PredictionPrefix(const ModelConfig& config) { return fmt::format("model.layers.{}.", config.num_hidden_layers); }
+
+// What a prediction module behind the last layer is made of, with the embedding and the head that it repeats. A layer there that
+// joins no two inputs is none.
+std::set<std::string> PredictionNames(const WeightFiles& files, ModelConfig config) {
+  const std::string prefix = PredictionPrefix(config);
+  if (!config.IsLatent() || files.shapes().count(prefix + "eh_proj.weight") == 0) return {};
+  config.num_nextn_predict_layers = 1;
+  std::set<std::string> names = {prefix + "embed_tokens.weight", prefix + "shared_head.head.weight"};
+  for (const Leaf& leaf : ParameterLayout(config)) {
+    for (const Leaf::Part& part : leaf.parts) {
+      if (part.name.starts_with(prefix)) names.insert(part.name);
+    }
+  }
+  for (const Leaf::Part& part : BufferLayout(config)) {
+    if (part.name.starts_with(prefix)) names.insert(part.name);
+  }
+  return names;
+}
+
+// Tensors that a checkpoint may carry without our having a place for them: a prediction module that is not used is one, other
+// layers than config.json counts are not. A head beside a tied embedding is one only when it is equal to it (HeadIsTied).
+bool MayBeIgnored(const std::string& name, const ModelConfig& config, const std::set<std::string>& prediction) {
   if (name.ends_with("rotary_emb.inv_freq")) return true;
   if ((config.tie_word_embeddings || config.value_head) && name == kHead) return true;
-  const std::string layers = "model.layers.";
-  if (!name.starts_with(layers)) return false;
-  const int layer = std::atoi(name.c_str() + layers.size());
-  // Prediction modules repeat the embedding and the head, and may be there though unused.
-  return layer >= config.num_hidden_layers + config.num_nextn_predict_layers ||
-         (layer >= config.num_hidden_layers && (name.ends_with("embed_tokens.weight") || name.ends_with("shared_head.head.weight")));
+  return prediction.count(name) > 0;
 }
 
 // Walks through the adapters' flat tensor: a view of the next `shape` numbers.
@@ -229,7 +244,7 @@ std::vector<std::string> ParameterSet::Load(const std::string& dir, const Rng& r
   const WeightFiles files = WeightFiles::Open(own_adapters ? AdapterBase(dir) : dir);
   std::vector<std::string> wrong, notes, fresh;
   std::set<std::string> known;
-  const std::string prediction = fmt::format("model.layers.{}.", config_.num_hidden_layers);
+  const std::string prediction = PredictionPrefix(config_);
   bool has_prediction = false;
   for (auto& [name, view] : Named()) {
     known.insert(name);
@@ -255,8 +270,9 @@ std::vector<std::string> ParameterSet::Load(const std::string& dir, const Rng& r
     });
     if (!finite) wrong.push_back(fmt::format("not finite: {} holds a number that is none, or is infinite", name));
   }
+  const std::set<std::string> unused = PredictionNames(files, config_);
   for (const auto& [name, shape] : files.shapes()) {
-    if (!known.count(name) && !MayBeIgnored(name, config_)) wrong.push_back("unexpected: " + name);
+    if (!known.count(name) && !MayBeIgnored(name, config_, unused)) wrong.push_back("unexpected: " + name);
   }
   const bool tied = config_.tie_word_embeddings && !config_.value_head && files.shapes().count(kEmbedding) > 0;
   if (tied && wrong.empty() && !HeadIsTied(files, Named().at(kEmbedding))) {

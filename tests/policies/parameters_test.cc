@@ -96,14 +96,27 @@ TEST_F(Checkpoint, MissingMisshapenAndUnexpectedTensorsAreNamedInOneMessage) {
     views["model.layers.1.mlp.experts.2.gate_proj.weight"].shape = {32, 20};  // as many numbers, another shape
     views["model.layers.9.stray.weight"] = views["model.norm.weight"];
     views["extra.weight"] = views["model.norm.weight"];
+    views["model.layers.3.self_attn.stray.weight"] = views["model.norm.weight"];  // where a prediction module would be
     views.erase("model.layers.2.self_attn.o_proj.weight");
   });
   const std::string message = Refusal(config);
   EXPECT_TRUE(Holds(message, dir_)) << message;
-  EXPECT_TRUE(Holds(message, "(3 problems)")) << message;
+  EXPECT_TRUE(Holds(message, "(5 problems)")) << message;
   EXPECT_TRUE(Holds(message, "missing: model.layers.2.self_attn.o_proj.weight [32, 10]")) << message;
   EXPECT_TRUE(Holds(message, "misshapen: model.layers.1.mlp.experts.2.gate_proj.weight is [32, 20], must be [20, 32]")) << message;
-  EXPECT_TRUE(Holds(message, "unexpected: extra.weight")) << message;
+  for (const char* name : {"extra.weight", "model.layers.9.stray.weight", "model.layers.3.self_attn.stray.weight"}) {
+    EXPECT_TRUE(Holds(message, std::string("unexpected: ") + name)) << message;
+  }
+}
+
+TEST_F(Checkpoint, LayersThatConfigJsonDoesNotCountAreUnexpected) {
+  for (const char* type : {"deepseek_v3", "llama"}) {
+    ModelConfig config = tiny::Variant(0);
+    config.model_type = type;
+    tiny::Weights(config, 1).Save(dir_);
+    config.num_hidden_layers = 2;
+    EXPECT_TRUE(Holds(Refusal(config), "unexpected: model.layers.2.input_layernorm.weight")) << Refusal(config);
+  }
 }
 
 TEST_F(Checkpoint, AMissingCorrectionBiasIsNamedToo) {
