@@ -193,6 +193,9 @@ int Fail(const std::string& program, const std::string& what, int code) {
   return code;
 }
 
+// LibTorch puts a trace of its stack behind what it says. Its exceptions come from the engine; here they are known by their words.
+std::string WithoutTrace(const std::string& what) { return what.substr(0, what.find("\nException raised from ")); }
+
 int Guarded(const Session& session, Command command) {
   try {
     SetUpLog(command);
@@ -210,7 +213,7 @@ int Guarded(const Session& session, Command command) {
   } catch (const std::bad_alloc&) {
     return Fail(session.program, "'" + command.name + "' ran out of memory; a smaller batch or model needs less", kExitFailed);
   } catch (const std::exception& error) {
-    return Fail(session.program, "'" + command.name + "' failed: " + error.what(), kExitFailed);
+    return Fail(session.program, "'" + command.name + "' failed: " + WithoutTrace(error.what()), kExitFailed);
   }
 }
 

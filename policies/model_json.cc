@@ -235,6 +235,14 @@ std::string ArchitectureName(const ModelConfig& c) {
   return FindArchitecture(c.model_type, "the model").name + std::string(c.value_head ? "ForSequenceClassification" : "ForCausalLM");
 }
 
+// A file is held to the ranges that hold for a model from scratch: a slip of the pen asks for no terabyte.
+void CheckRanges(ModelConfig c, const Location& where, Problems& problems) {
+  const auto fields = [&](FieldVisitor& visit) { c.VisitFields(visit); };
+  Node node = DumpFields(fields);
+  for (auto& [key, value] : node.entries) value.location = where;
+  ReadFields(node, where.file, fields, problems);
+}
+
 }  // namespace
 
 ModelConfig ParseModelConfig(const std::string& text, const std::string& name) {
@@ -273,7 +281,8 @@ ModelConfig ParseModelConfig(const std::string& text, const std::string& name) {
   c.rope = ReadRope(keys, name);
   if (object.value("architectures", json::array()) == json::array({architecture.name + std::string("ForSequenceClassification")})) c = ValueModel(c);
   Problems problems;
-  c.Validate(problems, {name, 0, 0});
+  CheckRanges(c, {name, 0, 0}, problems);
+  if (problems.empty()) c.Validate(problems, {name, 0, 0});
   if (!problems.empty()) throw DataError(problems.lines().front());
   return c;
 }

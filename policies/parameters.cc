@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -76,6 +77,18 @@ class Cutter {
   std::int64_t at_ = 0;
 };
 
+// The system would lend more than there is, and end the program once it is used. In double: the product of sizes may not fit an integer.
+void CheckMemory(const ModelConfig& config, const std::vector<Leaf>& leaves) {
+  constexpr double kGiB = 1 << 30;
+  double needed = 0.0;
+  for (const Leaf& leaf : leaves) needed += std::accumulate(leaf.shape.begin(), leaf.shape.end(), 4.0 / kGiB, std::multiplies<>());
+  const double there = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE)) / kGiB;
+  if (needed <= there) return;
+  throw DataError(fmt::format("a {} of {} layers, hidden_size {} and vocab_size {} takes {:.1f} GiB in float32, and this machine has {:.1f} GiB of memory; check the "
+                              "sizes in its config.json, or take a smaller model", config.model_type, config.num_hidden_layers, config.hidden_size, config.vocab_size,
+                              needed, there));
+}
+
 // Whether a checkpoint's own head says the same as the embedding that its config.json ties it to. transformers takes both as
 // they are when they differ (with a warning that config.json is wrong): a model that we would not be running.
 bool HeadIsTied(const WeightFiles& files, const at::Tensor& embedding) {
@@ -108,6 +121,7 @@ void SaveTensors(const std::string& path, const std::map<std::string, at::Tensor
 }
 
 ParameterSet::ParameterSet(const ModelConfig& config) : config_(config), leaves_(ParameterLayout(config)) {
+  CheckMemory(config_, leaves_);
   offsets_.resize(leaves_.size());
   std::int64_t at = 0;
   for (const bool matrix : {true, false}) {

@@ -319,6 +319,18 @@ TEST(ParameterSet, ProjectionsOfOneInputAreRowsOfOneLeaf) {
   EXPECT_EQ(down->shape[0], down->parts[0].shape[0] + down->parts[1].shape[0]);
 }
 
+TEST(ParameterSet, OneThatNoMemoryHoldsIsRefusedBeforeItIsMade) {
+  ModelConfig config = tiny::Config(1 << 24);
+  config.hidden_size = 1 << 24;
+  try {
+    ParameterSet weights(config);
+    FAIL();
+  } catch (const DataError& error) {
+    EXPECT_TRUE(Holds(error.what(), "hidden_size 16777216 and vocab_size 16777216 takes ")) << error.what();
+    EXPECT_TRUE(Holds(error.what(), " GiB of memory")) << error.what();
+  }
+}
+
 TEST(ParameterSet, MatricesComeFirst) {
   const ParameterSet weights(tiny::Variant(0));
   std::int64_t matrices = 0;
