@@ -2,11 +2,10 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
+#include "policies/atomic_file.h"
 #include "policies/model_config.h"
 #include "policies/weight_adapter.h"
 #include "policies/weight_files.h"
@@ -289,17 +288,15 @@ ModelConfig ParseModelConfig(const std::string& text, const std::string& name) {
 
 namespace {
 
-std::string TextOf(std::ifstream& in) {
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
+bool IsThere(const std::filesystem::path& file) {
+  std::error_code ignored;
+  return std::filesystem::exists(file, ignored);
 }
 
 // Generation stops at what generation_config.json names, where it is; chat models have ids there that config.json lacks.
 void AddGenerationEnds(const std::filesystem::path& file, ModelConfig& c) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return;
-  const json object = ParseObject(TextOf(in), file.string());
+  if (!IsThere(file)) return;
+  const json object = ParseObject(ReadWholeFile(file.string()), file.string());
   int first = -1;
   std::vector<int> others;
   Ids(Keys(object, file.string()), "eos_token_id", first, &others);
@@ -315,9 +312,8 @@ ModelConfig LoadModelConfig(const std::string& path) {
   const std::filesystem::path given(path);
   const bool folder = std::filesystem::is_directory(given);
   const auto file = folder ? given / "config.json" : given;
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw DataError(file.string() + ": cannot be opened; a model directory has a config.json");
-  ModelConfig config = ParseModelConfig(TextOf(in), file.string());
+  if (!IsThere(file)) throw DataError(file.string() + ": cannot be opened; a model directory has a config.json");
+  ModelConfig config = ParseModelConfig(ReadWholeFile(file.string()), file.string());
   if (folder) AddGenerationEnds(given / "generation_config.json", config);
   return config;
 }

@@ -317,7 +317,15 @@ SafetensorsDir SafetensorsDir::Open(const std::string& dir) {
                       " is no file name of this folder");
     }
     const auto [at, is_new] = opened.emplace(shard, result.files_.size());
-    if (is_new) result.files_.push_back(SafetensorsFile::Open((fs::path(dir) / shard).string()));
+    const std::string path = (fs::path(dir) / shard).string();
+    if (is_new && !fs::exists(path)) {
+      throw DataError(path + ": is not there, and " + name + " asks for it; bring the file, or the whole checkpoint, here again");
+    }
+    if (is_new) result.files_.push_back(SafetensorsFile::Open(path));
+    if (!result.files_[at->second].Has(tensor)) {
+      throw DataError(name + ": tensor " + QuoteText(tensor) + " is missing from " + QuoteText(shard) +
+                      ", where weight_map says that it lies; the index belongs to other files, bring it and them here again");
+    }
     result.tensors_.emplace(tensor, result.files_[at->second].Get(tensor));
   }
   return result;

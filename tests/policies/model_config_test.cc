@@ -2,6 +2,9 @@
 // messages for every value that cannot be used.
 #include "policies/model_config.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -318,6 +321,32 @@ TEST(ModelConfig, AMissingKeyABrokenFileAndAMissingFileAreNamed) {
   } catch (const DataError& error) {
     EXPECT_NE(std::string(error.what()).find("/no/such/dir/config.json: cannot be opened"), std::string::npos) << error.what();
   }
+}
+
+TEST(ModelConfig, WhatIsNoFileIsRefusedAndNotWaitedFor) {
+  namespace fs = std::filesystem;
+  const fs::path dir = fs::path(testing::TempDir()) / ("cogent_no_file_" + std::to_string(::getpid()));
+  const auto refusal = [&] {
+    try {
+      LoadModelConfig(dir.string());
+    } catch (const DataError& error) {
+      return std::string(error.what());
+    }
+    return std::string("no DataError");
+  };
+  for (const char* name : {"config.json", "generation_config.json"}) {
+    fs::remove_all(dir);
+    fs::create_directories(dir);
+    fs::copy(DataPath("small_moe_config.json"), dir / "config.json");
+    fs::remove(dir / name);
+    const std::string want = (dir / name).string() + ": is no regular file";
+    ASSERT_EQ(::mkfifo((dir / name).c_str(), 0600), 0);
+    EXPECT_EQ(refusal(), want);
+    fs::remove(dir / name);
+    fs::create_directory(dir / name);
+    EXPECT_EQ(refusal(), want);
+  }
+  fs::remove_all(dir);
 }
 
 TEST(ModelConfig, OptionalKeysTakeTheirDefaultsAndUnknownOnesAreIgnored) {

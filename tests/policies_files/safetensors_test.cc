@@ -317,9 +317,9 @@ TEST(SafetensorsDir, AMapThatDoesNotHoldIsRefused) {
   EXPECT_THAT(with("{"), HasSubstr("is no JSON"));
   EXPECT_THAT(with("[]"), HasSubstr("weight_map"));
   EXPECT_THAT(with(R"({"weight_map":{"a":1}})"), HasSubstr("no string"));
-  EXPECT_THAT(with(R"({"weight_map":{"a":"one","b":"one"}})"), HasSubstr("tensor 'b' is missing"));
+  EXPECT_THAT(with(R"({"weight_map":{"a":"one","b":"one"}})"), HasSubstr("index.json: tensor 'b' is missing from 'one', where weight_map says"));
   EXPECT_THAT(with(R"({"weight_map":{"a":"one","b":"gone"}})"),
-              HasSubstr("gone: cannot be opened"));
+              AllOf(HasSubstr("gone: is not there, and "), HasSubstr("model.safetensors.index.json asks for it; bring")));
   EXPECT_THAT(with(R"({"weight_map":{"a":"../one"}})"), HasSubstr("no file name of this folder"));
   EXPECT_THAT(with(R"({"weight_map":{"a":"one","a":"two"}})"), HasSubstr("occurs twice"));
 }
