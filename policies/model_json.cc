@@ -239,7 +239,7 @@ void CheckRanges(ModelConfig c, const Location& where, Problems& problems) {
   const auto fields = [&](FieldVisitor& visit) { c.VisitFields(visit); };
   Node node = DumpFields(fields);
   for (auto& [key, value] : node.entries) value.location = where;
-  ReadFields(node, where.file, fields, problems);
+  ReadFields(node, "the file", fields, problems);
 }
 
 }  // namespace
@@ -282,8 +282,11 @@ ModelConfig ParseModelConfig(const std::string& text, const std::string& name) {
   Problems problems;
   CheckRanges(c, {name, 0, 0}, problems);
   if (problems.empty()) c.Validate(problems, {name, 0, 0});
-  if (!problems.empty()) throw DataError(problems.lines().front());
-  return c;
+  if (problems.empty()) return c;
+  std::string what = problems.lines().front();
+  const std::string ours = "n_routed_experts";  // the file may have another name for it
+  if (const auto at = what.find(ours); at != std::string::npos) what.replace(at, ours.size(), keys.Name(c.IsLatent() ? ours.c_str() : "num_experts"));
+  throw DataError(what);
 }
 
 namespace {

@@ -280,6 +280,14 @@ TEST(ModelConfig, NamesThatTransformersGaveToPublishedKeysAreReadUnlessBothStand
   }
 }
 
+TEST(ModelConfig, AProblemWithTheCountOfExpertsNamesTheKeyOfTheFile) {
+  nlohmann::json config = parity::ReadJson(parity::Root() + "/qwen3_moe_norm/config.json");
+  config["num_experts"] = 70000;
+  EXPECT_EQ(MessageFor(config.dump()), "dir/config.json: 'num_experts' must be from 0 to 65536, but is 70000.");
+  config.erase("num_experts"), config["num_local_experts"] = 1;
+  EXPECT_EQ(MessageFor(config.dump()), "dir/config.json: num_experts_per_tok (2) must not be more than num_local_experts (1)");
+}
+
 TEST(ModelConfig, YarnThatHasNoMeaningIsRefusedAndABetaOfZeroIsOneThatIsLeftOut) {
   const nlohmann::json whole = parity::ReadJson(parity::Root() + "/qwen2_yarn/config.json");
   const auto with = [&](const char* key, const nlohmann::json& value) {
