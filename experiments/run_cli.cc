@@ -194,7 +194,9 @@ int Fail(const std::string& program, const std::string& what, int code) {
 }
 
 // LibTorch puts a trace of its stack behind what it says. Its exceptions come from the engine; here they are known by their words.
-std::string WithoutTrace(const std::string& what) { return what.substr(0, what.find("\nException raised from ")); }
+std::string WithoutTrace(const std::string& what) {
+  return what.substr(0, std::min(what.find("\nException raised from "), what.find("\nframe #0: ")));
+}
 
 int Guarded(const Session& session, Command command) {
   try {
