@@ -10,10 +10,11 @@
 //   std::string text = DescribeModel("deepseek-v3/config.json");      // what `cogent model describe` prints
 //
 // Keys have the meaning of section 2 of the DeepSeek-V3 report (arXiv 2412.19437) and of the model types of
-// transformers; unknown extra keys are ignored, a missing one takes the default below. Where another architecture has
+// transformers; unknown extra keys are ignored, a missing one takes the default below where that is the family's, and is refused
+// where it may not be and no tensor's shape would tell (the list is in model_json.cc). Where another architecture has
 // its own name for a thing (`num_experts`), the field has the name that deepseek_v3 gives it.
 // Both layouts of the rotary settings are read: `rope_theta` with `rope_scaling`, and the newer
-// `rope_parameters`. Thread rule: plain values.
+// `rope_parameters`; where both stand, `rope_scaling` holds. Thread rule: plain values.
 #pragma once
 
 #include <cstdint>
