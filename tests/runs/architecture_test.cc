@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/runs/program.h"
+#include "tests/runs/tiny_runs.h"
 
 namespace cogent::runs {
 namespace {
@@ -47,6 +48,21 @@ TEST_P(ArchitectureRun, PretrainsLearnsByRewardAndGoesOnFromItsCheckpoint) {
   const Outcome wrong = Train({model, "policy.model.num_key_value_heads=3", "name=third"});
   EXPECT_EQ(wrong.code, 2);
   EXPECT_THAT(wrong.text, HasSubstr("num_attention_heads (4) must be a multiple of num_key_value_heads (3)"));
+}
+
+class Convert : public TinyRuns {};
+
+TEST_F(Convert, MakesUpNoPredictionModuleThatTheFilesDoNotHold) {
+  const Outcome run = Go(Config("run"), {"--quiet", "policy.model.num_nextn_predict_layers=0", "pretrain.prediction_weight=0", "train.steps=1", "train.minibatches=1"});
+  ASSERT_EQ(run.code, 0) << run.text;
+  const std::string model = Dir("run") + "/checkpoints/latest", made = Root() + "/made";
+  auto config = nlohmann::json::parse(Read(model + "/config.json"));
+  config["num_nextn_predict_layers"] = 1;
+  Write(model + "/config.json", config.dump());
+  const Outcome converted = Run({"model", "convert", model, made});
+  ASSERT_EQ(converted.code, 0) << converted.text;
+  EXPECT_EQ(nlohmann::json::parse(Read(made + "/config.json"))["num_nextn_predict_layers"], 0);
+  EXPECT_THAT(Read(made + "/model.safetensors"), testing::Not(HasSubstr("eh_proj")));
 }
 
 }  // namespace
