@@ -164,7 +164,7 @@ TrainerState Checkpoints::Load(const std::string& phase, std::int64_t step, Para
     state.after = j.value("after", std::map<std::string, double>());
     return state;
   } catch (const nlohmann::json::exception& error) {
-    throw DataError(file + ": " + error.what() + "; resume from an earlier checkpoint with --resume=N");
+    throw DataError(file + ": is damaged: " + error.what());
   }
 }
 

@@ -94,7 +94,6 @@ int TrainingLoop::Train(std::int64_t from) {
 void TrainingLoop::Start(std::int64_t from) {
   if (from >= 0) {
     state_ = run_.checkpoints.Load("step", from, run_.parameters, optimizer_);
-    run_.checkpoints.Settle("step", state_, run_.config.checkpoint.keep);
   } else {
     run_.parameters.Load(run_.checkpoints.BasePath(), Rng(0));
   }
@@ -107,7 +106,7 @@ void TrainingLoop::Start(std::int64_t from) {
   }
   trainer_.emplace(run_.parameters, reference_.get(), optimizer_, MakeTrainerConfig(run_.config, run_.config.train.mixture), critic_.get());
   trainer_->set_state(state_.algorithm);
-  if (from >= 0) return;
+  if (from >= 0) return run_.checkpoints.Settle("step", state_, run_.config.checkpoint.keep);
   state_.before = EvaluateAll();
   Improves(state_.before, 0);
   Save();

@@ -7,10 +7,12 @@
 #include <filesystem>
 #include <functional>
 #include <iostream>
+#include <optional>
 
 #include "agents/remote_agent.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/scalar.h"
 #include "experiments/engine_base.h"
 #include "experiments/engine_chat.h"
 #include "experiments/engine_critic.h"
@@ -47,18 +49,50 @@ void FirstWeights(Run& run) {
 
 // The step to go on from, -1 for the beginning.
 std::int64_t ResumeStep(const Run& run, const std::string& resume) {
-  if (!std::filesystem::exists(run.config.Directory() + "/config.yaml")) {
-    throw ConfigError(run.config.Directory() + ": there is no run to resume; start it without --resume");
-  }
+  namespace fs = std::filesystem;
+  const std::string dir = run.config.Directory();
+  if (!fs::exists(dir + "/config.yaml")) throw ConfigError(dir + ": there is no run to resume; start it without --resume");
   const auto steps = run.checkpoints.Steps("step");
-  if (steps.empty()) return -1;
-  if (resume == "latest") return steps.back();
-  const std::string last = std::filesystem::path(resume).filename().string();
-  const std::int64_t wanted = std::atoll(last.starts_with("step-") ? last.c_str() + 5 : last.c_str());
-  if (std::find(steps.begin(), steps.end(), wanted) == steps.end()) {
-    throw ConfigError(fmt::format("--resume={}: there is no such checkpoint; there are steps {}", resume, fmt::join(steps, ", ")));
+  std::error_code none;
+  if (resume == "latest" && steps.empty()) {
+    // Step 0 is saved before the first step's record: without it, going on from the beginning would only remove them.
+    if (const auto size = fs::file_size(dir + "/metrics.jsonl", none); !none && size > 0) {
+      throw ConfigError(dir + ": there are records of steps and no checkpoint to go on from; put one back into checkpoints/, or start another run (--name NAME)");
+    }
+    return -1;
   }
-  return wanted;
+  const auto number = ParseInteger(resume);
+  for (const std::int64_t step : steps) {
+    const bool meant = number.ok() ? number.value == step : fs::equivalent(resume, run.checkpoints.Path("step", step), none);
+    if (meant || (resume == "latest" && step == steps.back())) return step;
+  }
+  throw ConfigError(fmt::format("--resume={}: there is no such checkpoint in {}; write latest, a step, or the directory of a checkpoint of this run. {}", resume, dir,
+                                steps.empty() ? "There is none of a step yet; --resume alone goes on from the beginning" : fmt::format("There are steps {}", fmt::join(steps, ", "))));
+}
+
+void LoadCheckpoint(Run& run, std::int64_t step) {
+  AdamW optimizer(run.parameters, run.config.optimizer);
+  run.checkpoints.Load("step", step, run.parameters, optimizer);
+  if (run.config.critic) StoredCritic(run, step);
+}
+
+// Reads all of a checkpoint, for a run's records are cut to it; the run itself reads it again.
+void CheckCheckpoint(Run& run, std::int64_t step) {
+  try {
+    return LoadCheckpoint(run, step);
+  } catch (const Error& error) {
+    auto steps = run.checkpoints.Steps("step");
+    for (; !steps.empty(); steps.pop_back()) {
+      if (steps.back() >= step) continue;
+      try {
+        LoadCheckpoint(run, steps.back());
+      } catch (const Error&) {
+        continue;
+      }
+      throw DataError(fmt::format("{}; an earlier checkpoint is whole: --resume={}", error.what(), steps.back()));
+    }
+    throw;
+  }
 }
 
 void WarnIfChanged(const Run& run) {
@@ -69,20 +103,28 @@ void WarnIfChanged(const Run& run) {
 }
 
 // One run, from its configuration to report.html: base model, then training by rewards or on data.
-int Train(Run& run, const Methods& methods, const std::string& resume) {
+int Train(Run& run, const Methods& methods, const std::optional<std::string>& resume) {
   Problems problems;
-  const bool supervised = run.config.data.has_value(), resuming = !resume.empty();
+  const bool supervised = run.config.data.has_value(), resuming = resume.has_value();
   const auto algorithm = supervised ? nullptr : methods.algorithms.Make(run.config.algorithm, problems);
   const auto objective = supervised ? methods.objectives.Make(run.config.algorithm, problems) : nullptr;
   const Rubric rubric = Rubric::Make(run.config.rewards, run.parts.rewards, problems);
   problems.ThrowIfAny();
   if (!supervised) RefuseBenchmark(run.config, run.parts);
-  const std::int64_t from = resuming ? ResumeStep(run, resume) : -1;
+  const std::int64_t from = resuming ? ResumeStep(run, *resume) : -1;
   if (const auto& remote = run.config.rollout.remote; remote && std::max<std::int64_t>(from, 0) < run.config.train.steps) CheckServer(*remote);
   // A checkpoint or an example that cannot be used ends the run before it is made.
   if (from < 0 && !run.checkpoints.HasBase()) FirstWeights(run);
   if (from < 0 && run.config.critic && !run.config.critic->checkpoint.empty()) FirstCritic(run);
   const ExampleSet examples = supervised ? LoadExamples(run, *objective) : ExampleSet();
+  const auto attach = [&] {
+    if (!run.config.policy.lora) return;
+    run.parameters.Attach(*run.config.policy.lora, std::filesystem::absolute(run.checkpoints.BasePath()).lexically_normal().string(), run.rng.Fork("lora"));
+  };
+  if (from >= 0) {
+    attach();
+    CheckCheckpoint(run, from);
+  }
   RunLog log = resuming ? RunLog::Resume(run.config.Directory(), from)
                         : RunLog::Create(run.config.Directory(), run.resolved, Environment(run.config));
   run.checkpoints.RemoveUnfinished();
@@ -90,9 +132,7 @@ int Train(Run& run, const Methods& methods, const std::string& resume) {
   if (from < 0) {
     const int stopped = MakeBase(run, resuming);
     if (stopped != kExitDone) return stopped;
-  }
-  if (run.config.policy.lora) {
-    run.parameters.Attach(*run.config.policy.lora, std::filesystem::absolute(run.checkpoints.BasePath()).lexically_normal().string(), run.rng.Fork("lora"));
+    attach();
   }
   return supervised ? Supervise(run, *objective, examples, log, from) : Reinforce(run, *algorithm, rubric, log, from);
 }
@@ -151,7 +191,7 @@ int TrainCommand(const Parts& parts, const Methods& methods, const Command& comm
   }
   CatchStopSignals();
   Run run = MakeRun(parts, std::move(loaded), values, command.Has("quiet"));
-  return Train(run, methods, command.Get("resume"));
+  return Train(run, methods, command.Has("resume") ? std::optional(command.Get("resume")) : std::nullopt);
 }
 
 }  // namespace cogent

@@ -190,6 +190,60 @@ TEST_F(RunTest, ResumingWhatWasNeverStartedIsAMistake) {
   EXPECT_FALSE(fs::exists(Root() + "/never"));
 }
 
+// Every file of a run with its contents.
+std::map<std::string, std::string> Contents(const std::string& dir) {
+  std::map<std::string, std::string> contents;
+  for (const std::string& name : FilesUnder(dir)) {
+    if (fs::is_regular_file(dir + "/" + name)) contents[name] = Read(dir + "/" + name);
+  }
+  return contents;
+}
+
+TEST_F(RunTest, WhatIsNoCheckpointOfTheRunIsRefusedWithItsStepsAndNothingIsTouched) {
+  fs::copy(Root() + "/whole", Root() + "/where", fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  const std::string config = Config("where"), saved = Dir("where") + "/checkpoints";
+  const auto before = Contents(Dir("where"));
+  const std::string other = Dir("whole") + "/checkpoints/";
+  for (const std::string& resume : std::vector<std::string>{"foo", "lastest", "8x", "7", "-1", "step-000008", saved, saved + "/step-000007", saved + "/base",
+                                                            other + "step-000008", other + "latest"}) {
+    SCOPED_TRACE(resume);
+    const Outcome outcome = Go(config, {"--resume=" + resume});
+    EXPECT_EQ(outcome.code, 2) << outcome.text;
+    EXPECT_THAT(outcome.text, HasSubstr("--resume=" + resume + ": there is no such checkpoint in " + Dir("where")));
+    EXPECT_THAT(outcome.text, testing::ContainsRegex("There are steps [0-9, ]*6, 8"));
+    EXPECT_TRUE(Contents(Dir("where")) == before);
+  }
+  for (const std::string& resume : std::vector<std::string>{"latest", "8", saved + "/latest", saved + "/latest/", saved + "/step-000008/"}) {
+    const Outcome outcome = Go(config, {"--quiet", "--resume=" + resume});
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    EXPECT_EQ(LinesWithoutTimes(Dir("where") + "/metrics.jsonl"), LinesWithoutTimes(Dir("whole") + "/metrics.jsonl")) << resume;
+  }
+  fs::remove_all(saved);
+  const Outcome gone = Go(config, {"--resume"});
+  EXPECT_EQ(gone.code, 2);
+  EXPECT_THAT(gone.text, HasSubstr("no checkpoint to go on from"));
+  EXPECT_EQ(Lines(Dir("where") + "/metrics.jsonl"), 8);
+}
+
+TEST_F(RunTest, ADamagedCheckpointCutsNoRecordsAndNamesAnEarlierOne) {
+  for (const char* file : {"model.safetensors", "optimizer.safetensors", "trainer_state.json"}) {
+    SCOPED_TRACE(file);
+    fs::remove_all(Root() + "/damaged");
+    fs::copy(Root() + "/whole", Root() + "/damaged", fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+    const std::string saved = Dir("damaged") + "/checkpoints/";
+    fs::resize_file(saved + "step-000008/" + file, 40);
+    runs::Write(Dir("damaged") + "/metrics.jsonl", Read(Dir("damaged") + "/metrics.jsonl") + "{\"step\":9}\n");
+    const auto before = Contents(Dir("damaged"));
+    const Outcome outcome = Go(Config("damaged"), {"--resume"});
+    EXPECT_EQ(outcome.code, 2) << outcome.text;
+    EXPECT_THAT(outcome.text, testing::AllOf(HasSubstr(file), HasSubstr("an earlier checkpoint is whole: --resume=6\n")));
+    EXPECT_TRUE(Contents(Dir("damaged")) == before);
+    const Outcome earlier = Go(Config("damaged"), {"--quiet", "--resume=6"});
+    ASSERT_EQ(earlier.code, 0) << earlier.text;
+    EXPECT_EQ(LinesWithoutTimes(Dir("damaged") + "/metrics.jsonl"), LinesWithoutTimes(Dir("whole") + "/metrics.jsonl"));
+  }
+}
+
 TEST_F(RunTest, ACheckpointThatCannotBeUsedIsOneMessageAndNoRun) {
   const auto broken = [](const std::string& name, const std::function<void(const std::string&)>& damage) {
     const std::string dir = Root() + "/base_" + name;
