@@ -209,10 +209,11 @@ Parser::Parser(const CommandSpec& spec) {
   words.resize(spec.words.size());
   for (std::size_t i = 0; i < spec.words.size(); ++i) {
     const WordSpec& word = spec.words[i];
-    if (word.repeated) {
-      app.add_option(word.name, repeated)->required(word.required);
-    } else {
-      app.add_option(word.name, words[i])->required(word.required);
+    CLI::Option* option = word.repeated ? app.add_option(word.name, repeated) : app.add_option(word.name, words[i]);
+    option->required(word.required);
+    // As from a variable of a script that is not set.
+    if (word.required || !word.choices.empty()) {
+      option->check([help = word.help](const std::string& text) { return text.empty() ? "this word is empty; give " + help : ""; });
     }
   }
   for (const OptionSpec& option : spec.options) AddOption(*this, option);
@@ -268,6 +269,11 @@ ParsedLine ParseCommand(const std::string& program, const CommandSpec& spec, std
   if (spec.passes_through && !wants_help) return {Command{spec.name, words, {}}, {}, kExitDone};
   if (const std::string unknown = UnknownOption(spec, words); !unknown.empty()) {
     return UsageError(program, spec.name, unknown);
+  }
+  for (const OptionSpec& option : spec.options) {  // CLI11 would take it for the bare one
+    const std::string empty = "--" + option.name + "=";
+    if (option.if_bare.empty() || std::find(words.begin(), words.end(), empty) == words.end()) continue;
+    return UsageError(program, spec.name, "'" + empty + "' has no value; write " + OptionLine(option).substr(4) + ", without a value it means " + option.if_bare);
   }
   Command command{spec.name, {}, {}};
   try {

@@ -43,6 +43,7 @@ TEST(CommandLine, ResumeAloneMeansTheLatestAndDoesNotSwallowTheFile) {
   const ParsedLine step = Parse({"train", "r1.yaml", "--resume=120"});
   ASSERT_TRUE(step.command) << step.text;
   EXPECT_EQ(step.command->Get("resume"), "120");
+  ExpectMistake({"train", "r1.yaml", "--resume="}, "'--resume=' has no value; write --resume[=latest|N|DIR]");
 }
 
 TEST(CommandLine, AFlagMayBeSetToFalse) {
@@ -87,6 +88,27 @@ TEST(CommandLine, MissingWordsAreNamed) {
   ExpectMistake({"generate", "--prompt", "x"}, "--model");
   ExpectMistake({"model", "forward", "--model", "."}, "--input");
   ExpectMistake({"show"}, "NAME-or-CONFIG.yaml");
+}
+
+TEST(CommandLine, ARequiredWordThatIsEmptyIsRefusedByItsNameInEveryCommand) {
+  int refused = 0;
+  for (const CommandSpec& spec : CommandTable()) {
+    for (std::size_t i = 0; i < spec.words.size(); ++i) {
+      if (!spec.words[i].required) continue;
+      const std::size_t space = spec.name.find(' ');
+      std::vector<std::string> words = {spec.name.substr(0, space)};
+      if (space != std::string::npos) words.push_back(spec.name.substr(space + 1));
+      for (std::size_t j = 0; j < i; ++j) words.push_back("x");
+      words.push_back("");
+      SCOPED_TRACE(spec.name);
+      ExpectMistake(words, spec.words[i].name + ": this word is empty");
+      ++refused;
+    }
+  }
+  EXPECT_GE(refused, 18);
+  ExpectMistake({"compare", "runs/a", ""}, "RUN: this word is empty");
+  ExpectMistake({"list", ""}, "KIND: this word is empty");
+  ExpectMistake({"train", "a.yaml", ""}, "'' is not a setting");
 }
 
 TEST(CommandLine, ValuesAreCheckedBeforeAnythingRuns) {
