@@ -141,6 +141,17 @@ TEST_F(SavedOptimizer, CutShortIsRefused) {
   EXPECT_THROW(optimizer.Load(path_), DataError);
 }
 
+TEST(AdamW, SettingsThatDivideByZeroAreRefused) {
+  for (const char* yaml : {"beta1: 1", "beta2: 1.0", "epsilon: 0", "{epsilon: 1e-60}"}) {
+    Problems problems;
+    ReadConfig<OptimizerConfig>(ParseYaml(yaml, "run.yaml"), problems);
+    EXPECT_EQ(problems.lines().size(), 1u) << yaml;
+  }
+  Problems problems;
+  ReadConfig<OptimizerConfig>(ParseYaml("{beta1: 0, beta2: 0.999999, epsilon: 1e-20}", "run.yaml"), problems);
+  EXPECT_TRUE(problems.empty());
+}
+
 TEST(Schedule, RisesFromTheFirstStepAndFallsToItsShare) {
   OptimizerConfig c;
   c.learning_rate = 0.8, c.warmup_steps = 4, c.final_share = 0.25;
