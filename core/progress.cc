@@ -153,6 +153,7 @@ void Progress::Finish() {
 std::string Progress::Erase() const { return on_screen_ ? "\r\x1b[K" : ""; }
 
 void Progress::Draw() {
+  if (options_.style == ProgressOptions::Style::kNone) return;
   last_drawn_ = options_.clock();
   drawn_done_ = state_.done;
   if (bar_) {

@@ -35,7 +35,7 @@ std::string FormatCount(double count);      // 950, 1.2k, 31.2M, 4.0G
 std::string FormatDuration(double seconds);  // 0:07, 12:34, 3:05:09
 
 struct ProgressOptions {
-  enum class Style { kDetect, kBar, kLines };
+  enum class Style { kDetect, kBar, kLines, kNone };  // kNone: nothing is shown
   Style style = Style::kDetect;
   std::int64_t first = 0;              // already done when this run begins
   double seconds_between_lines = 10.0;

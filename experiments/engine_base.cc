@@ -58,6 +58,7 @@ int Pretrain(Run& run, bool resuming) {
   Trainer trainer(run.parameters, nullptr, optimizer, MakeTrainerConfig(run.config, p.mixture));
   const auto env = EnvFactory(run.config, run.parts)();
   ProgressOptions options;
+  if (run.quiet) options.style = ProgressOptions::Style::kNone;
   options.first = state.step;
   Progress bar("pretrain", p.steps, "steps", options);
   while (state.step < p.steps) {

@@ -56,6 +56,7 @@ Metrics TrainingLoop::MeasureHeldOut(std::int64_t) { return {}; }
 int TrainingLoop::Train(std::int64_t from) {
   Start(from);
   ProgressOptions options;
+  if (run_.quiet) options.style = ProgressOptions::Style::kNone;
   options.first = state_.step;
   const std::int64_t steps = Steps();
   Progress bar(run_.config.algorithm.name, steps, "steps", options);

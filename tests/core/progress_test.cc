@@ -107,6 +107,16 @@ TEST_F(ProgressTest, PlainLinesComeAtMostEveryTenSecondsAndAtTheEnd) {
             "eval [====================] 100%  100/100 tasks  4/s  in 0:25\n");
 }
 
+TEST_F(ProgressTest, NoneShowsNothing) {
+  {
+    Progress bar("eval", 4, "tasks", Options(ProgressOptions::Style::kNone));
+    now += 20;
+    bar.Advance(4);
+    bar.Finish();
+  }
+  EXPECT_EQ(out.str(), "");
+}
+
 TEST_F(ProgressTest, ABarRedrawsItsLineAndMakesWayForOthers) {
   {
     Progress bar("eval", 4, "tasks", Options(ProgressOptions::Style::kBar));
