@@ -124,6 +124,15 @@ void WriteFileAtomic(const std::string& path, std::string_view bytes) {
   SyncFolderOf(path);
 }
 
+void CheckCanWrite(const std::string& path) {
+  if (std::filesystem::is_directory(path)) throw DataError(path + ": is a directory; give the name of a file in it");
+  if (IsSpecial(path)) return;
+  std::string part;
+  const Descriptor file(OpenBeside(path, part));
+  if (file.get() < 0) Fail(path, "write");
+  ::unlink(part.c_str());
+}
+
 void RefusePacked(std::string_view beginning, const std::string& name, const std::string& path) {
   const auto unpacked = [&](std::string_view ending) { return path.ends_with(ending) ? path.substr(0, path.size() - ending.size()) : path; };
   if (beginning.starts_with("PAR1")) {

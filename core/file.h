@@ -26,6 +26,9 @@ std::string ReadFile(const std::string& path,
 // as it was and nothing else is left behind. A device or a pipe is written directly.
 void WriteFileAtomic(const std::string& path, std::string_view bytes);
 
+// Throws what WriteFileAtomic would throw at once, so that it is known before a long work whose results go there.
+void CheckCanWrite(const std::string& path);
+
 // The whole of somebody's data as text (JSON lines, CSV): what RefusePacked refuses is.
 std::string ReadTextFile(const std::string& path);
 // Every line of such a file that is not blank, with its number from 1. A last line needs no newline.

@@ -98,6 +98,7 @@ int EvalCommand(const Parts& parts, const Methods& methods, const Command& comma
     LogWarn(fmt::format("'{}' has {} problems; each is asked once", config.env.name, listed));
   }
   const EvaluationPlan drawn = MakePlan(command, config, only_greedy);  // mistakes come before the weights are read
+  if (command.Has("output")) CheckCanWrite(command.Get("output"));
   const StoredPolicy policy = LoadPolicy(checkpoint, config.device);
   const Generator generator(policy.parameters, policy.tokenizer, {.threads = ThreadsOr(config.threads), .weights = ProductsOf(config.rollout.weights)});
   const Rng rng = Rng(config.seed).Fork("eval").Fork(StepOf(checkpoint));

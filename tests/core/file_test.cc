@@ -114,6 +114,16 @@ TEST(File, AMissingFolderIsReported) {
   EXPECT_EQ(ErrorOf<DataError>([&] { WriteFileAtomic(folder / "no/a", "x"); }), (folder / "no/a") + ": cannot write: No such file or directory");
 }
 
+TEST(File, ThatAFileCannotBeWrittenIsKnownBeforehandAndNothingIsLeft) {
+  TestFolder folder;
+  WriteFileAtomic(folder / "a", "old");
+  for (const char* name : {"a", "b"}) CheckCanWrite(folder / name);
+  EXPECT_EQ(ReadFile(folder / "a"), "old");
+  EXPECT_EQ(folder.Count(), 1u);
+  EXPECT_EQ(ErrorOf<DataError>([&] { CheckCanWrite(folder / "no/a"); }), (folder / "no/a") + ": cannot write: No such file or directory");
+  EXPECT_EQ(ErrorOf<DataError>([&] { CheckCanWrite(folder / ""); }), (folder / "") + ": is a directory; give the name of a file in it");
+}
+
 TEST(Lines, AHalfWrittenLastLineIsCut) {
   TestFolder folder;
   const std::string path = folder / "lines";
