@@ -104,13 +104,13 @@ int Show(const Session& session, const Command& command) {
   if (env || reward) return kExitDone;
   try {
     return InEngine(session, {"show algorithm", {name}, {}});
-  } catch (const ConfigError&) {
+  } catch (const ConfigError& error) {
     std::vector<std::string> known = session.parts->envs.Names();
     for (const std::string& reward_name : session.parts->rewards.Names()) known.push_back(reward_name);
     const auto near = Nearest(name, known);
-    if (!near) throw;
-    throw ConfigError("nothing is registered as '" + name + "'. Did you mean '" + *near + "'? `" +
-                      session.program + " list` prints all names");
+    if (!near && std::string_view(error.what()).find("Did you mean") != std::string_view::npos) throw;  // another algorithm
+    throw ConfigError("nothing is registered as '" + name + "'." + (near ? " Did you mean '" + *near + "'?" : "") + " `" + session.program +
+                      " list` prints all names; a file is written with its path or its ending .yaml");
   }
 }
 
@@ -163,8 +163,12 @@ int Dispatch(const Session& session, const Command& command) {
   if (command.name.starts_with("verify ")) return RunVerify(*session.parts, command);
   if (command.name.starts_with("tokenizer ")) return RunTokenize(command);
   if (command.name == "report") {
-    std::cout << WriteReport(command.arguments[0]) << "\n";
-    if (command.Has("curves")) WriteFileAtomic(command.Get("curves"), CurvesSvg(command.arguments[0]));
+    const std::string& dir = command.arguments[0];
+    if (std::filesystem::is_directory(dir) && !std::filesystem::exists(dir + "/config.yaml")) {
+      throw ConfigError(dir + " is no run directory: there is no config.yaml in it; give runs/NAME");
+    }
+    std::cout << WriteReport(dir) << "\n";
+    if (command.Has("curves")) WriteFileAtomic(command.Get("curves"), CurvesSvg(dir));
     return kExitDone;
   }
   if (command.name == "model describe") {

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "tests/cli/shell.h"
@@ -79,6 +80,14 @@ TEST(Program, AMisspeltNameIsAMistakeWithTheNearestOne) {
   }
 }
 
+TEST(Program, ANameLikeNoneIsSaidToBeNone) {
+  const Outcome show = Shell(kProgram + "show nosuchpart 2>&1");
+  EXPECT_NE(show.code, 0);
+  if (show.code == 2) {
+    EXPECT_THAT(show.out, HasSubstr("nothing is registered as 'nosuchpart'. `cogent list` prints all names"));
+  }
+}
+
 TEST(Program, AWrongVariableIsAMistake) {
   const Outcome level = Shell("COGENT_LOG_LEVEL=dbug " + kProgram + "list rewards 2>&1");
   EXPECT_EQ(level.code, 2);
@@ -95,6 +104,16 @@ TEST(Program, ARunThatIsNotThereIsAMistake) {
   const Outcome report = Shell(kProgram + "report /no/such/run 2>&1");
   EXPECT_EQ(report.code, 2);
   EXPECT_THAT(report.out, HasSubstr("/no/such/run"));
+}
+
+TEST(Program, AFolderThatHoldsNoRunHasNoReport) {
+  const std::string dir = testing::TempDir() + "/cogent_no_run";
+  std::filesystem::create_directories(dir);
+  const Outcome report = Shell(kProgram + "report " + dir + " 2>&1");
+  EXPECT_EQ(report.code, 2);
+  EXPECT_THAT(report.out, HasSubstr(dir + " is no run directory: there is no config.yaml in it"));
+  EXPECT_TRUE(std::filesystem::is_empty(dir));
+  std::filesystem::remove(dir);
 }
 
 TEST(Program, AFullDiskBehindStandardOutputIsAFailure) {
