@@ -21,9 +21,9 @@ void TokenizerConfig::VisitFields(FieldVisitor& visit) {
   visit("documents", documents, "corpus documents that the merges are learned from (kind bpe)", {1, 1 << 24});
 }
 
-void TokenizerConfig::Validate(Problems& problems, const Location& where) const {
-  if (kind == "alphabet" && alphabet.empty()) problems.Add(where, "tokenizer kind 'alphabet' needs `alphabet`, the characters that may occur");
-  if (kind == "file" && path.empty()) problems.Add(where, "tokenizer kind 'file' needs `path`, a tokenizer.json");
+void TokenizerConfig::Validate(Problems& problems, const Node& section) const {
+  if (kind == "alphabet" && alphabet.empty()) problems.Add(section.PlaceOf("kind"), "tokenizer kind 'alphabet' needs `alphabet`, the characters that may occur");
+  if (kind == "file" && path.empty()) problems.Add(section.PlaceOf("kind"), "tokenizer kind 'file' needs `path`, a tokenizer.json");
 }
 
 void PolicyConfig::VisitFields(FieldVisitor& visit) {
@@ -89,6 +89,10 @@ void RolloutSettings::VisitFields(FieldVisitor& visit) {
 }
 
 void RolloutSettings::Validate(Problems& problems, const Node& section) const {
+  if (std::find(sampling.stop.begin(), sampling.stop.end(), "") != sampling.stop.end()) {
+    problems.Add(section.PlaceOf("stop"), "rollout.stop: a text is empty and would end every completion; leave it out");
+  }
+  if (sampling.top_p <= 0) problems.Add(section.PlaceOf("top_p"), "rollout.top_p must be above 0; 1 draws from all tokens, and temperature 0 takes the likeliest");
   if (!remote) return;
   const Sampling& s = sampling;
   if (s.top_k != 0 || s.top_p != 1.0 || s.min_p != 0.0 || s.repetition_penalty != 1.0) {
@@ -126,9 +130,9 @@ void EvalSettings::VisitFields(FieldVisitor& visit) {
   visit("greedy", greedy, "evaluate greedily too, before and after");
 }
 
-void EvalSettings::Validate(Problems& problems, const Location& where) const {
+void EvalSettings::Validate(Problems& problems, const Node& section) const {
   for (const double value : k) {
-    if (value > samples) problems.Add(where, fmt::format("pass@{} needs at least {} samples a task, found samples: {}", value, value, samples));
+    if (value > samples) problems.Add(section.PlaceOf("k"), fmt::format("pass@{} needs at least {} samples a task, found samples: {}", value, value, samples));
   }
 }
 
@@ -144,9 +148,9 @@ void CriticSettings::VisitFields(FieldVisitor& visit) {
         "gives its values, too; empty = the base model that the policy starts from");
 }
 
-void CriticSettings::Validate(Problems& problems, const Location& where) const {
+void CriticSettings::Validate(Problems& problems, const Node& section) const {
   if (!checkpoint.empty() && !IsCheckpoint(checkpoint)) {
-    problems.Add(where, "critic.checkpoint: there is no directory '" + checkpoint + "'");
+    problems.Add(section.PlaceOf("checkpoint"), "critic.checkpoint: there is no directory '" + checkpoint + "'");
   }
 }
 
@@ -162,8 +166,8 @@ void DataSettings::VisitFields(FieldVisitor& visit) {
   visit("step_separator", step_separator, "what stands behind each step of an example of process_reward, and is judged");
 }
 
-void DataSettings::Validate(Problems& problems, const Location& where) const {
-  if (paths.empty() == (gold == 0)) problems.Add(where, "data needs `paths`, JSONL files, or `gold`, a number of the environment's own solutions; one of the two");
+void DataSettings::Validate(Problems& problems, const Node& section) const {
+  if (paths.empty() == (gold == 0)) problems.Add(section.PlaceOf("paths"), "data needs `paths`, JSONL files, or `gold`, a number of the environment's own solutions; one of the two");
 }
 
 void RunConfig::VisitFields(FieldVisitor& visit) {
@@ -196,50 +200,62 @@ void RunConfig::VisitFields(FieldVisitor& visit) {
   visit("checkpoint", checkpoint, "what is kept to resume from");
 }
 
-void RunConfig::Validate(Problems& problems, const Location& where) const {
-  if (name.empty() || name.find('/') != std::string::npos) problems.Add(where, "name must be a single folder name, found '" + name + "'");
+namespace {
+
+// The place of a setting, or where it is not written of the nearest section around it that is.
+const Location& PlaceIn(const Node& root, std::string_view path) {
+  const std::size_t dot = path.find('.');
+  const Node* inner = dot == std::string_view::npos ? nullptr : root.Find(path.substr(0, dot));
+  return inner != nullptr ? PlaceIn(*inner, path.substr(dot + 1)) : root.PlaceOf(path.substr(0, dot));
+}
+
+}  // namespace
+
+void RunConfig::Validate(Problems& problems, const Node& section) const {
+  const auto at = [&](std::string_view path) { return PlaceIn(section, path); };
+  if (name.empty() || name.find('/') != std::string::npos) problems.Add(at("name"), "name must be a single folder name, found '" + name + "'");
   if (env.name.empty() && (!data || data->gold > 0 || pretrain || (policy.checkpoint.empty() && tokenizer.kind == "bpe"))) {
-    problems.Add(where, "no environment is named; write `env: {name: signs}` (`cogent list environments` shows them). Only a run on `data` files "
+    problems.Add(at("env"), "no environment is named; write `env: {name: signs}` (`cogent list environments` shows them). Only a run on `data` files "
                         "from a checkpoint, or with a tokenizer that needs no corpus, can do without");
   }
   if (!reference.empty() && !IsCheckpoint(reference)) {
-    problems.Add(where, "reference: there is no directory or GGUF file '" + reference + "'");
+    problems.Add(at("reference"), "reference: there is no directory or GGUF file '" + reference + "'");
   }
-  if (algorithm.name.empty()) problems.Add(where, "no algorithm is named; write `algorithm: {name: grpo}`");
+  if (algorithm.name.empty()) problems.Add(at("algorithm"), "no algorithm is named; write `algorithm: {name: grpo}`");
   const bool asks_server = sample.remote || judge.remote || rewrite.remote;  // then no policy is needed, except by `train`
-  if (data && rollout.remote) problems.Add(where, "rollout.remote is for algorithms that learn from rewards; a run on `data` has no rollouts by it");
+  if (data && rollout.remote) problems.Add(at("rollout.remote"), "rollout.remote is for algorithms that learn from rewards; a run on `data` has no rollouts by it");
   if (policy.checkpoint.empty() && !pretrain && !data && !asks_server) {
-    problems.Add(where, "a fresh model cannot be trained by rewards alone: give `pretrain`, or `policy: {checkpoint: DIR}`");
+    problems.Add(at("policy"), "a fresh model cannot be trained by rewards alone: give `pretrain`, or `policy: {checkpoint: DIR}`");
   }
   if (!policy.checkpoint.empty() && !IsCheckpoint(policy.checkpoint)) {
-    problems.Add(where, "policy.checkpoint: there is no directory or GGUF file '" + policy.checkpoint + "'");
+    problems.Add(at("policy.checkpoint"), "policy.checkpoint: there is no directory or GGUF file '" + policy.checkpoint + "'");
   }
-  rollout.sampling.Validate(problems, where);
-  if (rollout.sampling.temperature <= 0) problems.Add(where, "rollout.temperature must be above 0: completions of a group have to differ");
+  rollout.sampling.Validate(problems, at("rollout.max_thinking_tokens"));
+  if (rollout.sampling.temperature <= 0) problems.Add(at("rollout.temperature"), "rollout.temperature must be above 0: completions of a group have to differ");
   if (deterministic) {
     const auto refuse = [&](bool when, const std::string& why) {
-      if (when) problems.Add(where, "deterministic: true is for a sampler that computes what training does; " + why);
+      if (when) problems.Add(at("deterministic"), "deterministic: true is for a sampler that computes what training does; " + why);
     };
     refuse(rollout.weights != train.products, fmt::format("make rollout.weights ({}) and train.products ({}) the same", rollout.weights, train.products));
     refuse(device != "cpu", "a GPU adds in another order with each batch: set device: cpu");
     refuse(rollout.remote.has_value(), "rollout.remote is another engine: leave it out");
   }
   if (train.minibatches > rollout.prompts * rollout.group_size) {
-    problems.Add(where, fmt::format("train.minibatches ({}) is more than the {} completions of a rollout (prompts * group_size)",
+    problems.Add(at("train.minibatches"), fmt::format("train.minibatches ({}) is more than the {} completions of a rollout (prompts * group_size)",
                                     train.minibatches, rollout.prompts * rollout.group_size));
   }
   if (policy.checkpoint.empty() && !asks_server && rollout.sampling.max_new_tokens >= policy.model.max_position_embeddings) {
-    problems.Add(where, fmt::format("rollout.max_new_tokens ({}) leaves no room for a prompt in policy.model.max_position_embeddings ({})",
+    problems.Add(at("rollout.max_new_tokens"), fmt::format("rollout.max_new_tokens ({}) leaves no room for a prompt in policy.model.max_position_embeddings ({})",
                                     rollout.sampling.max_new_tokens, policy.model.max_position_embeddings));
   }
   if (prompt_template == "chat") {
-    if (policy.checkpoint.empty()) problems.Add(where, "prompt_template 'chat' is the format of a checkpoint's tokenizer: give policy.checkpoint");
+    if (policy.checkpoint.empty()) problems.Add(at("prompt_template"), "prompt_template 'chat' is the format of a checkpoint's tokenizer: give policy.checkpoint");
     return;
   }
   try {
     TemplateText(prompt_template);
   } catch (const Error& error) {
-    problems.Add(where, error.what());
+    problems.Add(at("prompt_template"), std::string(error.what()) + ", or name chat, the checkpoint's own format");
   }
 }
 

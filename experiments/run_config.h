@@ -32,7 +32,7 @@ struct TokenizerConfig {
   int documents = 2000;
   bool split_digits = true;
   void VisitFields(FieldVisitor& visit);
-  void Validate(Problems& problems, const Location& where) const;
+  void Validate(Problems& problems, const Node& section) const;
 };
 
 struct PolicyConfig {
@@ -105,7 +105,7 @@ struct EvalSettings {
   std::vector<double> k = {1.0};
   bool greedy = true;
   void VisitFields(FieldVisitor& visit);
-  void Validate(Problems& problems, const Location& where) const;
+  void Validate(Problems& problems, const Node& section) const;
 };
 
 struct CheckpointSettings {
@@ -120,7 +120,7 @@ struct CriticSettings {
   int steps_alone = 5;
   std::string checkpoint;
   void VisitFields(FieldVisitor& visit);
-  void Validate(Problems& problems, const Location& where) const;
+  void Validate(Problems& problems, const Node& section) const;
 };
 
 // Labelled examples, for algorithms that learn from data instead of rewards.
@@ -133,7 +133,7 @@ struct DataSettings {
   std::string too_long = "error";
   std::string step_separator = "\n";
   void VisitFields(FieldVisitor& visit);
-  void Validate(Problems& problems, const Location& where) const;
+  void Validate(Problems& problems, const Node& section) const;
 };
 
 struct RunConfig {
@@ -162,7 +162,7 @@ struct RunConfig {
   EvalSettings eval;
   CheckpointSettings checkpoint;
   void VisitFields(FieldVisitor& visit);
-  void Validate(Problems& problems, const Location& where) const;
+  void Validate(Problems& problems, const Node& section) const;
   std::string Directory() const { return output + "/" + name; }
 };
 
