@@ -13,6 +13,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/scalar.h"
+#include "envs/template.h"
 #include "experiments/engine_base.h"
 #include "experiments/engine_chat.h"
 #include "experiments/engine_critic.h"
@@ -20,6 +21,7 @@
 #include "experiments/engine_reinforce.h"
 #include "experiments/engine_supervised.h"
 #include "policies/device.h"
+#include "policies/generate.h"
 
 namespace cogent {
 namespace {
@@ -137,6 +139,17 @@ int Train(Run& run, const Methods& methods, const std::optional<std::string>& re
   return supervised ? Supervise(run, *objective, examples, log, from) : Reinforce(run, *algorithm, rubric, log, from);
 }
 
+// Rows of the decoder's cache at most: the completions that are at once (Generator::Options::slots a thread), and each thread's last prompt. A
+// prompt is taken to be as long as that of the first held-out task, and further turns to be short.
+double CachedTokens(const RunConfig& c, const Parts& parts, const Tokenizer& tokenizer, const ModelConfig& model) {
+  if (c.env.name.empty()) return 0;
+  const std::string text = RenderPrompt(TemplateText(c.prompt_template), EnvFactory(c, parts)()->Reset({Split::kTest, c.seed, 0}).messages);
+  const double threads = Threads(c), longest = std::min<double>(model.max_position_embeddings, static_cast<double>(tokenizer.EncodePrompt(text).size()) + c.rollout.sampling.max_new_tokens);
+  const double asked = std::max(c.data || c.rollout.remote ? 0.0 : static_cast<double>(c.rollout.prompts) * c.rollout.group_size,
+                                static_cast<double>(std::max(c.eval.tasks, c.eval.final_tasks)) * c.eval.samples);
+  return (std::min(asked, threads * Generator::Options().slots) + threads) * longest;
+}
+
 int DryRun(const Parts& parts, const LoadedConfig& loaded, bool values) {
   const RunConfig& c = loaded.config;
   std::cout << loaded.resolved;
@@ -150,8 +163,7 @@ int DryRun(const Parts& parts, const LoadedConfig& loaded, bool values) {
   const double policy = count.total + count.prediction, learned = c.policy.lora ? static_cast<double>(AdapterSize(model)) : policy;
   // Of what stays there are the weights and the decoder's; of what learns the moments and a gradient a lane beside.
   const double lanes = Threads(c), numbers = 2 * policy + (2 + lanes) * learned + (4 + lanes) * critic;
-  const double longest = std::min<double>(model.max_position_embeddings, 4096);
-  const double cache = lanes * 65 * longest * model.CacheWidth() * model.num_hidden_layers * 4;
+  const double cache = CachedTokens(c, parts, tokenizer, model) * model.CacheWidth() * model.num_hidden_layers * 4;
   const double layer = 12.0 * model.hidden_size + 4.0 * model.intermediate_size;  // numbers that a row leaves behind in it
   const double layers = c.train.gradient_checkpointing ? layer + static_cast<double>(model.num_hidden_layers) * model.hidden_size : model.num_hidden_layers * layer;
   const double rows = lanes * c.train.micro_batch_tokens * layers * 4;

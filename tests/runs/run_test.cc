@@ -39,7 +39,9 @@ class RunTest : public runs::TinyRuns {
 };
 
 TEST_F(RunTest, TwoRunsOfOneSeedAreEqualBitForBit) {
-  ASSERT_EQ(Go(Config("again"), {"--quiet"}).code, 0);
+  const Outcome again = Go(Config("again"), {"--quiet"});
+  ASSERT_EQ(again.code, 0);
+  EXPECT_EQ(again.text, "") << "--quiet shows no progress";
   ExpectEqualRuns(Dir("again"), Dir("whole"));
 }
 
@@ -313,6 +315,37 @@ TEST_F(RunTest, EveryMistakeInAConfigIsReportedWithItsPlaceBeforeAnythingIsMade)
   EXPECT_FALSE(fs::exists(Root() + "/wrong"));
 }
 
+TEST_F(RunTest, ARuleBetweenValuesIsReportedAtTheValueOrItsOverride) {
+  const std::string path = Root() + "/places.yaml";
+  runs::Write(path, "env: {name: signs}\n"
+                    "algorithm: {name: grpo}\n"
+                    "name: a/b\n"                                                     // 3
+                    "reference: /no/such/reference\n"                                 // 4
+                    "prompt_template: r1_zreo\n"                                      // 5
+                    "policy:\n"
+                    "  checkpoint: /no/such/checkpoint\n"                             // 7
+                    "rollout:\n"
+                    "  temperature: 0\n"                                              // 9
+                    "  stop: ['']\n"                                                  // 10
+                    "  top_p: 0\n"                                                    // 11
+                    "train:\n"
+                    "  minibatches: 4096\n"                                           // 13
+                    "tokenizer: {kind: file}\n"                                       // 14
+                    "eval:\n"
+                    "  k: [1, 8]\n");                                                 // 16
+  const Outcome outcome = Go(path, {});
+  EXPECT_EQ(outcome.code, 2);
+  for (const char* said : {"3:7: name must", "4:12: reference: ", "5:18: no prompt template 'r1_zreo'. Did you mean 'r1_zero'?", "7:15: policy.checkpoint: ", "9:16: rollout.temperature must",
+                           "10:9: rollout.stop: a text is empty", "11:10: rollout.top_p must", "13:16: train.minibatches", "14:19: tokenizer kind", "16:6: pass@8"}) {
+    EXPECT_THAT(outcome.text, HasSubstr("places.yaml:" + std::string(said)));
+  }
+  EXPECT_THAT(outcome.text, HasSubstr("or name chat"));
+  EXPECT_THAT(outcome.text, Not(HasSubstr("yaml:1:1: ")));
+  const Outcome longest = Go(Config("places"), {"rollout.max_new_tokens=128", "rollout.temperature=0"});
+  EXPECT_THAT(longest.text, testing::AllOf(HasSubstr("override 'rollout.max_new_tokens=128': rollout.max_new_tokens (128) leaves no room"),
+                                           HasSubstr("override 'rollout.temperature=0': rollout.temperature must")));
+}
+
 TEST_F(RunTest, ValuesThatCannotWorkTogetherAreRefused) {
   const auto refused = [](const std::vector<std::string>& settings, const std::string& said) {
     const Outcome outcome = Go(Config("together"), settings);
@@ -337,6 +370,8 @@ TEST_F(RunTest, DryRunPrintsTheCostsAndMakesNothing) {
     EXPECT_THAT(outcome.text, HasSubstr(said));
   }
   EXPECT_FALSE(fs::exists(Root() + "/dry"));
+  // 30 completions are at once and two prompts are kept, each as long as it can get, not as the model's context.
+  EXPECT_THAT(Go(Config("dry"), {"--dry-run", "policy.model.max_position_embeddings=100000"}).text, HasSubstr("decoding 0, "));
   // What it prints is a configuration that says the same.
   runs::Write(Root() + "/printed.yaml", outcome.text);
   EXPECT_EQ(Go(Root() + "/printed.yaml", {"--dry-run"}).text, outcome.text);
