@@ -15,8 +15,8 @@ const OptionSpec kQuiet{.name = "quiet", .letter = 'q', .help = "no progress, on
 const OptionSpec kCheckpoint{.name = "checkpoint", .kind = kPath, .placeholder = "DIR", .help = "this checkpoint instead of the newest"};
 const OptionSpec kResumeFile{.name = "resume", .help = "go on with a file that was stopped or killed"};
 const OptionSpec kLevel{.name = "level", .kind = kText, .placeholder = "LEVEL", .help = "full (default) or reduced: weaker isolation, see docs/sandbox.md"};
-const OptionSpec kWeights{.name = "weights", .kind = kText, .placeholder = "TYPE", .help = "float32 or bfloat16: what the matrices are held in; bfloat16 takes half the memory and less time"};
-const OptionSpec kDevice{.name = "device", .kind = kText, .placeholder = "NAME", .help = "cpu or cuda: where the model runs (cuda: in a build by ./setup.sh --cuda)"};
+const OptionSpec kWeights{.name = "weights", .kind = kText, .placeholder = "TYPE", .help = "float32 (default) or bfloat16: what the matrices are held in; bfloat16 takes half the memory and less time"};
+const OptionSpec kDevice{.name = "device", .kind = kText, .placeholder = "NAME", .help = "cpu (default) or cuda: where the model runs (cuda: in a build by ./setup.sh --cuda)"};
 const OptionSpec kLinesIn{.name = "input", .letter = 'i', .kind = kInput, .placeholder = "FILE|-", .help = "JSON lines; - is standard input (the default)"};
 const OptionSpec kLineThreads{.name = "threads", .letter = 'j', .kind = kCount, .placeholder = "N", .help = "default: one for each core"};
 
@@ -192,12 +192,12 @@ CommandSpec Pairs() {
 // How `generate` and `chat` draw tokens, with what each adds.
 std::vector<OptionSpec> SamplingOptions(std::vector<OptionSpec> before, const std::vector<OptionSpec>& behind) {
   before.insert(before.end(),
-                {{.name = "temperature", .letter = 'T', .kind = kReal, .placeholder = "T", .help = "divides the logits; 0 = the likeliest token"},
-                 {.name = "top-k", .kind = kWhole, .placeholder = "K", .help = "draw from the K likeliest tokens; 0 = all"},
-                 {.name = "top-p", .kind = kShare, .placeholder = "P", .help = "draw from the smallest set of this probability"},
-                 {.name = "min-p", .kind = kReal, .placeholder = "P", .help = "draw from tokens with at least this share of the likeliest one's probability"},
-                 {.name = "repetition-penalty", .kind = kReal, .placeholder = "R", .help = "above 1: tokens that stood there before become less likely"},
-                 {.name = "max-thinking-tokens", .kind = kWhole, .placeholder = "N", .help = "reasoning (<think>) that is longer is closed, and the answer follows; 0 = no limit"},
+                {{.name = "temperature", .letter = 'T', .kind = kReal, .placeholder = "T", .help = "divides the logits; 0 = the likeliest token (default 1)"},
+                 {.name = "top-k", .kind = kWhole, .placeholder = "K", .help = "draw from the K likeliest tokens; 0 = all (default)"},
+                 {.name = "top-p", .kind = kShare, .placeholder = "P", .help = "draw from the smallest set of this probability (default 1: all)"},
+                 {.name = "min-p", .kind = kReal, .placeholder = "P", .help = "draw from tokens with at least this share of the likeliest one's probability (default 0: all)"},
+                 {.name = "repetition-penalty", .kind = kReal, .placeholder = "R", .help = "above 1: tokens that stood there before become less likely (default 1)"},
+                 {.name = "max-thinking-tokens", .kind = kWhole, .placeholder = "N", .help = "reasoning (<think>) that is longer is closed, and the answer follows; 0 = no limit (default)"},
                  kWeights,
                  kDevice});
   before.insert(before.end(), behind.begin(), behind.end());
@@ -207,15 +207,16 @@ std::vector<OptionSpec> SamplingOptions(std::vector<OptionSpec> before, const st
 CommandSpec Generate() {
   return {"generate",
           "complete a prompt, or tasks of an environment",
-          "Without PROMPT, --prompt and --env, the prompt is read from standard input.",
+          "Without PROMPT, --prompt and --env, the prompt is read from standard input. With --env, what the checkpoint's run says\n"
+          "of `rollout` takes the place of the defaults.",
           {{"PROMPT", "the prompt as the policy reads it; the same as --prompt", false, false, {}}},
           SamplingOptions({Model(),
                            {.name = "prompt", .letter = 'p', .kind = kText, .placeholder = "TEXT", .help = "the prompt as the policy reads it"},
                            {.name = "env", .letter = 'e', .kind = kText, .placeholder = "NAME", .help = "held-out tasks of this environment, with their verdicts", .excludes = "prompt"},
-                           {.name = "samples", .letter = 'n', .kind = kCount, .placeholder = "N", .help = "completions (of each task)"}},
-                          {{.name = "max-new-tokens", .kind = kCount, .placeholder = "N", .help = "longest completion, in tokens"},
+                           {.name = "samples", .letter = 'n', .kind = kCount, .placeholder = "N", .help = "completions (of each task; default 1)"}},
+                          {{.name = "max-new-tokens", .kind = kCount, .placeholder = "N", .help = "longest completion, in tokens (default 128)"},
                            {.name = "stop", .kind = kText, .placeholder = "TEXT", .help = "end where this appears"},
-                           {.name = "seed", .kind = kWhole, .placeholder = "N", .help = "of the draws"}}),
+                           {.name = "seed", .kind = kWhole, .placeholder = "N", .help = "of the draws (default 0)"}}),
           {{"generate --model runs/r1_zero/checkpoints/latest --env signs -n 4", "watch it reason"},
            {"generate -m DIR 'What is 2 + 3 * 4?' -T 0", "the likeliest completion"}}};
 }
@@ -228,7 +229,7 @@ CommandSpec Chat() {
           SamplingOptions({Model(", with a chat template"),
                            {.name = "system", .kind = kText, .placeholder = "TEXT", .help = "a system message"}},
                           {{.name = "max-new-tokens", .kind = kCount, .placeholder = "N", .help = "longest answer, in tokens (default 512)"},
-                           {.name = "seed", .kind = kWhole, .placeholder = "N", .help = "of the draws"}}),
+                           {.name = "seed", .kind = kWhole, .placeholder = "N", .help = "of the draws (default 0)"}}),
           {{"chat -m SmolLM2-135M-Instruct.Q4_1.gguf -T 0", ""}}};
 }
 

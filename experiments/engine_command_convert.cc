@@ -27,11 +27,15 @@ int ModelConvertCommand(const Command& command) {
   }
   // Under another name until it is whole.
   const std::string unfinished = to + ".unfinished";
-  fs::remove_all(unfinished);
-  policy.parameters.Save(unfinished);
-  policy.tokenizer.Save(unfinished + "/tokenizer.json");
-  fs::remove(to);
-  fs::rename(unfinished, to);
+  try {
+    fs::remove_all(unfinished);
+    policy.parameters.Save(unfinished);
+    policy.tokenizer.Save(unfinished + "/tokenizer.json");
+    fs::remove(to);
+    fs::rename(unfinished, to);
+  } catch (const fs::filesystem_error& error) {
+    throw DataError(to + ": cannot be written: " + error.code().message() + "; name a directory in a folder that can be");
+  }
   std::cout << to << ": " << policy.parameters.config().model_type << ", " << ShortNumber(static_cast<double>(policy.parameters.size())) << " parameters in float32\n";
   return kExitDone;
 }

@@ -104,7 +104,10 @@ Values ReadValues(const Json& body, bool chat) {
   if (problems.empty()) return values;
   const std::string& line = problems.lines().front();
   const std::size_t colon = line.find(": ");
-  throw ApiError(400, line.substr(0, colon), colon == std::string::npos ? line : line.substr(colon + 2));
+  std::string said = colon == std::string::npos ? line : line.substr(colon + 2);
+  const std::string known = " Known: ";  // those that are read elsewhere, too
+  if (const std::size_t at = said.find(known); at != std::string::npos) said.insert(at + known.size(), chat ? "messages, stop, stream_options, " : "prompt, stop, stream_options, ");
+  throw ApiError(400, line.substr(0, colon), said);
 }
 
 std::vector<std::string> ReadStop(Json& body) {
@@ -152,7 +155,8 @@ std::string ReadContent(const Json& content) {
 
 std::vector<std::int32_t> ReadMessages(Json& body, const ServedModel& model) {
   const auto given = Take(body, "messages");
-  if (!given || !given->is_array() || given->empty()) throw ApiError(400, "messages", "'messages' is missing: a list of {\"role\": ..., \"content\": ...}");
+  if (!given) throw ApiError(400, "messages", "'messages' is missing: a list of {\"role\": ..., \"content\": ...}");
+  if (!given->is_array() || given->empty()) throw ApiError(400, "messages", "'messages' must be a list of {\"role\": ..., \"content\": ...}, one at least");
   if (!model.chat_prompt) throw ApiError(400, "messages", "the model has no chat template; ask /v1/completions with a prompt");
   Json messages = Json::array();
   for (const Json& message : *given) {
@@ -183,7 +187,13 @@ Json ParseObject(std::string_view text) {
     if (depth > kDeepest) throw ApiError(400, "", fmt::format("the body is nested more than {} deep, which no request needs", kDeepest));
     return true;
   };
-  Json body = Json::parse(text, watch, false);
+  Json body;
+  try {
+    body = Json::parse(text, watch);
+  } catch (const Json::parse_error& error) {
+    const std::string_view said = error.what();  // behind "[json.exception.parse_error.101] "
+    throw ApiError(400, "", "the body is no JSON object: " + std::string(said.substr(said.find("] ") + 2)));
+  }
   if (!body.is_object()) throw ApiError(400, "", "the body is no JSON object");
   return body;
 }
@@ -284,7 +294,8 @@ Request ReadRequest(std::string_view text, bool chat, const ServedModel& model) 
 std::string ReadModelPath(std::string_view text) {
   Json body = ParseObject(text);
   const auto path = Take(body, "model_path");
-  if (!path || !path->is_string() || path->get_ref<const std::string&>().empty()) throw ApiError(400, "model_path", "'model_path' is missing: the directory of a checkpoint");
+  if (!path) throw ApiError(400, "model_path", "'model_path' is missing: the directory of a checkpoint");
+  if (!path->is_string() || path->get_ref<const std::string&>().empty()) throw ApiError(400, "model_path", "'model_path' must be a text, the directory of a checkpoint");
   return path->get<std::string>();
 }
 
