@@ -56,9 +56,9 @@ std::string WrongValue(ValueKind kind, const std::string& text) {
     case ValueKind::kCount:
       return IsCount(text) ? "" : "a whole number from 1 on is wanted, not '" + text + "'";
     case ValueKind::kWhole:
-      return ParseNumber<std::uint64_t>(text) ? "" : "a whole number from 0 on is wanted, not '" + text + "'";
+      return ParseNumber<std::uint64_t>(text) ? "" : "a whole number from 0 to 18446744073709551615 is wanted, not '" + text + "'";
     case ValueKind::kReal:
-      return real && *real >= 0 && *real < 1e6 ? "" : "a number from 0 on is wanted, not '" + text + "'";
+      return real && *real >= 0 && *real <= 1e6 ? "" : "a number from 0 to 1000000 is wanted, not '" + text + "'";
     case ValueKind::kShare:
       return real && *real > 0 && *real <= 1 ? "" : "a number above 0, at most 1, is wanted, not '" + text + "'";
     case ValueKind::kCounts:
@@ -334,9 +334,9 @@ ParsedLine ParseCommandLine(const std::string& program, const std::vector<std::s
 void ApplySeedVariable(Command& command, const char* value) {
   if (value == nullptr || *value == 0) return;
   if (!ParseNumber<std::uint64_t>(value)) {
-    throw ConfigError(std::string("COGENT_SEED='") + value + "': a whole number from 0 on is wanted; unset it or correct it");
+    throw ConfigError(std::string("COGENT_SEED='") + value + "': a whole number from 0 to 18446744073709551615 is wanted; unset it or correct it");
   }
-  if (command.name == "generate" || command.name == "play") {
+  if (command.name == "generate" || command.name == "chat" || command.name == "play") {
     command.options.emplace("seed", value);
   } else if (command.name == "train" || command.name == "eval" || command.name == "sample" || command.name == "judge" || command.name == "rewrite") {
     const bool given = std::any_of(command.arguments.begin(), command.arguments.end(),

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "envs/template.h"
 #include "experiments/engine_commands.h"
+#include "experiments/text.h"
 #include "policies/chat_template.h"
 #include "policies/generate.h"
 
@@ -46,7 +47,8 @@ int ChatCommand(const Command& command) {
   const std::string& source = command.Get("model");
   const Sampling sampling = ReadSampling(command, {.max_new_tokens = 512});
   const Products weights = ReadProducts("--weights", command.Get("weights", "float32"));
-  const Rng rng = Rng(static_cast<std::uint64_t>(WholeNumber("--seed", command.Get("seed", "0"), 0, 1 << 30))).Fork("chat");
+  const Rng rng = Rng(Seed(command)).Fork("chat");
+  if (ToValidUtf8(command.Get("system")) != command.Get("system")) throw ConfigError("--system: the text is not UTF-8");
   const StoredPolicy policy = LoadPolicy(source, command.Get("device", "cpu"));
   const Tokenizer& tokenizer = policy.tokenizer;
   const ChatTemplate chat = OpenChatTemplate(tokenizer, source);
@@ -59,15 +61,26 @@ int ChatCommand(const Command& command) {
   std::string line;
   for (std::uint64_t turn = 0; (terminal ? std::cout << "> " << std::flush : std::cout), std::getline(std::cin, line); ++turn) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    if (ToValidUtf8(line) != line) {
+      std::cerr << "(message " << turn + 1 << " is left out: it is not UTF-8; write it again)\n";
+      continue;
+    }
     messages.push_back({{"role", "user"}, {"content", line}});
-    const auto prompt = tokenizer.EncodePrompt(ChatPrompt(chat, tokenizer, messages.dump()));
-    const Generated answer = generator.Generate({prompt}, {rng.Fork(turn)}, sampling).front();
+    Generated answer;
+    try {
+      const auto prompt = tokenizer.EncodePrompt(ChatPrompt(chat, tokenizer, messages.dump()));
+      answer = generator.Generate({prompt}, {rng.Fork(turn)}, sampling).front();
+    } catch (const DataError& error) {  // too long, or not as the template wants it
+      std::cerr << "(message " << turn + 1 << " is left out: " << error.what() << ")\n";
+      messages.erase(messages.size() - 1);
+      continue;
+    }
     screen.Finish();
     if (answer.forced > 0) std::cerr << "(the reasoning was closed after " << sampling.max_thinking_tokens << " tokens)\n";
     if (answer.truncated) std::cerr << "(cut after " << answer.ids.size() << " tokens)\n";
     std::vector<std::int32_t> shown = answer.ids;
     if (!shown.empty() && generator.Ends(shown.back())) shown.pop_back();
-    messages.push_back({{"role", "assistant"}, {"content", tokenizer.Decode(shown)}});
+    messages.push_back({{"role", "assistant"}, {"content", ToValidUtf8(tokenizer.Decode(shown))}});
   }
   return kExitDone;
 }

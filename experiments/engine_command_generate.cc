@@ -8,7 +8,6 @@
 #include "agents/policy_agent.h"
 #include "agents/rollout.h"
 #include "core/error.h"
-#include "core/scalar.h"
 #include "experiments/engine_commands.h"
 #include "experiments/engine_train.h"
 #include "experiments/play.h"
@@ -18,13 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr std::uint64_t kTasks = 3;  // held-out tasks that --env shows
-
-std::uint64_t Seed(const Command& command) {
-  const std::string text = command.Get("seed", "0");
-  const auto parsed = ParseUnsigned(text);
-  if (!parsed.ok()) throw ConfigError("--seed: " + Quoted(text) + " is no whole number from 0 to 18446744073709551615");
-  return parsed.value;
-}
 
 int Samples(const Command& command) { return WholeNumber("--samples", command.Get("samples", "1"), 1, 1 << 20); }
 

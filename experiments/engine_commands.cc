@@ -141,6 +141,13 @@ int WholeNumber(const std::string& name, const std::string& text, int low, int h
   return static_cast<int>(parsed.value);
 }
 
+std::uint64_t Seed(const Command& command) {
+  const std::string text = command.Get("seed", "0");
+  const auto parsed = ParseUnsigned(text);
+  if (!parsed.ok()) throw ConfigError("--seed: " + Quoted(text) + " is no whole number from 0 to 18446744073709551615");
+  return parsed.value;
+}
+
 int ThreadsOr(int wanted) { return wanted > 0 ? wanted : std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
 
 std::string QuotedOverride(const std::string& key, const std::string& value) { return key + "=" + nlohmann::json(value).dump(); }

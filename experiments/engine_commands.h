@@ -6,6 +6,7 @@
 // output, progress and notes to standard error. Thread rule: one command at a time.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -80,6 +81,8 @@ class Screen {
 
 // A whole number of an option or word: ConfigError unless it lies in low..high.
 int WholeNumber(const std::string& name, const std::string& text, int low, int high);
+// Of the draws, by --seed: 0 where it is not given.
+std::uint64_t Seed(const Command& command);
 // `wanted`, or all cores when it is 0.
 int ThreadsOr(int wanted);
 // `key="value"` as an override, whatever characters the value has.

@@ -115,9 +115,9 @@ TEST(CommandLine, ValuesAreCheckedBeforeAnythingRuns) {
   ExpectMistake({"eval", "a", "-n", "0"}, "from 1 on is wanted, not '0'");
   ExpectMistake({"eval", "a", "-n", "12x"}, "not '12x'");
   ExpectMistake({"eval", "a", "-k", "1,,8"}, "not '1,,8'");
-  ExpectMistake({"eval", "a", "-T", "nan"}, "a number from 0 on is wanted");
+  ExpectMistake({"eval", "a", "-T", "nan"}, "a number from 0 to 1000000 is wanted");
   ExpectMistake({"generate", "-m", ".", "--top-p", "1.5"}, "at most 1");
-  ExpectMistake({"generate", "-m", ".", "--max-thinking-tokens", "-1"}, "from 0 on is wanted");
+  ExpectMistake({"generate", "-m", ".", "--max-thinking-tokens", "-1"}, "from 0 to 18446744073709551615 is wanted");
   ExpectMistake({"generate", "-m", "/no/such/folder"}, "there is no '/no/such/folder'");
   ExpectMistake({"list", "reward"}, "Did you mean 'rewards'?");
 }
@@ -210,6 +210,9 @@ TEST(CommandLine, TheSeedVariableYieldsToTheCommandLine) {
   ApplySeedVariable(given, "7");
   EXPECT_THAT(given.arguments, ElementsAre("a.yaml", "seed=1"));
   Command generate{"generate", {}, {{"seed", "2"}}};
+  Command chat{"chat", {}, {}};
+  ApplySeedVariable(chat, "7");
+  EXPECT_EQ(chat.Get("seed"), "7");
   ApplySeedVariable(generate, "7");
   EXPECT_EQ(generate.Get("seed"), "2");
   Command list{"list", {}, {}};

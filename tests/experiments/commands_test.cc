@@ -192,6 +192,41 @@ TEST_F(Commands, EvalTakesTasksRolloutsAndK) {
   EXPECT_THAT(text, HasSubstr("temperature 0.5       pass@4"));
 }
 
+TEST_F(Commands, ConvertSaysThatItsDirectoryCannotBeMade) {
+  const std::string to = Write("file", "x") + "/model";  // nobody, not even root, makes a folder in a file
+  EXPECT_THAT(Refused<DataError>({"model convert", {MakeRun() + "/checkpoints/latest", to}, {}}), HasSubstr(to + ": cannot be written: Not a directory"));
+}
+
+TEST_F(Commands, EvalSaysThatItsFileCannotBeWrittenBeforeItMeasures) {
+  const std::string run = MakeRun();
+  fs::remove(run + "/checkpoints/step-000003/model.safetensors");  // would be the mistake if it came so far
+  EXPECT_THAT(Refused<DataError>({"eval", {run}, {{"output", Path("none/out.json")}}}), HasSubstr("none/out.json: cannot write"));
+  EXPECT_THAT(Refused<DataError>({"eval", {run}, {{"output", dir_}}}), HasSubstr("is a directory"));
+}
+
+// Reads the lines as from a terminal; what it says of a message comes on standard error.
+TEST_F(Commands, AChatGoesOnBehindAMessageThatCannotBeTaken) {
+  const std::string step = MakeRun() + "/checkpoints/step-000003";
+  Write("run/checkpoints/step-000003/tokenizer_config.json", R"({"chat_template": "{% for m in messages %}{{ m.content }}={% endfor %}"})");
+  const auto talk = [&](const std::string& lines, const std::string& seed) {
+    std::istringstream in(lines);
+    std::streambuf* const before = std::cin.rdbuf(in.rdbuf());
+    std::cin.clear();
+    ::testing::internal::CaptureStderr();
+    int code = -1;
+    const std::string out = RunEngine({"chat", {}, {{"model", step}, {"max-new-tokens", "4"}, {"seed", seed}}}, &code);
+    std::cin.rdbuf(before);
+    EXPECT_EQ(code, kExitDone);
+    return std::pair(out, ::testing::internal::GetCapturedStderr());
+  };
+  const auto [out, said] = talk("a\n\xff\n" + std::string(100, 'b') + "\nc\n", "18446744073709551615");
+  EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), 2) << out;
+  EXPECT_THAT(said, HasSubstr("message 2 is left out: it is not UTF-8"));
+  EXPECT_THAT(said, HasSubstr("message 3 is left out: a prompt has 1"));
+  // The conversation is the one without them, but for the number of the draw.
+  EXPECT_EQ(talk("a\n \n \nc\n", "18446744073709551615").first, out);
+}
+
 TEST_F(Commands, EvalAsksEveryProblemOfABenchmarkOnce) {
   const std::string run = MakeRun(), file = Write("sums.jsonl", "{\"problem\": \"1+2\", \"answer\": 3}\n{\"problem\": \"2+2\", \"answer\": 4}\n");
   const std::vector<std::string> words = {run, "env={name: benchmark, prompt: '{question}', path: " + file + "}"};
