@@ -6,19 +6,62 @@
 #include <unicode/stringpiece.h>
 #include <unicode/unistr.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "policies/tokenizer_bytes.h"
 
 namespace cogent {
 namespace {
 
-std::string ToForm(const std::string& form, const std::string& text) {
+// Combining marks in canonical order. ICU moves each by itself to its place, so a long run out of order would take quadratic time; in
+// order they are the same text for every form.
+std::string InOrder(const icu::Normalizer2& decompose, const std::string& text) {
+  std::string out;
+  std::size_t done = 0;
+  icu::UnicodeString parts;
+  std::vector<UChar32> run;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = at;
+    run.clear();
+    while (at < text.size() && static_cast<unsigned char>(text[at]) >= 0xCC) {  // U+0300 is the first mark
+      const Utf8Char c = ReadUtf8(std::string_view(text).substr(at));
+      const auto code = static_cast<UChar32>(c.code_point);
+      if (decompose.hasBoundaryBefore(code)) break;
+      if (decompose.getDecomposition(code, parts)) {
+        for (std::int32_t i = 0; i < parts.length(); i = parts.moveIndex32(i, 1)) run.push_back(parts.char32At(i));
+      } else {
+        run.push_back(code);
+      }
+      at += c.length;
+    }
+    if (at == begin) {
+      do ++at;
+      while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80);
+      continue;
+    }
+    const auto lower = [&](UChar32 a, UChar32 b) { return decompose.getCombiningClass(a) < decompose.getCombiningClass(b); };
+    for (auto part = run.begin(); part != run.end();) {
+      const auto end = std::find_if(part, run.end(), [&](UChar32 c) { return decompose.getCombiningClass(c) == 0; });
+      std::stable_sort(part, end, lower);
+      part = std::find_if(end, run.end(), [&](UChar32 c) { return decompose.getCombiningClass(c) != 0; });
+    }
+    out.append(text, done, begin - done);
+    icu::UnicodeString::fromUTF32(run.data(), static_cast<std::int32_t>(run.size())).toUTF8String(out);
+    done = at;
+  }
+  return done == 0 ? text : out.append(text, done);
+}
+
+std::string ToForm(const std::string& form, const std::string& given) {
   UErrorCode status = U_ZERO_ERROR;
   const icu::Normalizer2* normalizer = form == "NFC"    ? icu::Normalizer2::getNFCInstance(status)
                                        : form == "NFD"  ? icu::Normalizer2::getNFDInstance(status)
                                        : form == "NFKC" ? icu::Normalizer2::getNFKCInstance(status)
                                                         : icu::Normalizer2::getNFKDInstance(status);
+  const icu::Normalizer2* decompose = form.starts_with("NFK") ? icu::Normalizer2::getNFKDInstance(status) : icu::Normalizer2::getNFDInstance(status);
   Check(U_SUCCESS(status) != 0, "ICU lacks its normalization data");
+  const std::string text = InOrder(*decompose, given);
   if (normalizer->isNormalizedUTF8(text, status) && U_SUCCESS(status)) return text;
   std::string out;
   icu::StringByteSink<std::string> sink(&out);

@@ -143,5 +143,35 @@ TEST(TokenizerJson, ANameOfTheEndTokenIsTakenFromTheConfigBeside) {
               HasSubstr("tokenizer_config.json: eos_token"));
 }
 
+// Small() with a normalizer and letters with marks.
+Tokenizer Normalized(const char* form) {
+  Json json = Small();
+  json["normalizer"] = {{"type", form}};
+  json["pre_tokenizer"] = {{"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "never"}, {"split", false}};
+  json["decoder"] = {{"type", "Fuse"}};
+  json["model"]["vocab"] = {{"a", 0}, {"\u0327", 1}, {"\u0301", 2}, {"\u00e1", 3}, {"\u0f71", 5}, {"\u0f72", 6}};
+  json["model"]["merges"] = Json::array();
+  return Tokenizer::Parse(json.dump(), "t");
+}
+
+TEST(TokenizerJson, MarksOutOfOrderGetTheOrderOfUnicode) {
+  EXPECT_THAT(Normalized("NFC").Encode("a\u0301\u0327\u0301\u0327"), ElementsAre(3, 1, 1, 2));
+  EXPECT_THAT(Normalized("NFD").Encode("a\u0301\u0327\u0301\u0327"), ElementsAre(0, 1, 1, 2, 2));
+  // U+0F73 is no mark by its class, but is made of two.
+  EXPECT_THAT(Normalized("NFD").Encode("\u0f73\u0f73a"), ElementsAre(5, 5, 6, 6, 0));
+}
+
+// In quadratic time this takes minutes; the tests' own time limit stops it.
+TEST(TokenizerJson, AMegabyteOfMarksOutOfOrderIsNoAttack) {
+  for (const char* form : {"NFC", "NFD", "NFKC", "NFKD"}) {
+    const Tokenizer tokenizer = Normalized(form);
+    for (const std::string unit : {"\u0327\u0301", "\u0301\u0327", "\u0f73", "\u0344\u0327"}) {
+      std::string text = "a";
+      while (text.size() < (1 << 20)) text += unit;
+      EXPECT_FALSE(tokenizer.Encode(text).empty()) << form << " " << unit;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace cogent
