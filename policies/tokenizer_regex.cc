@@ -40,6 +40,7 @@ class Translator {
         const bool quantifies = counts || c == '+' || c == '*' || c == '?';
         Copy(counts ? rest_.find('}', at_) - at_ + 1 : 1);
         if (quantifies) quantified_ = at_;
+        if (c == '(' && !rest_.substr(at_).starts_with('?')) out_ += "?:";  // the one group that is asked for is our own
       }
     }
     return out_;

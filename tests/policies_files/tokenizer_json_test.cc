@@ -173,5 +173,20 @@ TEST(TokenizerJson, AMegabyteOfMarksOutOfOrderIsNoAttack) {
   }
 }
 
+TEST(TokenizerJson, AGroupInThePatternChangesNothing) {
+  Json json = Small();
+  json["model"]["vocab"]["\u0120"] = 5;
+  json["model"]["vocab"]["\u0120\u0120"] = 6;
+  json["model"]["merges"].push_back({"\u0120", "\u0120"});
+  const auto ids = [&](const std::string& pattern) {
+    json["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", {{{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}},
+                                                                      {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}}}}};
+    return Tokenizer::Parse(json.dump(), "t").Encode("ab   c");
+  };
+  const auto wanted = ids(R"((?:a|b)+|[^\s]|\s+(?!\S)|\s+)");
+  EXPECT_EQ(ids(R"((a|b)+|[^\s]|\s+(?!\S)|\s+)"), wanted);
+  EXPECT_EQ(ids(R"(((a)|(b))+|([^\s])|\s+(?!\S)|\s+)"), wanted);
+}
+
 }  // namespace
 }  // namespace cogent
