@@ -23,6 +23,17 @@ std::string ConfigPath(const std::string& path) {
   return (std::filesystem::path(path).parent_path() / "tokenizer_config.json").string();
 }
 
+// Where transformers 5 puts the chat template; it reads it before the one in tokenizer_config.json.
+std::string ChatPath(const std::string& path) {
+  return (std::filesystem::path(path).parent_path() / "chat_template.jinja").string();
+}
+
+void WriteFile(const std::string& path, const std::string& text) {
+  AtomicFile file(path);
+  file.Write(text);
+  file.Commit();
+}
+
 }  // namespace
 
 struct Tokenizer::Impl {
@@ -104,6 +115,7 @@ Tokenizer Tokenizer::Load(const std::string& given) {
     ReadTokenizerConfig(text, config, parts);
     if (pieces && !AddsBos(text, config)) parts.before.clear();
   }
+  if (const std::string chat = ChatPath(path); std::filesystem::exists(chat)) parts.chat_template = ReadWholeFile(chat);
   return Tokenizer(std::make_shared<const Impl>(std::move(parts)));
 }
 
@@ -114,14 +126,14 @@ Tokenizer Tokenizer::Parse(std::string_view json, const std::string& name) {
 void Tokenizer::Save(const std::string& path) const {
   const std::string config = ConfigPath(path);
   const std::string earlier = std::filesystem::exists(config) ? ReadWholeFile(config) : "";
-  const std::string text = TokenizerConfigJson(earlier, config, impl_->parts);
-  AtomicFile file(path);
-  file.Write(ToJson());
-  file.Commit();
-  if (text == earlier) return;
-  AtomicFile config_file(config);
-  config_file.Write(text);
-  config_file.Commit();
+  const std::string chat = ChatPath(path);
+  const bool chat_beside = std::filesystem::exists(chat);
+  const std::string text = TokenizerConfigJson(earlier, config, impl_->parts, chat_beside);
+  WriteFile(path, ToJson());
+  if (text != earlier) WriteFile(config, text);
+  // One that lies there would be read before what the configuration says.
+  const std::string& own = impl_->parts.chat_template;
+  if (chat_beside && !own.empty() && ReadWholeFile(chat) != own) WriteFile(chat, own);
 }
 
 std::string Tokenizer::ToJson() const { return TokenizerJson(impl_->parts); }
@@ -185,6 +197,7 @@ std::string_view Tokenizer::TokenText(std::int32_t id) const {
 
 std::optional<std::int32_t> Tokenizer::bos_id() const { return TokenToId(impl_->parts.bos_token); }
 const std::string& Tokenizer::chat_template() const { return impl_->parts.chat_template; }
+const std::map<std::string, std::string>& Tokenizer::named_tokens() const { return impl_->parts.named_tokens; }
 
 std::optional<std::int32_t> Tokenizer::TokenToId(std::string_view token) const {
   const auto found = impl_->ids.find(std::string(token));

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -44,12 +45,12 @@ class Tokenizer {
   // Throws ConfigError when the options contradict each other.
   static Tokenizer Train(const std::vector<std::string>& corpus, const TrainOptions& options);
   // Reads tokenizer.json or SentencePiece's tokenizer.model (byte pairs without a normaliser), or the one of a directory, and
-  // which tokens begin, end and pad from a tokenizer_config.json beside it; or the tokenizer of a GGUF file. DataError names the file
-  // and what in it cannot be used.
+  // which tokens begin, end and pad from a tokenizer_config.json beside it; or the tokenizer of a GGUF file. A chat_template.jinja
+  // beside it is the chat template, before that of tokenizer_config.json. DataError names the file and what in it cannot be used.
   static Tokenizer Load(const std::string& path);
   static Tokenizer Parse(std::string_view json, const std::string& name);
   // Written beside, synced, renamed. The end and padding tokens go to the tokenizer_config.json in
-  // the same folder, whose other keys stay.
+  // the same folder, whose other keys stay; the chat template, too, unless a chat_template.jinja is there.
   void Save(const std::string& path) const;
   std::string ToJson() const;
 
@@ -83,6 +84,8 @@ class Tokenizer {
   std::int32_t pad_id() const;
   std::optional<std::int32_t> bos_id() const;
   const std::string& chat_template() const;  // Jinja; empty when there is none
+  // Tokens by their keys in tokenizer_config.json: unk_token, image_token, and the like; what a chat template may ask for.
+  const std::map<std::string, std::string>& named_tokens() const;
 
  private:
   friend class StreamDecoder;

@@ -2,6 +2,7 @@
 // part is a branch in its reader. What is not known is refused by name, never passed over.
 #include <algorithm>
 #include <cctype>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <unordered_map>
@@ -353,6 +354,16 @@ std::string ConfigToken(const Part& part) {
   return part.json().is_object() ? part.At("content").Text() : part.Text();
 }
 
+// unk_token, image_token: what else a chat template may name. Passes over what is none (add_bos_token).
+void ReadNamedTokens(const Json& json, std::map<std::string, std::string>& tokens) {
+  if (!json.is_object()) return;
+  for (const auto& [key, value] : json.items()) {
+    if (!key.ends_with("_token") || key == "eos_token" || key == "bos_token" || key == "pad_token") continue;
+    const Json text = value.is_object() ? value.value("content", Json()) : value;
+    if (text.is_string()) tokens[key] = text.get<std::string>();
+  }
+}
+
 }  // namespace
 
 void CompileSplit(SplitStage& split, const std::string& where) {
@@ -403,6 +414,8 @@ void ReadTokenizerConfig(std::string_view text, const std::string& name, Tokeniz
   if (!eos.empty()) parts.eos_token = eos;
   if (!pad.empty()) parts.pad_token = pad;
   if (!bos.empty()) parts.bos_token = bos;
+  ReadNamedTokens(json, parts.named_tokens);
+  if (const auto extra = json.find("extra_special_tokens"); extra != json.end()) ReadNamedTokens(*extra, parts.named_tokens);
   const Part chat = root.At("chat_template");
   if (!chat.IsNull() && chat.json().is_string()) parts.chat_template = chat.Text();
   if (chat.IsNull() || !chat.json().is_array()) return;
@@ -419,21 +432,23 @@ bool AddsBos(std::string_view text, const std::string& name) {
 }
 
 std::string TokenizerConfigJson(std::string_view earlier, const std::string& name,
-                                const TokenizerParts& parts) {
+                                const TokenizerParts& parts, bool chat_beside) {
   OrderedJson json = {{"tokenizer_class", "PreTrainedTokenizerFast"},
                       {"clean_up_tokenization_spaces", false}};
   if (!earlier.empty()) {
     TokenizerParts known;
     ReadTokenizerConfig(earlier, name, known);  // checks it, so that nothing of the user's is lost
-    const bool same = known.eos_token == parts.eos_token && known.pad_token == parts.pad_token && known.bos_token == parts.bos_token &&
-                      known.chat_template == parts.chat_template;
+    const bool named = std::all_of(parts.named_tokens.begin(), parts.named_tokens.end(), [&](const auto& one) { return known.named_tokens.contains(one.first); });
+    const bool same = named && known.eos_token == parts.eos_token && known.pad_token == parts.pad_token && known.bos_token == parts.bos_token &&
+                      (chat_beside || known.chat_template == parts.chat_template);
     if (same) return std::string(earlier);
     json = OrderedJson::parse(earlier);
   }
   if (!parts.eos_token.empty()) json["eos_token"] = parts.eos_token;
   if (!parts.pad_token.empty()) json["pad_token"] = parts.pad_token;
   if (!parts.bos_token.empty()) json["bos_token"] = parts.bos_token;
-  if (!parts.chat_template.empty()) json["chat_template"] = parts.chat_template;
+  for (const auto& [key, token] : parts.named_tokens) json.emplace(key, token);
+  if (!parts.chat_template.empty() && !chat_beside) json["chat_template"] = parts.chat_template;
   return json.dump(1) + "\n";
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -34,6 +35,7 @@ struct TokenizerParts {
   std::string pad_token;
   std::string bos_token;
   std::string chat_template;  // Jinja; empty: none
+  std::map<std::string, std::string> named_tokens;  // the other tokens that tokenizer_config.json names, by key
 };
 
 // The vocabulary as a map; ids are as in the spec.
@@ -50,9 +52,9 @@ void ReadTokenizerConfig(std::string_view json, const std::string& name, Tokeniz
 // Whether one says that a text begins with the beginning of sequence, which a tokenizer.json says itself; true where it does not.
 bool AddsBos(std::string_view json, const std::string& name);
 // The text of a tokenizer_config.json with these tokens; other keys of `earlier` (may be empty)
-// stay.
+// stay. With `chat_beside`, the chat template is in a file of its own.
 std::string TokenizerConfigJson(std::string_view earlier, const std::string& name,
-                                const TokenizerParts& parts);
+                                const TokenizerParts& parts, bool chat_beside);
 
 // tokenizer_gguf.cc: what a GGUF file holds of one. DataError where there is none, or one that is not known.
 TokenizerParts ReadGgufTokenizer(const std::string& path);

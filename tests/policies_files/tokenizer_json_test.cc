@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "policies/tokenizer.h"
@@ -186,6 +188,27 @@ TEST(TokenizerJson, AGroupInThePatternChangesNothing) {
   const auto wanted = ids(R"((?:a|b)+|[^\s]|\s+(?!\S)|\s+)");
   EXPECT_EQ(ids(R"((a|b)+|[^\s]|\s+(?!\S)|\s+)"), wanted);
   EXPECT_EQ(ids(R"(((a)|(b))+|([^\s])|\s+(?!\S)|\s+)"), wanted);
+}
+
+TEST(TokenizerJson, AChatTemplateInAFileOfItsOwnIsReadFirstAndKept) {
+  ScratchFolder folder;
+  WriteText(folder / "tokenizer.json", Small().dump());
+  WriteText(folder / "tokenizer_config.json", R"({"chat_template": "old", "unk_token": {"content": "c"}, "add_bos_token": true})");
+  WriteText(folder / "chat_template.jinja", "{{ bos_token }}new\n");
+  const Tokenizer tokenizer = Tokenizer::Load(folder.path());
+  EXPECT_EQ(tokenizer.chat_template(), "{{ bos_token }}new\n");
+  EXPECT_EQ(tokenizer.named_tokens(), (std::map<std::string, std::string>{{"unk_token", "c"}}));
+  // To another folder it goes with the configuration; where a file lies it goes there.
+  std::filesystem::create_directories(folder / "other");
+  std::filesystem::create_directories(folder / "stale");
+  WriteText(folder / "stale/chat_template.jinja", "stale");
+  for (const std::string name : {"other", "stale"}) {
+    tokenizer.Save(folder / (name + "/tokenizer.json"));
+    EXPECT_EQ(Tokenizer::Load(folder / name).chat_template(), tokenizer.chat_template()) << name;
+    EXPECT_EQ(Tokenizer::Load(folder / name).named_tokens(), tokenizer.named_tokens()) << name;
+  }
+  tokenizer.Save(folder / "tokenizer.json");
+  EXPECT_THAT(ReadText(folder / "tokenizer_config.json"), HasSubstr(R"("chat_template": "old")"));
 }
 
 }  // namespace
