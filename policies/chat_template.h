@@ -4,12 +4,14 @@
 //   const ChatTemplate chat(tokenizer.chat_template(), "tokenizer_config.json");
 //   std::string text = chat.Render(R"({"messages": [{"role": "user", "content": "2+3?"}], "add_generation_prompt": true})");
 //
-// Known: output, comments, white space control with - and with trim_blocks and lstrip_blocks on; if, for (with `if`, `else`, break,
-// continue, loop.*), set (also of several names and of blocks), namespace, macro; + - ~ * / // % **, comparisons, in, and, or,
-// not, inline if, tests, filters, methods of texts and objects, indices and slices, literals of lists and objects; raise_exception, range,
-// namespace, strftime_now (with the variable `now`, a text as the format would give it). docs/models.md lists filters and tests.
-// What is not known is refused by name with its line, when the template is read. A name without a value prints as nothing; asking
-// it for an attribute, or counting with it, is an error. Work, depth and output are bounded, so no template hangs.
+// Known: output, comments, white space control with - and + and with trim_blocks and lstrip_blocks on; if, for (with `if`, `else`, break,
+// continue, loop.*), set (also of several names and of blocks), namespace, macro, generation; + - ~ * / // % **, comparisons and chains
+// of them, in, and, or, not, inline if, tests, filters, methods of texts and objects, indices and slices, literals of lists, tuples and
+// objects; raise_exception, range, dict, namespace, and strftime_now, which is there where the variable `now` is: seconds since 1970, or a
+// text that stands there as it is. docs/models.md lists filters, tests and methods.
+// What is not known, arguments of filters, tests and methods included, is refused by name with its line, when the template is read; a
+// method of another kind of value, and an argument that a macro does not have, when it is called. A name without a value prints as
+// nothing; asking it for an attribute, or counting with it, is an error. Work, depth, memory and output are bounded: no template hangs.
 // Source: the Jinja documentation (Template Designer Documentation), as transformers sets it up.
 // Thread rule: const after construction; Render may be called from several threads.
 #pragma once

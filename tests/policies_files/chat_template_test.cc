@@ -101,8 +101,8 @@ TEST(ChatTemplate, MacrosNamespacesAndLoopsHaveTheirScopes) {
 TEST(ChatTemplate, WhatCannotBeReadIsRefusedByNameWithItsLine) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"a\n{% include 'x' %}", "t.json: chat template, line 2: the tag 'include' cannot be read"},
-      {"{{ x | sort }}", "the filter 'sort' cannot be read"}, {"{{ x is divisibleby 3 }}", "the test 'divisibleby' cannot be read"},
-      {"{{ f(1) }}", "the function 'f' is not known"}, {"{{ 'a'.title() }}", ".title() of 'a' is not known"},
+      {"{{ x | groupby(1) }}", "the filter 'groupby' cannot be read"}, {"{{ x is escaped }}", "the test 'escaped' cannot be read"},
+      {"{{ f(1) }}", "the function 'f' is not known"}, {"{{ 'a'.zfill(2) }}", ".zfill() of 'a' is not known"},
       {"{% if x %}", "{% endif %} is missing"}, {"{% endif %}", "'endif' ends nothing"}, {"{{ 1 + }}", "a value is wanted"},
       {"{{ 'a }}", "a text does not end"}, {"{{ a", "a tag does not end"}, {"{# a", "a comment does not end"}, {"{{ a.b }}", "'a' has no value"},
       {"{{ 'a' + 1 }}", "'+' cannot be done with 'a' and 1"}, {"{{ 1 // 0 }}", "division by zero"}, {"{{ strftime_now('%Y') }}", "wants the variable `now`"},
@@ -117,6 +117,78 @@ TEST(ChatTemplate, NothingHangsOrFillsTheMemory) {
   EXPECT_THAT(Refusal("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), HasSubstr("too deep"));
   EXPECT_THAT(Refusal("{{ " + std::string(100000, '(') + " }}"), HasSubstr("nested too deep"));
   EXPECT_THAT(Refusal("{{ " + std::string(100000, '-') + "1 }}"), HasSubstr("nested too deep"));
+  std::string sum = "{{ 1";
+  for (int i = 0; i < 100'000; ++i) sum += " + 1";
+  EXPECT_THAT(Refusal(sum + " }}"), HasSubstr("nested too deep"));
+  const auto doubling = [](const std::string& start, const std::string& step) { return "{% set ns = namespace(s=" + start + ") %}{% for i in range(60) %}{% set ns.s = " + step + " %}{% endfor %}{{ ns.s }}"; };
+  EXPECT_THAT(Refusal(doubling("'ab'", "ns.s ~ ns.s")), HasSubstr("a text of more than 16 MiB"));
+  EXPECT_THAT(Refusal(doubling("'ab'", "ns.s + ns.s")), HasSubstr("a text of more than 16 MiB"));
+  EXPECT_THAT(Refusal(doubling("[1]", "ns.s + ns.s")), HasSubstr("a list of more than"));
+  EXPECT_THAT(Refusal(doubling("[1]", "[ns.s, ns.s]")), HasSubstr("a text of more than 16 MiB"));
+  EXPECT_THAT(Refusal("{% set ns = namespace(s=1) %}{% for i in range(9999) %}{% set ns.s = [ns.s] %}{% endfor %}"), HasSubstr("nested deeper than"));
+  EXPECT_THAT(Refusal("{% set ns = namespace(s=[]) %}{% for i in range(9999) %}{% set ns.s = ns.s + ['x' * 9999999] %}{% endfor %}"), HasSubstr("MiB of memory"));
+  EXPECT_THAT(Refusal("{% set a = namespace() %}{% set a.a = a %}"), HasSubstr("a namespace cannot be put into a namespace"));
+  EXPECT_THAT(Refusal("{{ a }}", R"({"a": )" + std::string(100'000, '[') + std::string(100'000, ']') + "}"), HasSubstr("nested deeper than"));
+}
+
+TEST(ChatTemplate, ArgumentsOfFiltersTestsAndMethodsAreReadOrRefused) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"{{ {'b': 1, 'a': [1, 2]} | tojson(separators=(',', ':'), sort_keys=true) }}", R"({"a":[1,2],"b":1})"},
+      {"{{ '\u00e9' | tojson(ensure_ascii=true) }}{{ '\u00e9' | tojson(true) }}{{ '\u00e9' | tojson }}", R"("\u00e9""\u00e9""é")"},
+      {"{{ {'a': 1} | tojson(indent='--') }}", "{\n--\"a\": 1\n}"}, {"{{ 'aaa' | replace('a', 'b', 2) }}{{ 'aaa'.replace('a', 'b', 1) }}", "bbabaa"},
+      {"{{ 'a b  c'.split(none, 1) }}{{ 'a,b,c'.split(',', maxsplit=1) }}{{ 'a,b,c'.rsplit(',', 1) }}", "['a', 'b  c']['a', 'b,c']['a,b', 'c']"},
+      {"{{ 'xax' | trim('x') }}{{ '\uff5ca\u00e9'.strip('\uff5c') }}", "aa\u00e9"}, {"{{ [{'a': 1}, {'a': 2}] | join('+', attribute='a') }}", "1+2"},
+      {"{{ [{'a': 1}, {}] | map(attribute='a', default='-') | list }}", "[1, '-']"}, {"{{ 'x' | int(7) }}{{ '42abc' | int }}{{ ' 12 ' | int }}", "7012"},
+      {"{{ missing | default(default_value='q') }}", "q"}, {"{{ 'abc'.startswith('b', 1) }}{{ 'abc'.startswith(('x', 'a')) }}", "TrueTrue"},
+      {"{{ [{'f': {'n': ['a', 'b']}}] | map(attribute='f.n.1') | first }}", "b"}, {"{{ [[1, 2]] | map(attribute=1) | list }}", "[2]"},
+      {"{{ [{'f': {'n': 'a'}}, {'f': {'n': 'b'}}] | selectattr('f.n', '==', 'b') | list | length }}", "1"}};
+  for (const auto& [text, wanted] : cases) EXPECT_EQ(Render(text), wanted) << text;
+  const std::vector<std::pair<std::string, std::string>> refused = {
+      {"{{ 1 | tojson(foo=1) }}", "the filter 'tojson' takes no argument 'foo'; known: ensure_ascii, indent, separators, sort_keys"},
+      {"{{ 'a' | upper(1) }}", "the filter 'upper' takes no arguments"}, {"{{ 'a' | trim('a', 'b') }}", "the filter 'trim' takes at most 1 (chars)"},
+      {"{{ 'a' | replace('a') }}", "the filter 'replace' wants a value for 'new'"}, {"{{ 'a'.strip('a', 'b') }}", ".strip() takes at most 1 (chars)"},
+      {"{{ 'a' is divisibleby }}", "the test 'divisibleby' wants a value for 'num'"}, {"{{ [1] | map('upper', 3) }}", "the filter 'upper' takes no arguments"},
+      {"{{ [1] | map }}", "the filter 'map' wants attribute='...' or the name of a filter"}, {"{{ [1] | select(x) }}", "the name of a test as a text that stands there"},
+      {"{% macro f(a) %}{% endmacro %}{{ f(b=1) }}", "macro 'f' takes no argument 'b'"}};
+  for (const auto& [text, wanted] : refused) EXPECT_THAT(Refusal(text), HasSubstr(wanted)) << text;
+}
+
+TEST(ChatTemplate, WhatPublishedTemplatesUseIsRead) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"{{ ['code_interpreter', 'x'] | reject('equalto', 'code_interpreter') | join(', ') }}", "x"}, {"{{ {'b': 1, 'A': 2} | dictsort }}", "[('A', 2), ('b', 1)]"},
+      {"{{ ['a ', ' b'] | map('trim') | join(',') }}{{ [1, 2, 3] | select('odd') | list }}{{ [0, 1] | select | list }}", "a,b[1, 3][1]"},
+      {"{{ [3, 1, 2] | sort }}{{ ['b', 'A'] | sort(reverse=true) }}{{ [1, 2] | reverse | list }}{{ ['a', 'A', 'b'] | unique | list }}", "[1, 2, 3]['b', 'A'][2, 1]['a', 'b']"},
+      {"{{ '1.5' | float }}{{ -2 | abs }}{{ 'a\nb' | indent(2) }}{{ 'hello wORLD' | title }}", "1.52a\n  bHello World"},
+      {"{{ true is sameas true }}{{ 1 is in [1, 3] }}{{ x is eq x }}{{ 3 is gt 2 and true }}", "TrueTrueTrueTrue"},
+      {"{{ ','.join(['a', 'b']) }}{{ 'h\u00e9y'.find('y') }}{{ 'ab cd'.title() }}{{ 'a\r\nb'.splitlines() }}", "a,b2Ab Cd['a', 'b']"},
+      {R"({{ '\u00e9\x41\d' }})", "\u00e9A\\d"}, {"{% if true +%}\nx{% endif %}", "\nx"}, {"{% for i in 1, 2 %}{{ i }}{% endfor %}", "12"},
+      {"{% generation %}a{% generation %}b{% endgeneration %}{% endgeneration %}", "ab"}, {"{{ 1 < 3 < 2 }}{{ 1 < 2 < 3 }}{{ 3 == 3 == true }}", "FalseTrueFalse"},
+      {"{{ missing is iterable }}{{ missing is sequence }}{{ missing is mapping }}", "TrueTrueFalse"}, {"{{ -1 | abs }}{{ 2 ** 3 ** 2 }}{{ 2 ** -1 }}", "1640.5"},
+      {"{{ (1, 2) }}{{ (1,) }}{{ [1] == (1,) }}{{ {'a': 1, 'b': 2} == {'b': 2, 'a': 1} }}", "(1, 2)(1,)FalseTrue"}};
+  for (const auto& [text, wanted] : cases) EXPECT_EQ(Render(text), wanted) << text;
+  EXPECT_EQ(Render("{{ 'a\r\nb' }}{% if true %}\r\nx\r\n{% endif %}\ry\r\n"), "a\nbx\ny");
+}
+
+TEST(ChatTemplate, ANamespaceIsOneThingUnderAllItsNames) {
+  EXPECT_EQ(Render("{% set a = namespace(x=1) %}{% set b = a %}{% set b.x = 2 %}{{ a.x }}"), "2");
+  EXPECT_EQ(Render("{% macro up(n) %}{% set n.x = n.x + 1 %}{% endmacro %}{% set a = namespace(x=1) %}{{ up(a) }}{{ up(a) }}{{ a.x }}"), "3");
+  EXPECT_EQ(Render("{% for i in [1, 2] %}{% macro m() %}<{{ i }}>{% endmacro %}{{ m() }}{% endfor %}"), "<1><2>");
+}
+
+TEST(ChatTemplate, NamesThatAreAlwaysThereAreDefined) {
+  EXPECT_EQ(Render("{{ raise_exception is defined }}{{ namespace is defined }}{{ range is defined }}{{ dict is callable }}{{ strftime_now is defined }}"), "TrueTrueTrueTrueFalse");
+  EXPECT_EQ(Render("{{ strftime_now is defined }} {{ strftime_now('%d %b %Y') }}", R"({"now": 1722000000})"), "True 26 Jul 2024");
+  EXPECT_EQ(Render("{{ strftime_now('%d %b %Y') }}", R"({"now": "today"})"), "today");
+  EXPECT_EQ(Render("{{ dict([['a', 1]], b=2) }}{{ 'x' if loop is defined }}"), "{'a': 1, 'b': 2}");
+}
+
+// Each index once copied the whole list: this took minutes.
+TEST(ChatTemplate, ALongConversationTakesTimeAsItsLength) {
+  Json messages = Json::array();
+  for (int i = 0; i < 6000; ++i) messages.push_back({{"role", i % 2 == 0 ? "user" : "assistant"}, {"content", std::string(500, 'w')}});
+  const std::string text = Render("{% for m in messages %}{% if loop.first or messages[loop.index0 - 1].role != m.role %}{{ messages[loop.index0].content }}{% endif %}{% endfor %}",
+                                  Json{{"messages", messages}}.dump());
+  EXPECT_EQ(text.size(), 3'000'000u);
 }
 
 }  // namespace
