@@ -46,6 +46,7 @@ struct Tokenizer::Impl {
   std::vector<std::string> texts;                     // by id, as in the vocabulary
   std::vector<std::string> bytes;                     // by id, what it decodes to
   std::vector<bool> special;                          // by id
+  std::unordered_map<std::int32_t, std::string> normalized;  // what is decoded of an added token that the normalizer changes
 
   explicit Impl(TokenizerParts from)
       : parts(std::move(from)),
@@ -59,6 +60,11 @@ struct Tokenizer::Impl {
       ids[token.text] = token.id;
       Place(token.text, token.id);
       special[static_cast<std::size_t>(token.id)] = token.special;
+      if (!token.normalized || parts.normalizers.empty()) continue;
+      const std::string text = Normalize(parts.normalizers, token.text);
+      if (text == token.text) continue;
+      normalized[token.id] = text;
+      bytes[static_cast<std::size_t>(token.id)] = decoder.One(text);
     }
   }
 
@@ -180,6 +186,7 @@ std::string Tokenizer::Decode(std::span<const std::int32_t> ids, bool skip_speci
     const std::string* part = impl_->BytesOf(id);
     if (part == nullptr || (skip_special && impl_->special[static_cast<std::size_t>(id)])) continue;
     if (byte_level) bytes += *part;
+    else if (const auto other = impl_->normalized.find(id); other != impl_->normalized.end()) tokens.push_back(other->second);
     else tokens.push_back(impl_->texts[static_cast<std::size_t>(id)]);
   }
   if (!byte_level) return impl_->decoder.Decode(std::move(tokens));

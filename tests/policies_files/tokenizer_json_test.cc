@@ -175,6 +175,21 @@ TEST(TokenizerJson, AMegabyteOfMarksOutOfOrderIsNoAttack) {
   }
 }
 
+// As the package decodes it: the space that the normalizer put before the token is there again.
+TEST(TokenizerJson, AnAddedTokenThatIsNormalizedIsDecodedNormalized) {
+  Json json = Small();
+  json["normalizer"] = Json::parse(R"({"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"_"},{"type":"Replace","pattern":{"String":" "},"content":"_"}]})");
+  json["pre_tokenizer"] = nullptr;
+  json["decoder"] = Json::parse(R"({"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"_"},"content":" "},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]})");
+  json["model"]["vocab"]["_"] = 5;
+  json["added_tokens"].push_back({{"id", 6}, {"content", "<new>"}, {"special", false}, {"normalized", true}});
+  const Tokenizer tokenizer = Tokenizer::Parse(json.dump(), "t");
+  const std::vector<std::int32_t> ids = tokenizer.Encode("a <new> b");
+  EXPECT_THAT(ids, ElementsAre(5, 0, 6, 5, 1));
+  EXPECT_EQ(tokenizer.Decode(ids), "a <new> b");
+  EXPECT_EQ(tokenizer.TokenText(6), "<new>");
+}
+
 TEST(TokenizerJson, AGroupInThePatternChangesNothing) {
   Json json = Small();
   json["model"]["vocab"]["\u0120"] = 5;
