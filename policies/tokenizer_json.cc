@@ -171,12 +171,20 @@ std::vector<PreTokenizerStage> ReadPreTokenizer(const Part& part) {
   return stages;
 }
 
-void ReadNormalizer(const Part& part, std::vector<Normalizer>& normalizers) {
+constexpr int kDeepestSequence = 20;
+
+// Of a sequence in sequences.
+int Deeper(const Part& part, int depth) {
+  if (depth >= kDeepestSequence) part.Fail("sequences are nested deeper than " + std::to_string(kDeepestSequence));
+  return depth + 1;
+}
+
+void ReadNormalizer(const Part& part, std::vector<Normalizer>& normalizers, int depth = 0) {
   if (part.IsNull()) return;
   const std::string& type = part.At("type").Text();
   if (type == "Sequence") {
     const Part list = part.At("normalizers");
-    for (std::size_t i = 0; i < list.ListSize(); ++i) ReadNormalizer(list.At(i), normalizers);
+    for (std::size_t i = 0; i < list.ListSize(); ++i) ReadNormalizer(list.At(i), normalizers, Deeper(part, depth));
   } else if (IsUnicodeForm(type)) {
     normalizers.push_back(UnicodeForm{type});
   } else if (type == "Prepend") {
@@ -261,6 +269,10 @@ BpeSpec ReadModel(const Part& part, bool byte_level) {
     model.byte_fallback = part.At("byte_fallback").Bool(false);
     model.fuse_unk = part.At("fuse_unk").Bool(false);
     if (!part.At("unk_token").IsNull()) model.unk_token = part.At("unk_token").Text();
+    const auto is_unk = [&](const auto& token) { return token.first == model.unk_token; };
+    if (!model.unk_token.empty() && std::none_of(model.vocab.begin(), model.vocab.end(), is_unk)) {
+      part.At("unk_token").Fail(QuoteText(model.unk_token) + " is not in model.vocab");
+    }
     return model;
   }
   // With a token for every byte neither of these is ever used.
@@ -271,11 +283,11 @@ BpeSpec ReadModel(const Part& part, bool byte_level) {
   return model;
 }
 
-void ReadDecoder(const Part& part, std::vector<DecoderStep>& steps) {
+void ReadDecoder(const Part& part, std::vector<DecoderStep>& steps, int depth = 0) {
   const std::string& type = part.At("type").Text();
   if (type == "Sequence") {
     const Part list = part.At("decoders");
-    for (std::size_t i = 0; i < list.ListSize(); ++i) ReadDecoder(list.At(i), steps);
+    for (std::size_t i = 0; i < list.ListSize(); ++i) ReadDecoder(list.At(i), steps, Deeper(part, depth));
   } else if (type == "ByteLevel") {
     steps.push_back(ByteLevelStep{});
   } else if (type == "Replace") {
@@ -297,13 +309,13 @@ void ReadDecoder(const Part& part, std::vector<DecoderStep>& steps) {
 }
 
 // ByteLevel changes only offsets. Of a template, what stands before and behind the text is taken.
-void ReadPostProcessor(const Part& part, TokenizerParts& parts) {
+void ReadPostProcessor(const Part& part, TokenizerParts& parts, int depth = 0) {
   if (part.IsNull()) return;
   const std::string& type = part.At("type").Text();
   if (type == "ByteLevel") return;
   if (type == "Sequence") {
     const Part list = part.At("processors");
-    for (std::size_t i = 0; i < list.ListSize(); ++i) ReadPostProcessor(list.At(i), parts);
+    for (std::size_t i = 0; i < list.ListSize(); ++i) ReadPostProcessor(list.At(i), parts, Deeper(part, depth));
     return;
   }
   if (type != "TemplateProcessing") part.Fail("type " + QuoteText(type) + " cannot be read; known: ByteLevel, TemplateProcessing, Sequence");
@@ -336,6 +348,18 @@ void CheckIds(const Part& added, const TokenizerParts& parts) {
       added.Fail("id " + std::to_string(token.id) + " of " + QuoteText(token.text) +
                  " is another token's in model.vocab");
     if (other_id) added.Fail(QuoteText(token.text) + " has another id in model.vocab");
+  }
+}
+
+// What stands before and behind every text.
+void CheckPostProcessor(const Part& part, const TokenizerParts& parts) {
+  std::unordered_set<std::int32_t> known;
+  for (const auto& [text, id] : parts.model.vocab) known.insert(id);
+  for (const AddedTokenSpec& token : parts.added_tokens) known.insert(token.id);
+  for (const auto* ids : {&parts.before, &parts.behind}) {
+    for (const std::int32_t id : *ids) {
+      if (!known.contains(id)) part.Fail("id " + std::to_string(id) + " belongs to no token");
+    }
   }
 }
 
@@ -401,6 +425,7 @@ TokenizerParts ParseTokenizerJson(std::string_view text, const std::string& name
   }
   parts.added_tokens = ReadAddedTokens(root.At("added_tokens"));
   CheckIds(root.At("added_tokens"), parts);
+  CheckPostProcessor(root.At("post_processor"), parts);
   GuessEndAndPadding(parts);
   return parts;
 }

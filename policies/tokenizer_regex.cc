@@ -2,6 +2,8 @@
 
 #include <re2/re2.h>
 
+#include <vector>
+
 #include "core/error.h"
 #include "policies/tokenizer_bytes.h"
 
@@ -36,10 +38,14 @@ class Translator {
       } else if (c == '+' && quantified_ == at_) {
         Fail("a possessive quantifier");
       } else {
+        if (rest_.substr(at_).starts_with("{,")) Fail("{,n}; write {0,n}");  // of RE2, a literal
         const bool counts = c == '{' && rest_.find('}', at_) != std::string_view::npos;
         const bool quantifies = counts || c == '+' || c == '*' || c == '?';
         Copy(counts ? rest_.find('}', at_) - at_ + 1 : 1);
         if (quantifies) quantified_ = at_;
+        if (c == '(') folds_.push_back(Folds() || rest_.substr(at_).starts_with("?i:"));
+        if (c == ')' && !folds_.empty()) folds_.pop_back();
+        if (Folds()) CheckFold();
         if (c == '(' && !rest_.substr(at_).starts_with('?')) out_ += "?:";  // the one group that is asked for is our own
       }
     }
@@ -52,6 +58,17 @@ class Translator {
     out_ += rest_.substr(at_, count);
     at_ += count;
   }
+  bool Folds() const { return !folds_.empty() && folds_.back(); }
+  // Others fold several letters to one, such as ss to U+00DF; RE2 does not.
+  void CheckFold() const {
+    if (at_ >= rest_.size()) return;
+    if (static_cast<unsigned char>(rest_[at_]) >= 0x80) Fail("a letter beyond ASCII in (?i:)");
+    std::string two(rest_.substr(at_, 2));
+    for (char& c : two) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    for (const char* one : {"ss", "ff", "fi", "fl", "st"}) {
+      if (two == one) Fail(two + " in (?i:), which also means one letter");
+    }
+  }
   void Escape() {
     if (at_ + 1 == rest_.size()) Fail("a backslash at its end");
     const char c = rest_[at_ + 1];
@@ -62,10 +79,13 @@ class Translator {
     } else if (c == 'd') {
       out_ += R"(\p{Nd})";
     } else if (c == 'p' || c == 'P') {
-      const std::size_t end = rest_[at_ + 2 < rest_.size() ? at_ + 2 : at_] == '{' ? rest_.find('}', at_) : at_ + 2;
+      if (!rest_.substr(at_ + 2).starts_with('{')) Fail("a property without braces; write \\" + std::string(1, c) + "{L}");  // elsewhere it is the letter p
+      const std::size_t end = rest_.find('}', at_);
       if (end >= rest_.size()) Fail("a property that is cut short");
+      const std::string_view property = rest_.substr(at_ + 3, 2);
+      if (Folds() && (property == "Lu" || property == "Ll" || property == "Lt")) Fail("a property of large or small letters in (?i:)");
       return Copy(end - at_ + 1);
-    } else if (std::string_view("SwWbBAzZGhHkKXR0123456789").find(c) != std::string_view::npos) {
+    } else if (std::string_view("SwWbBAzZGhHkKXRQEC0123456789").find(c) != std::string_view::npos) {
       Fail(std::string("\\") + c + (c == 'S' ? " inside of brackets" : ""));
     } else {
       out_ += rest_.substr(at_, 2);
@@ -79,6 +99,7 @@ class Translator {
   std::size_t at_ = 0;
   std::size_t quantified_ = std::string_view::npos;  // a quantifier ends here
   bool in_class_ = false;
+  std::vector<bool> folds_;  // of each open bracket: case does not count in it
 };
 
 }  // namespace

@@ -64,6 +64,12 @@ TEST(TokenizerJson, WhatIsNotSupportedIsRefusedByName) {
       {"/pre_tokenizer", R"({"type":"Split","pattern":{"Regex":"(?<=a)b"},"behavior":"Isolated"})", "t.json: pre_tokenizer: the pattern holds (?<="},
       {"/pre_tokenizer", R"({"type":"Split","pattern":{"Regex":"\\w+"},"behavior":"Isolated"})", "the pattern holds \\w, which cannot be read"},
       {"/pre_tokenizer", R"({"type":"Split","pattern":{"Regex":"a++"},"behavior":"Isolated"})", "the pattern holds a possessive quantifier"},
+      {"/pre_tokenizer", R"({"type":"Split","pattern":{"Regex":"\\p{N}{,2}"},"behavior":"Isolated"})", "the pattern holds {,n}; write {0,n}"},
+      {"/pre_tokenizer", R"({"type":"Split","pattern":{"Regex":"\\Qa.b\\E|x"},"behavior":"Isolated"})", "the pattern holds \\Q"},
+      {"/pre_tokenizer", R"({"type":"Split","pattern":{"Regex":"\\pL+"},"behavior":"Isolated"})", "the pattern holds a property without braces; write \\p{L}"},
+      {"/pre_tokenizer", R"({"type":"Split","pattern":{"Regex":"(?i:ab|(?:xSs))x"},"behavior":"Isolated"})", "the pattern holds ss in (?i:)"},
+      {"/pre_tokenizer", R"({"type":"Split","pattern":{"Regex":"(?i:\u00df)x"},"behavior":"Isolated"})", "the pattern holds a letter beyond ASCII in (?i:)"},
+      {"/pre_tokenizer", R"({"type":"Split","pattern":{"Regex":"(?i:\\p{Lu})x"},"behavior":"Isolated"})", "the pattern holds a property of large or small letters"},
       {"/pre_tokenizer", R"({"type":"Split","pattern":{"Regex":"a*"},"behavior":"Isolated"})", "matches the empty text"},
       {"/pre_tokenizer", R"({"type":"Split","pattern":{"Regex":"(a"},"behavior":"Isolated"})", "the pattern '(a' cannot be read: missing )"},
       {"/pre_tokenizer", R"({"type":"Split","pattern":{"Regex":"a"},"behavior":"Contiguous"})", "pre_tokenizer.behavior: 'Contiguous' cannot be read"},
@@ -115,6 +121,8 @@ TEST(TokenizerJson, WhatIsBrokenIsRefusedWithItsPlace) {
        "added_tokens[1]: content '<|end|>' occurs twice"}};
   for (const auto& [pointer, value, message] : cases)
     EXPECT_THAT(RefusalOf(pointer, value), HasSubstr(message)) << pointer;
+  EXPECT_THAT(RefusalOf("/post_processor", R"({"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}],"special_tokens":{"<s>":{"ids":[77]}}})"),
+              HasSubstr("t.json: post_processor: id 77 belongs to no token"));
   EXPECT_THAT(DataErrorOf([] { Tokenizer::Parse("{\"a\":", "t.json"); }),
               HasSubstr("t.json: is no JSON"));
   EXPECT_THAT(DataErrorOf([] { Tokenizer::Load("/nowhere/t.json"); }),
@@ -143,6 +151,34 @@ TEST(TokenizerJson, ANameOfTheEndTokenIsTakenFromTheConfigBeside) {
   WriteText(folder / "tokenizer_config.json", R"({"eos_token": 7})");
   EXPECT_THAT(DataErrorOf([&] { Tokenizer::Load(folder / "tokenizer.json"); }),
               HasSubstr("tokenizer_config.json: eos_token"));
+}
+
+TEST(TokenizerJson, SequencesInSequencesHaveAnEnd) {
+  const auto nested = [](const std::string& key) {
+    std::string text;
+    for (int i = 0; i < 100'000; ++i) text += R"({"type":"Sequence",")" + key + R"(":[)";
+    text += R"({"type":"NFC"})";
+    for (int i = 0; i < 100'000; ++i) text += "]}";
+    return text;
+  };
+  const auto refusal = [&](const std::string& part, const std::string& key) {
+    Json json = Small();
+    json[part] = "HERE";
+    std::string text = json.dump();
+    text.replace(text.find("\"HERE\""), 6, nested(key));
+    return DataErrorOf([&] { Tokenizer::Parse(text, "t.json"); });
+  };
+  EXPECT_THAT(refusal("normalizer", "normalizers"), HasSubstr("sequences are nested deeper than 20"));
+  EXPECT_THAT(refusal("decoder", "decoders"), HasSubstr("sequences are nested deeper than 20"));
+  EXPECT_THAT(refusal("post_processor", "processors"), HasSubstr("sequences are nested deeper than 20"));
+}
+
+TEST(TokenizerJson, TheUnknownTokenIsInTheVocabulary) {
+  Json json = Small();
+  json["pre_tokenizer"] = nullptr;
+  json["decoder"] = {{"type", "Fuse"}};
+  json["model"]["unk_token"] = "<unk>";
+  EXPECT_THAT(DataErrorOf([&] { Tokenizer::Parse(json.dump(), "t.json"); }), HasSubstr("t.json: model.unk_token: '<unk>' is not in model.vocab"));
 }
 
 // Small() with a normalizer and letters with marks.
