@@ -2,8 +2,13 @@
 
 #include <unistd.h>
 
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/error.h"
 #include "envs/template.h"
@@ -26,16 +31,49 @@ ChatTemplate OpenChatTemplate(const Tokenizer& tokenizer, const std::string& sou
   return ChatTemplate(tokenizer.chat_template(), source);
 }
 
+namespace {
+
+// The date that SOURCE_DATE_EPOCH gives, in seconds.
+std::optional<std::int64_t> GivenDate() {
+  const char* given = std::getenv("SOURCE_DATE_EPOCH");
+  if (given == nullptr || *given == '\0') return std::nullopt;
+  std::int64_t seconds = 0;
+  const auto [end, error] = std::from_chars(given, given + std::strlen(given), seconds);
+  if (error != std::errc() || *end != '\0') throw ConfigError("SOURCE_DATE_EPOCH is '" + std::string(given) + "'; it is a whole number of seconds since 1970, or not set");
+  return seconds;
+}
+
+// The clock on the wall, counted as if it were at Greenwich.
+std::int64_t LocalNow() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::localtime_r(&now, &parts);
+  return ::timegm(&parts);
+}
+
 // What is encoded gets the tokens of every text in front; where these are there, the template must not write them, too.
-std::string ChatPrompt(const ChatTemplate& chat, const Tokenizer& tokenizer, const std::string& messages) {
+// The variables are those that transformers sets.
+std::string Rendered(const ChatTemplate& chat, const Tokenizer& tokenizer, const std::string& messages, std::optional<std::int64_t> now) {
   const bool own_bos = tokenizer.EncodePrompt("").empty();
-  const Json variables = {{"messages", Json::parse(messages)}, {"add_generation_prompt", true}, {"bos_token", own_bos ? TextOf(tokenizer, tokenizer.bos_id()) : ""},
-                          {"eos_token", TextOf(tokenizer, tokenizer.eos_id())}};
+  Json variables = {{"messages", Json::parse(messages)}, {"tools", nullptr}, {"documents", nullptr}, {"add_generation_prompt", true}};
+  for (const auto& [key, token] : tokenizer.named_tokens()) variables[key] = token;
+  variables["bos_token"] = own_bos ? TextOf(tokenizer, tokenizer.bos_id()) : "";
+  variables["eos_token"] = TextOf(tokenizer, tokenizer.eos_id());
+  if (tokenizer.has_pad()) variables["pad_token"] = TextOf(tokenizer, tokenizer.pad_id());
+  if (now) variables["now"] = *now;
   return chat.Render(variables.dump());
 }
 
+}  // namespace
+
+std::string ChatPrompt(const ChatTemplate& chat, const Tokenizer& tokenizer, const std::string& messages) {
+  const std::optional<std::int64_t> given = GivenDate();
+  return Rendered(chat, tokenizer, messages, given ? given : LocalNow());
+}
+
 std::string ChatPromptTemplate(const Tokenizer& tokenizer, const std::string& source) {
-  const std::string text = ChatPrompt(OpenChatTemplate(tokenizer, source), tokenizer, R"([{"role": "user", "content": "{prompt}"}])");
+  // A run is the same on every day: only a date that is given stands in its prompts.
+  const std::string text = Rendered(OpenChatTemplate(tokenizer, source), tokenizer, R"([{"role": "user", "content": "{prompt}"}])", GivenDate());
   try {
     return TemplateText(text);
   } catch (const ConfigError& error) {
