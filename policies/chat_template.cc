@@ -23,7 +23,8 @@ namespace chat {
 namespace {
 
 constexpr std::int64_t kMostSteps = 3'000'000;
-constexpr std::size_t kMostMade = std::size_t{2} << 30;  // bytes of all texts and lists that are made or read through
+constexpr std::size_t kMostMade = std::size_t{1} << 30;  // bytes of all texts and lists that are made or read through
+constexpr std::size_t kSlow = 4;  // a byte that is looked up in Unicode's tables counts as so many
 constexpr int kDeepestCall = 100;
 constexpr int kDeepestRun = 600;  // expressions and blocks in one another, macros counted through
 
@@ -94,7 +95,7 @@ class Renderer {
   // Bytes that are made or read through.
   void Work(std::size_t bytes) {
     made_ += bytes;
-    if (made_ > kMostMade) Fail("it takes too much work: more than 2 GiB of texts and lists");
+    if (made_ > kMostMade) Fail("it takes too much work: more than 1 GiB of texts and lists");
   }
   Value List(std::vector<Value> items, bool tuple = false) {
     Work(items.size() * sizeof(Value));
@@ -187,7 +188,7 @@ class Renderer {
     const std::size_t before = out.size();
     if (value.IsText()) out += value.Text();
     else out += Show(value);
-    Work(out.size() - before);
+    Work((out.size() - before) * (value.IsText() ? 1 : kSlow));
     if (out.size() > kMostOutput) Fail("it writes more than 16 MiB");
   }
 
@@ -435,7 +436,11 @@ class Renderer {
     if (op == "and") return Truth(left) ? Eval(e.kids[1]) : left;
     if (op == "or") return Truth(left) ? left : Eval(e.kids[1]);
     const Value right = Eval(e.kids[1]);
-    if (op == "~") return Text(Show(left) + Show(right));
+    if (op == "~") {
+      std::string text = Show(left) + Show(right);
+      if (!left.IsText() || !right.IsText()) Work(text.size() * kSlow);
+      return Text(std::move(text));
+    }
     return Calculate(op, left, right);
   }
 
@@ -663,7 +668,7 @@ class Renderer {
     if (self.IsUndefined()) Fail(called + " of a value that is not there");
     if (FindMethod(name) != nullptr || name == "cycle") {
       if (self.IsText()) {
-        Work(self.Text().size());
+        Work(self.Text().size() * (name == "upper" || name == "lower" || name == "capitalize" || name == "title" ? kSlow : 1));
         if (std::optional<Value> value = TextMethod(self.Text(), name, called, arguments)) return *std::move(value);
       } else if (self.IsObject()) {
         if (std::optional<Value> value = ObjectMethod(self, name, arguments)) return *std::move(value);
@@ -685,6 +690,7 @@ class Renderer {
     const Value& first = Nth(arguments, 0);
     if (name == "strip" || name == "lstrip" || name == "rstrip") {
       const std::string* set = Absent(first) ? nullptr : &TextOf(first, called);
+      if (set != nullptr) Work(set->size() * kSlow * kSlow);
       return Text(Stripped(own, set, name != "rstrip", name != "lstrip"));
     }
     if (name == "startswith" || name == "endswith") {
@@ -852,7 +858,9 @@ class Renderer {
       if (!separators.IsList() || separators.Items().size() != 2) Fail("the separators of tojson are two texts");
       style.comma = TextOf(separators.Items()[0], "tojson"), style.colon = TextOf(separators.Items()[1], "tojson");
     }
-    return Text(ToJson(value, style));
+    std::string text = ToJson(value, style);
+    Work(text.size() * kSlow);
+    return Text(std::move(text));
   }
 
   Value Indented(const std::string& text, const Arguments& arguments) {
@@ -872,11 +880,16 @@ class Renderer {
 
   Value Filter(const std::string& name, const Value& value, const Arguments& arguments) {
     const Value& first = Nth(arguments, 0);
-    if (value.IsText()) Work(value.Text().size());
+    if (value.IsText()) Work(value.Text().size() * (name == "upper" || name == "lower" || name == "capitalize" || name == "title" ? kSlow : 1));
     if (name == "default" || name == "d") return value.IsUndefined() || (Truth(Nth(arguments, 1)) && !Truth(value)) ? (arguments.empty() ? Value("") : first) : value;
     if (name == "tojson") return Json(value, arguments);
     if (name == "safe") return value;
-    if (name == "string") return value.IsText() ? value : Text(Show(value));
+    if (name == "string") {
+      if (value.IsText()) return value;
+      std::string text = Show(value);
+      Work(text.size() * kSlow);
+      return Text(std::move(text));
+    }
     if (name == "trim") return Text(Stripped(Show(value), Absent(first) ? nullptr : &TextOf(first, "trim"), true, true));
     if (name == "upper") return Text(Upper(Show(value)));
     if (name == "lower") return Text(Lower(Show(value)));

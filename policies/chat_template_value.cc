@@ -254,7 +254,11 @@ bool Same(const Value& a, const Value& b, std::int64_t& work) {
     if (a.IsWhole() && b.IsWhole()) return a.Whole() == b.Whole();
     return a.Number() == b.Number();
   }
-  if (a.IsText() && b.IsText()) return a.Text() == b.Text();
+  if (a.IsText() && b.IsText()) {
+    if (a.Text().size() != b.Text().size()) return false;
+    work += static_cast<std::int64_t>(a.Text().size() / 64);
+    return a.Text() == b.Text();
+  }
   if (a.IsNone() || b.IsNone()) return a.IsNone() && b.IsNone();
   if (a.SameBody(b)) return true;
   if (a.IsList() && b.IsList()) {

@@ -127,6 +127,9 @@ TEST(ChatTemplate, NothingHangsOrFillsTheMemory) {
   EXPECT_THAT(Refusal(doubling("[1]", "[ns.s, ns.s]")), HasSubstr("a text of more than 16 MiB"));
   EXPECT_THAT(Refusal("{% set ns = namespace(s=1) %}{% for i in range(9999) %}{% set ns.s = [ns.s] %}{% endfor %}"), HasSubstr("nested deeper than"));
   EXPECT_THAT(Refusal("{% set ns = namespace(s=[]) %}{% for i in range(9999) %}{% set ns.s = ns.s + ['x' * 9999999] %}{% endfor %}"), HasSubstr("MiB of memory"));
+  for (const char* work : {"b == c", "b | length"}) {
+    EXPECT_THAT(Refusal("{% set b = 'ab' * 8000000 %}{% set c = 'ab' * 8000000 %}{% for i in range(1000000) %}{% set x = " + std::string(work) + " %}{% endfor %}"), HasSubstr("too much work")) << work;
+  }
   EXPECT_THAT(Refusal("{% set a = namespace() %}{% set a.a = a %}"), HasSubstr("a namespace cannot be put into a namespace"));
   EXPECT_THAT(Refusal("{{ a }}", R"({"a": )" + std::string(100'000, '[') + std::string(100'000, ']') + "}"), HasSubstr("nested deeper than"));
 }
