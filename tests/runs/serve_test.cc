@@ -268,7 +268,7 @@ TEST_F(ServedRunTest, WeightsThatCannotBeLoadedForAnyReasonLeaveTheServerAsItWas
   // More than any memory has.
   fs::copy(Base(), Root() + "/huge", fs::copy_options::recursive);
   json config = json::parse(Read(Base() + "/config.json"));
-  config["vocab_size"] = 2'000'000'000, config["hidden_size"] = 1 << 20;
+  config["vocab_size"] = 1 << 24, config["hidden_size"] = 1 << 15;
   runs::Write(Root() + "/huge/config.json", config.dump());
   // What the system says, not this program.
   fs::copy(Base(), Root() + "/loop", fs::copy_options::recursive);
