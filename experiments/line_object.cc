@@ -39,6 +39,8 @@ LineObject::LineObject(std::string_view text) : json_(std::make_unique<Json>()) 
     json_->object = nlohmann::json::parse(text, keep);
   } catch (const nlohmann::json::parse_error& error) {
     throw DataError(Malformed(error));
+  } catch (const nlohmann::json::out_of_range&) {
+    throw DataError("no JSON that can be read: a number in it is beyond what 64 bits hold, as 1e999");
   }
   if (!json_->object.is_object()) throw DataError("a JSON object is wanted, as {\"id\": 1, ...}");
 }

@@ -190,7 +190,7 @@ Json ParseObject(std::string_view text) {
   Json body;
   try {
     body = Json::parse(text, watch);
-  } catch (const Json::parse_error& error) {
+  } catch (const Json::exception& error) {  // also of a number that no double holds
     const std::string_view said = error.what();  // behind "[json.exception.parse_error.101] "
     throw ApiError(400, "", "the body is no JSON object: " + std::string(said.substr(said.find("] ") + 2)));
   }

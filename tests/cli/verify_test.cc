@@ -89,11 +89,11 @@ TEST_F(Verify, AMalformedLineIsNamedByNumberAndTheRestGoesOn) {
       "in.jsonl",
       "{\"completion\": \"a\"}\nnot json\n\n{\"id\": 4}\n{\"id\": [1], \"completion\": \"a\"}\n"
       "[1]\n{\"id\": 7, \"completion\": null}\n\xff\xfe\n{\"completion\": "
-      "\"\\ud800\"}\n{\"completion\": \"b\"}");
+      "\"\\ud800\"}\n{\"completion\": \"b\"}\n{\"completion\": \"b\", \"other\": 1e999}");
   const Outcome run = Shell(kVerify + "format -i " + in + " 2>/dev/null");
   EXPECT_EQ(run.code, 2);
   const auto lines = Lines(run.out);
-  ASSERT_EQ(lines.size(), 9u) << run.out;
+  ASSERT_EQ(lines.size(), 10u) << run.out;
   EXPECT_EQ(lines[0]["id"], 1);  // a line without an id goes by its number
   EXPECT_EQ(lines[1]["line"], 2);
   EXPECT_THAT(lines[1]["error"].get<std::string>(), HasSubstr("no JSON"));
@@ -101,11 +101,12 @@ TEST_F(Verify, AMalformedLineIsNamedByNumberAndTheRestGoesOn) {
   EXPECT_THAT(lines[2]["error"].get<std::string>(), HasSubstr("'completion' is missing"));
   EXPECT_EQ(lines[8]["id"], 10);
   const Outcome complaints = Shell(kVerify + "format -i " + in + " 2>&1 >/dev/null");
-  for (const int number : {2, 4, 5, 6, 7, 8, 9}) {
+  EXPECT_THAT(lines[9]["error"].get<std::string>(), HasSubstr("a number in it is beyond"));
+  for (const int number : {2, 4, 5, 6, 7, 8, 9, 11}) {
     EXPECT_THAT(complaints.out, HasSubstr("line " + std::to_string(number) + ": "));
   }
-  EXPECT_THAT(complaints.out, HasSubstr("9 lines in "));
-  EXPECT_THAT(complaints.out, HasSubstr("7 malformed"));
+  EXPECT_THAT(complaints.out, HasSubstr("10 lines in "));
+  EXPECT_THAT(complaints.out, HasSubstr("8 malformed"));
 }
 
 TEST_F(Verify, AHostileLineNeitherCrashesNorHangs) {

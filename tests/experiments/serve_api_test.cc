@@ -95,6 +95,7 @@ TEST(ServeRequest, WhatIsWrongIsSaidWithItsField) {
       {"", "", "no JSON object"},
       {"[1]", "", "no JSON object"},
       {R"({"prompt": "a")", "", "no JSON object: parse error at line 1, column 15"},
+      {R"({"prompt": 1e400})", "", "no JSON object: number overflow"},
       {"{\n\"prompt\": 'a'}", "", "line 2, column 11"},
       {R"({"prompt": "a", "model": "gpt"})", "model", "no model 'gpt' here; it is called 'm'", 404},
       {R"({})", "prompt", "missing"},
