@@ -2,15 +2,14 @@
 
 #include <unistd.h>
 
-#include <charconv>
 #include <cstdlib>
-#include <cstring>
 #include <ctime>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "core/error.h"
+#include "core/scalar.h"
 #include "envs/template.h"
 #include "experiments/engine_commands.h"
 #include "experiments/text.h"
@@ -37,10 +36,9 @@ namespace {
 std::optional<std::int64_t> GivenDate() {
   const char* given = std::getenv("SOURCE_DATE_EPOCH");
   if (given == nullptr || *given == '\0') return std::nullopt;
-  std::int64_t seconds = 0;
-  const auto [end, error] = std::from_chars(given, given + std::strlen(given), seconds);
-  if (error != std::errc() || *end != '\0') throw ConfigError("SOURCE_DATE_EPOCH is '" + std::string(given) + "'; it is a whole number of seconds since 1970, or not set");
-  return seconds;
+  const auto seconds = ParseInteger(given);
+  if (!seconds.ok()) throw ConfigError("SOURCE_DATE_EPOCH is '" + std::string(given) + "'; it is a whole number of seconds since 1970, or not set");
+  return seconds.value;
 }
 
 // The clock on the wall, counted as if it were at Greenwich.

@@ -1,4 +1,4 @@
-// The tree run: scopes, Python's rules for texts, numbers and lists.
+// The tree run: scopes, statements and expressions, and what functions, methods, filters and tests give.
 #include "policies/chat_template.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,6 @@
 // Text to a tree.
+#include <unicode/unistr.h>
+
 #include <algorithm>
 #include <cctype>
 #include <initializer_list>
@@ -191,14 +193,7 @@ class Lexer {
       ++at_;
     }
     if ((base == 16 && count < most) || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) Fail("an escape of a text is no character");
-    AppendUtf8(code, out);
-  }
-  static void AppendUtf8(char32_t c, std::string& out) {
-    const auto put = [&](char32_t byte) { out += static_cast<char>(byte); };
-    if (c < 0x80) return put(c);
-    if (c < 0x800) return put(0xC0 | c >> 6), put(0x80 | (c & 63));
-    if (c < 0x10000) return put(0xE0 | c >> 12), put(0x80 | (c >> 6 & 63)), put(0x80 | (c & 63));
-    put(0xF0 | c >> 18), put(0x80 | (c >> 12 & 63)), put(0x80 | (c >> 6 & 63)), put(0x80 | (c & 63));
+    icu::UnicodeString(static_cast<UChar32>(code)).toUTF8String(out);
   }
 
   std::string_view text_;

@@ -160,6 +160,20 @@ void MixedValues(const float* values, const float* scores, std::ptrdiff_t scores
   for (; d < r; d += kLanes) MixColumns<H, 1>(values + d, r, scores, scores_stride, positions, std::min(kLanes, r - d), mixed + d);
 }
 
+// What the cache holds of a position, for each group of heads: numbers of keys and of values.
+struct CacheShape {
+  int groups = 1, keys = 0, values = 0;
+  std::size_t GroupFloats(int longest) const {
+    return static_cast<std::size_t>((longest + kLanes - 1) / kLanes) * kLanes * static_cast<std::size_t>(keys + values);
+  }
+};
+
+CacheShape ShapeOf(const ModelConfig& c, Latents latents) {
+  if (!c.IsLatent()) return {c.KeyValueHeads(), c.HeadDim(), c.HeadDim()};
+  if (latents == Latents::kExpanded) return {c.num_attention_heads, c.qk_head_dim(), c.v_head_dim};
+  return {1, c.kv_lora_rank + c.qk_rope_head_dim, 0};
+}
+
 }  // namespace
 
 DecoderWeights::DecoderWeights(const ParameterSet& parameters, Products products, Latents latents)
@@ -244,24 +258,6 @@ void DecoderWeights::UpdateLatent(Layer& l, const Lookup& named, const std::stri
     l.value_up[h].Pack(rows + static_cast<std::ptrdiff_t>(dn) * r, dv, r, r, products_);
   }
 }
-
-namespace {
-
-// What the cache holds of a position, for each group of heads: numbers of keys and of values.
-struct CacheShape {
-  int groups = 1, keys = 0, values = 0;
-  std::size_t GroupFloats(int longest) const {
-    return static_cast<std::size_t>((longest + kLanes - 1) / kLanes) * kLanes * static_cast<std::size_t>(keys + values);
-  }
-};
-
-CacheShape ShapeOf(const ModelConfig& c, Latents latents) {
-  if (!c.IsLatent()) return {c.KeyValueHeads(), c.HeadDim(), c.HeadDim()};
-  if (latents == Latents::kExpanded) return {c.num_attention_heads, c.qk_head_dim(), c.v_head_dim};
-  return {1, c.kv_lora_rank + c.qk_rope_head_dim, 0};
-}
-
-}  // namespace
 
 Decoder::Decoder(const DecoderWeights& weights, int slots, int longest, Team* team) : weights_(&weights), team_(team), slots_(slots), longest_(longest) {
   const ModelConfig& c = weights.config_;

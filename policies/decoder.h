@@ -8,7 +8,7 @@
 // threads share a step (see kernels.h). Cost grows with the rows and the experts chosen, not with the experts held.
 //
 // Expanded, as training computes it, latent attention has keys and values of every head in the cache, H (dn + dr + dv) numbers a token. All
-// else is as in training anyhow: log-probabilities are then the trainer's to the bit (grouped attention's always are), in bfloat16 where both
+// else is as in training anyhow: log-probabilities are then the trainer's to the bit (of grouped attention without adapters they always are), in bfloat16 where both
 // have the same products, the trainer's logits among them.
 //
 // Weights are float32, or bfloat16: then the matrices, but the routers', hold half the bytes, and their products are those

@@ -163,7 +163,7 @@ Joined JoinAndNorm(const at::Tensor& stream, const at::Tensor& branch, const at:
   constexpr int kTogether = 64;  // rows that are still in the first cache level when they are normed
   for (int first = 0; first < in.rows; first += kTogether) {
     const int count = std::min(kTogether, in.rows - first);
-    for (int r = first; r < (branch.defined() ? first + count : 0); ++r) {
+    for (int r = first; branch.defined() && r < first + count; ++r) {
       float* to = Data(sum) + static_cast<std::ptrdiff_t>(r) * in.width;
       CopyRow(in.data + r * in.stride, in.width, to);
       AddRow(joins.data + r * joins.stride, in.width, to);

@@ -36,7 +36,7 @@ PackedTokens PackPadded(const at::Tensor& ids, const at::Tensor& mask);
 struct ForwardOptions {
   // Weight of the complementary sequence-wise balance loss (report, equations 17-20), 0 = not computed.
   double balance_alpha = 0.0;
-  // How the large products are made. Router, attention scores and output head are always float32.
+  // How the large products are made. Router and attention scores are always float32; the output head has products of its own (HeadProducts).
   Products products = Products::kFloat32;
   // Keep the input of each layer and compute the rest of it again in the backward pass: same gradients, less memory.
   bool gradient_checkpointing = false;
