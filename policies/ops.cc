@@ -2,6 +2,7 @@
 // Attention and the output head are in ops_attention.cc and ops_head.cc.
 #include "policies/ops.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
