@@ -2,6 +2,7 @@
 //
 //   build/release/engine_bench --benchmark_filter=Generate/batch:128 --benchmark_repetitions=5
 //   build/release/engine_bench --model=SmolLM2-135M-Instruct.Q4_1.gguf --prompts=4 --benchmark_filter=grpo     # a real model, smaller steps
+//   build/release/engine_bench --cache=bfloat16 --benchmark_filter=generate                                    # not of the GRPO steps
 //
 // The shapes are those of benchmarks/peers/*.py: prompts of 32 tokens, 64 new ones, sequences of 96, 16 prompts
 // times 8 completions. Every figure has both clocks: real time, and the processor time of all threads
@@ -27,6 +28,7 @@ namespace {
 constexpr int kPromptTokens = 32, kNewTokens = 64, kPrompts = 16, kGroup = 8, kSequences = kPrompts * kGroup;
 int g_prompts = kPrompts;  // of a GRPO step
 std::string g_model;       // a checkpoint in the place of the model of the comparison
+Cached g_cache = Cached::kFloat32;
 constexpr int kFirstWord = 2;  // below: padding and the end
 
 // Byte-level BPE of noise: as many ids as the model has, so that every id may be sampled.
@@ -85,7 +87,7 @@ void SetTokens(benchmark::State& state, int tokens) { state.counters["tokens"] =
 void Generate(benchmark::State& state, int new_tokens, Latents latents = Latents::kAbsorbed) {
   const Subject subject;
   const int batch = static_cast<int>(state.range(0)), threads = static_cast<int>(state.range(1));
-  const Generator generator(subject.parameters, subject.tokenizer, {.threads = threads, .latents = latents});
+  const Generator generator(subject.parameters, subject.tokenizer, {.threads = threads, .latents = latents, .cache = g_cache});
   Rng draws(2);
   std::vector<std::vector<std::int32_t>> prompts;
   std::vector<Rng> seeds;
@@ -240,6 +242,7 @@ void Register() {
 int main(int argc, char** argv) {
   return cogent::RunBenchmarks("engine_bench", argc, argv, [](std::vector<char*>& words) {
     cogent::g_model = cogent::TakeOption(words, "model");
+    cogent::g_cache = cogent::TakeCached(words);
     cogent::g_prompts = cogent::TakeNumber(words, "prompts", cogent::g_prompts);
     cogent::Register();
   });

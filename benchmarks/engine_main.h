@@ -20,6 +20,7 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/scalar.h"
+#include "policies/decoder.h"
 
 namespace cogent {
 
@@ -45,6 +46,13 @@ inline int TakeNumber(std::vector<char*>& words, const std::string& name, int ot
     throw ConfigError("--" + name + ": " + Quoted(text) + " is no whole number from 1 to " + std::to_string(kMost));
   }
   return static_cast<int>(number.value);
+}
+
+// --cache=float32|bfloat16: what the sampler holds keys and values in.
+inline Cached TakeCached(std::vector<char*>& words) {
+  const std::string text = TakeOption(words, "cache");
+  if (!text.empty() && text != "float32" && text != "bfloat16") throw ConfigError("--cache: " + Quoted(text) + " is neither float32 nor bfloat16");
+  return text == "bfloat16" ? Cached::kBfloat16 : Cached::kFloat32;
 }
 
 // `prepare` takes the program's own options from the line and registers its benchmarks; the rest of the line is Google Benchmark's.

@@ -3,12 +3,13 @@
 //
 //   build/release/model_bench --model=SmolLM2-135M-Instruct.Q4_1.gguf
 //   build/release/model_bench --model=... --benchmark_filter=decode/bfloat16 --benchmark_repetitions=5
+//   build/release/model_bench --model=... --benchmark_filter=decode --prompt-tokens=1024 --cache=bfloat16
 //
 // First the machine's own rates are measured, on one thread and on two: reading 1 GB, the best of several ways to read it;
 // products of [1024, 1024] matrices, the best of LibTorch's and of ours. Then
 //
 //   decode/TYPE/batch:B/threads:T   tokens a second from the moment when all B sequences are under way; `with_prompts` of the whole
-//                                   call, prompts of 32 tokens; `tokens_per_cpu_second` the same by the processor time of all threads
+//                                   call, prompts of 32 tokens (--prompt-tokens); `tokens_per_cpu_second` the same by the processor time of all threads
 //   prompt/TYPE/tokens:N/threads:T  tokens a second of reading one prompt, its first token drawn
 //   refill/TYPE/slots:S/threads:T   many completions of very unequal length; `slots_busy` is the share of places in use
 //   refresh/TYPE                    the generator takes over changed weights, as after every step of a run
@@ -40,7 +41,9 @@
 namespace cogent {
 namespace {
 
-constexpr int kPromptTokens = 32, kNewTokens = 128;
+constexpr int kNewTokens = 128;
+int g_prompt_tokens = 32;
+Cached g_cache = Cached::kFloat32;
 
 using Clock = std::chrono::steady_clock;
 double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -140,7 +143,7 @@ struct Subject {
       generator.reset();
       generator = std::make_unique<Generator>(parameters, tokenizer,
                                               Generator::Options{.threads = threads, .slots = (slots + threads - 1) / threads,
-                                                                 .on_token = [this](std::size_t i, std::int32_t) { if (on_token) on_token(i); }, .weights = products});
+                                                                 .on_token = [this](std::size_t i, std::int32_t) { if (on_token) on_token(i); }, .weights = products, .cache = g_cache});
       products_ = products, threads_ = threads, slots_ = slots;
     }
     return *generator;
@@ -181,7 +184,7 @@ std::unique_ptr<Subject> g_subject;
 void Decode(benchmark::State& state, Products products) {
   const int batch = static_cast<int>(state.range(0)), threads = static_cast<int>(state.range(1));
   const Generator& generator = g_subject->With(products, threads, batch);
-  const auto prompts = g_subject->Prompts(batch, kPromptTokens);
+  const auto prompts = g_subject->Prompts(batch, g_prompt_tokens);
   const auto seeds = Subject::Seeds(batch);
   const double floor = g_subject->Floor(products, threads, kNewTokens - 1, batch, batch);
   double decoding = 0, whole = 0, cpu = 0;
@@ -278,6 +281,8 @@ int main(int argc, char** argv) {
   const int code = cogent::RunBenchmarks("model_bench", argc, argv, [](std::vector<char*>& words) {
     const std::string model = cogent::TakeOption(words, "model");
     if (model.empty()) throw cogent::ConfigError("name a model by --model=PATH: a checkpoint in Hugging Face layout or a GGUF file");
+    cogent::g_cache = cogent::TakeCached(words);
+    cogent::g_prompt_tokens = cogent::TakeNumber(words, "prompt-tokens", cogent::g_prompt_tokens);
     cogent::g_subject = std::make_unique<cogent::Subject>(model);
     cogent::Register();
   });

@@ -336,7 +336,10 @@ void ApplySeedVariable(Command& command, const char* value) {
   if (!ParseNumber<std::uint64_t>(value)) {
     throw ConfigError(std::string("COGENT_SEED='") + value + "': a whole number from 0 to 18446744073709551615 is wanted; unset it or correct it");
   }
-  if (command.name == "generate" || command.name == "chat" || command.name == "play") {
+  const auto takes_seed = [&](const CommandSpec& spec) {
+    return spec.name == command.name && std::any_of(spec.options.begin(), spec.options.end(), [](const OptionSpec& option) { return option.name == "seed"; });
+  };
+  if (const auto& table = CommandTable(); std::any_of(table.begin(), table.end(), takes_seed)) {
     command.options.emplace("seed", value);
   } else if (command.name == "train" || command.name == "eval" || command.name == "sample" || command.name == "judge" || command.name == "rewrite") {
     const bool given = std::any_of(command.arguments.begin(), command.arguments.end(),

@@ -16,6 +16,7 @@ const OptionSpec kCheckpoint{.name = "checkpoint", .kind = kPath, .placeholder =
 const OptionSpec kResumeFile{.name = "resume", .help = "go on with a file that was stopped or killed"};
 const OptionSpec kLevel{.name = "level", .kind = kText, .placeholder = "LEVEL", .help = "full (default) or reduced: weaker isolation, see docs/sandbox.md"};
 const OptionSpec kWeights{.name = "weights", .kind = kText, .placeholder = "TYPE", .help = "float32 (default) or bfloat16: what the matrices are held in; bfloat16 takes half the memory and less time"};
+const OptionSpec kCache{.name = "cache", .kind = kText, .placeholder = "TYPE", .help = "float32 (default) or bfloat16: what keys and values of the sequences are held in; bfloat16 takes half the memory"};
 const OptionSpec kDevice{.name = "device", .kind = kText, .placeholder = "NAME", .help = "cpu (default) or cuda: where the model runs (cuda: in a build by ./setup.sh --cuda)"};
 const OptionSpec kLinesIn{.name = "input", .letter = 'i', .kind = kInput, .placeholder = "FILE|-", .help = "JSON lines; - is standard input (the default)"};
 const OptionSpec kLineThreads{.name = "threads", .letter = 'j', .kind = kCount, .placeholder = "N", .help = "default: one for each core"};
@@ -199,6 +200,7 @@ std::vector<OptionSpec> SamplingOptions(std::vector<OptionSpec> before, const st
                  {.name = "repetition-penalty", .kind = kReal, .placeholder = "R", .help = "above 1: tokens that stood there before become less likely (default 1)"},
                  {.name = "max-thinking-tokens", .kind = kWhole, .placeholder = "N", .help = "reasoning (<think>) that is longer is closed, and the answer follows; 0 = no limit (default)"},
                  kWeights,
+                 kCache,
                  kDevice});
   before.insert(before.end(), behind.begin(), behind.end());
   return before;
@@ -248,6 +250,7 @@ CommandSpec Serve() {
            {.name = "context", .kind = kCount, .placeholder = "N", .help = "tokens of prompt and completion (default: the model's, at most 4096); each slot has memory for as many"},
            {.name = "threads", .kind = kCount, .placeholder = "N", .help = "default: all cores"},
            kWeights,
+           kCache,
            kDevice,
            {.name = "logprobs-mode", .kind = kText, .placeholder = "MODE",
             .help = "raw_logprobs (default): of the model at temperature 1; processed_logprobs: of the distribution that was drawn from"},

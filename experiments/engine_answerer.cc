@@ -14,7 +14,7 @@ Answerer::Answerer(const RunConfig& config, const std::string& checkpoint, const
     return;
   }
   policy_.emplace(LoadPolicy(checkpoint, config.device));
-  generator_.emplace(policy_->parameters, policy_->tokenizer, Generator::Options{.threads = ThreadsOr(config.threads), .weights = ProductsOf(config.rollout.weights)});
+  generator_.emplace(policy_->parameters, policy_->tokenizer, SamplerOptions(config.rollout, ThreadsOr(config.threads)));
   agent_ = std::make_unique<PolicyAgent>(*generator_, config.prompt_template, sampling, true);
   name_ = checkpoint;
 }

@@ -82,15 +82,15 @@ std::string ChatPromptTemplate(const Tokenizer& tokenizer, const std::string& so
 int ChatCommand(const Command& command) {
   const std::string& source = command.Get("model");
   const Sampling sampling = ReadSampling(command, {.max_new_tokens = 512});
-  const Products weights = ReadProducts("--weights", command.Get("weights", "float32"));
+  Generator::Options options = ReadSampler(command, {}, ThreadsOr(0));
   const Rng rng = Rng(Seed(command)).Fork("chat");
   if (ToValidUtf8(command.Get("system")) != command.Get("system")) throw ConfigError("--system: the text is not UTF-8");
   const StoredPolicy policy = LoadPolicy(source, command.Get("device", "cpu"));
   const Tokenizer& tokenizer = policy.tokenizer;
   const ChatTemplate chat = OpenChatTemplate(tokenizer, source);
   Screen screen(policy);
-  const Generator generator(policy.parameters, tokenizer,
-                            {.threads = ThreadsOr(0), .on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }, .weights = weights});
+  options.on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); };
+  const Generator generator(policy.parameters, tokenizer, options);
   const bool terminal = isatty(STDIN_FILENO) != 0;
   Json messages = Json::array();
   if (command.Has("system")) messages.push_back({{"role", "system"}, {"content", command.Get("system")}});

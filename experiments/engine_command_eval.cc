@@ -100,7 +100,7 @@ int EvalCommand(const Parts& parts, const Methods& methods, const Command& comma
   const EvaluationPlan drawn = MakePlan(command, config, only_greedy);  // mistakes come before the weights are read
   if (command.Has("output")) CheckCanWrite(command.Get("output"));
   const StoredPolicy policy = LoadPolicy(checkpoint, config.device);
-  const Generator generator(policy.parameters, policy.tokenizer, {.threads = ThreadsOr(config.threads), .weights = ProductsOf(config.rollout.weights)});
+  const Generator generator(policy.parameters, policy.tokenizer, SamplerOptions(config.rollout, ThreadsOr(config.threads)));
   const Rng rng = Rng(config.seed).Fork("eval").Fork(StepOf(checkpoint));
   Metrics drawn_metrics, greedy_metrics;
   std::string text = Measure(parts, config, generator, drawn, rng, only_greedy ? greedy_metrics : drawn_metrics);

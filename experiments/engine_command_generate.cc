@@ -30,13 +30,13 @@ RunConfig ConfigOf(const Parts& parts, const Methods& methods, const std::string
 
 int CompletePrompt(const Command& command) {
   const Sampling sampling = ReadSampling(command, {});
-  const Products weights = ReadProducts("--weights", command.Get("weights", "float32"));
+  Generator::Options options = ReadSampler(command, {}, ThreadsOr(0));
   const int samples = Samples(command);
   const Rng rng = Rng(Seed(command)).Fork("generate");
   const StoredPolicy policy = LoadPolicy(command.Get("model"), command.Get("device", "cpu"));
   Screen screen(policy);
-  const Generator generator(policy.parameters, policy.tokenizer,
-                            {.threads = ThreadsOr(0), .on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }, .weights = weights});
+  options.on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); };
+  const Generator generator(policy.parameters, policy.tokenizer, options);
   const auto prompt = policy.tokenizer.EncodePrompt(command.Get("prompt"));
   for (int i = 0; i < samples; ++i) {
     if (samples > 1) std::cout << fmt::format("--- {} of {}\n", i + 1, samples);
@@ -62,13 +62,13 @@ int CompleteTasks(const Parts& parts, const Methods& methods, const Command& com
   const Rubric rubric = Rubric::Make(config.rewards, parts.rewards, problems);
   problems.ThrowIfAny();
   const Sampling sampling = ReadSampling(command, config.rollout.sampling);
-  const Products weights = ReadProducts("--weights", command.Get("weights", config.rollout.weights));
+  Generator::Options options = ReadSampler(command, config.rollout, ThreadsOr(0));
   const int samples = Samples(command);
   const std::uint64_t seed = Seed(command);
   const StoredPolicy policy = LoadPolicy(command.Get("model"), command.Get("device", config.device));
   Screen screen(policy);
-  const Generator generator(policy.parameters, policy.tokenizer,
-                            {.threads = ThreadsOr(0), .on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); }, .weights = weights});
+  options.on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); };
+  const Generator generator(policy.parameters, policy.tokenizer, options);
   PolicyAgent agent(generator, config.prompt_template, sampling);
   const MakeEnv make_env = [&] { return parts.envs.Make(config.env, problems); };
   for (std::uint64_t task = 0; task < kTasks; ++task) {

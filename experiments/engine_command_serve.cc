@@ -89,19 +89,17 @@ void Draw(Desk& desk, Served& served, const std::string& device, int slots, int 
 
 int ServeCommand(const Command& command) {
   const std::string &source = command.Get("model"), device = command.Get("device", "cpu");
-  const Products weights = ReadProducts("--weights", command.Get("weights", "float32"));
   ServeOptions options;
   options.host = command.Get("host", options.host);
   options.port = WholeNumber("--port", command.Get("port", "8000"), 0, 65535);
   const int slots = WholeNumber("--slots", command.Get("slots", "16"), 1, 4096);
-  const std::string seed = command.Get("seed", "0");
-  if (!ParseUnsigned(seed).ok()) throw ConfigError("--seed: " + Quoted(seed) + " is no whole number from 0 on");
-  options.seed = ParseUnsigned(seed).value;
+  options.seed = Seed(command);
   const std::string mode = command.Get("logprobs-mode", "raw_logprobs");
   if (mode != "raw_logprobs" && mode != "processed_logprobs") throw ConfigError("--logprobs-mode: '" + mode + "' is neither raw_logprobs nor processed_logprobs");
 
   const int threads = command.Has("threads") ? WholeNumber("--threads", command.Get("threads"), 1, 1024) : ThreadsOr(0);
-  Served served(LoadPolicy(source, device), {.threads = threads, .weights = weights});
+  const Generator::Options sampler = ReadSampler(command, {}, threads);
+  Served served(LoadPolicy(source, device), sampler);
   const ModelConfig& config = served.config;
   const Tokenizer& tokenizer = served.tokenizer;
   const int longest = config.max_position_embeddings;

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/scalar.h"
+#include "experiments/engine_run.h"
 #include "experiments/engine_train.h"
 #include "experiments/text.h"
 #include "policies/device.h"
@@ -118,7 +119,14 @@ Sampling ReadSampling(const Command& command, const Sampling& base) {
 Products ReadProducts(const std::string& name, const std::string& text) {
   if (text == "float32") return Products::kFloat32;
   if (text == "bfloat16") return Products::kBfloat16;
-  throw ConfigError(name + ": '" + text + "' is neither float32 nor bfloat16, the two that weights can be held in");
+  throw ConfigError(name + ": '" + text + "' is neither float32 nor bfloat16");
+}
+
+Generator::Options ReadSampler(const Command& command, const RolloutSettings& base, int threads) {
+  RolloutSettings said = base;
+  said.weights = command.Get("weights", base.weights), said.cache = command.Get("cache", base.cache);
+  ReadProducts("--weights", said.weights), ReadProducts("--cache", said.cache);
+  return SamplerOptions(said, threads);
 }
 
 Screen::Screen(const StoredPolicy& policy)

@@ -13,6 +13,7 @@
 #include "experiments/engine.h"
 #include "experiments/engine_methods.h"
 #include "experiments/run_config.h"
+#include "policies/generate.h"
 #include "policies/kernels.h"
 #include "policies/parameters.h"
 #include "policies/sampling.h"
@@ -66,6 +67,8 @@ Sampling ReadSampling(const Command& command, const Sampling& base);
 
 // Products by name: ConfigError unless `text` is float32 or bfloat16.
 Products ReadProducts(const std::string& name, const std::string& text);
+// What the sampler holds its numbers in: --weights and --cache of the line over `base`.
+Generator::Options ReadSampler(const Command& command, const RolloutSettings& base, int threads);
 
 // Shows completions on standard output as their tokens come, without the token that ends one.
 class Screen {

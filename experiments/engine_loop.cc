@@ -100,10 +100,10 @@ void TrainingLoop::Start(std::int64_t from) {
   }
   if (run_.config.critic) critic_ = from >= 0 ? StoredCritic(run_, from) : FirstCritic(run_);
   if (writes()) {
-    generator_.emplace(run_.parameters, run_.tokenizer,
-                       Generator::Options{.threads = Threads(run_.config), .record_experts = run_.config.train.replay_experts && !run_.config.data,
-                                          .weights = ProductsOf(run_.config.rollout.weights),
-                                          .latents = run_.config.deterministic ? Latents::kExpanded : Latents::kAbsorbed});
+    Generator::Options options = SamplerOptions(run_.config.rollout, Threads(run_.config));
+    options.record_experts = run_.config.train.replay_experts && !run_.config.data;
+    options.latents = run_.config.deterministic ? Latents::kExpanded : Latents::kAbsorbed;
+    generator_.emplace(run_.parameters, run_.tokenizer, options);
   }
   trainer_.emplace(run_.parameters, reference_.get(), optimizer_, MakeTrainerConfig(run_.config, run_.config.train.mixture), critic_.get());
   trainer_->set_state(state_.algorithm);

@@ -41,6 +41,10 @@ int Threads(const RunConfig& config) {
 
 Products ProductsOf(const std::string& name) { return name == "bfloat16" ? Products::kBfloat16 : Products::kFloat32; }
 
+Generator::Options SamplerOptions(const RolloutSettings& rollout, int threads) {
+  return {.threads = threads, .weights = ProductsOf(rollout.weights), .cache = rollout.cache == "bfloat16" ? Cached::kBfloat16 : Cached::kFloat32};
+}
+
 RunEnvironment Environment(const RunConfig& config) {
   return {.version = Version(), .commit = SourceCommit(), .libtorch = TORCH_VERSION, .command = "cogent train", .seed = config.seed,
           .threads = Threads(config)};
@@ -54,7 +58,7 @@ TrainerConfig MakeTrainerConfig(const RunConfig& config, const MixtureSettings& 
   const Products products = ProductsOf(config.train.products);
   t.deterministic = config.deterministic;
   t.products = cpu && !config.deterministic ? Supported(products) : products;
-  t.sampler_differs = config.rollout.weights == "bfloat16" || config.rollout.remote || !cpu;
+  t.sampler_differs = config.rollout.weights == "bfloat16" || config.rollout.cache == "bfloat16" || config.rollout.remote || !cpu;
   t.gradient_checkpointing = config.train.gradient_checkpointing;
   t.replay_experts = config.train.replay_experts;
   t.epochs = config.train.epochs;

@@ -9,6 +9,7 @@
 #include "experiments/engine_checkpoint.h"
 #include "experiments/run_config.h"
 #include "experiments/run_log.h"
+#include "policies/generate.h"
 #include "policies/tokenizer.h"
 
 namespace cogent {
@@ -33,6 +34,8 @@ bool StopRequested();
 
 int Threads(const RunConfig& config);
 Products ProductsOf(const std::string& name);  // float32 or bfloat16, as a configuration says it
+// What the sampler holds its numbers in.
+Generator::Options SamplerOptions(const RolloutSettings& rollout, int threads);
 RunEnvironment Environment(const RunConfig& config);
 TrainerConfig MakeTrainerConfig(const RunConfig& config, const MixtureSettings& mixture);
 

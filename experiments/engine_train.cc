@@ -163,7 +163,7 @@ int DryRun(const Parts& parts, const LoadedConfig& loaded, bool values) {
   const double policy = count.total + count.prediction, learned = c.policy.lora ? static_cast<double>(AdapterSize(model)) : policy;
   // Of what stays there are the weights and the decoder's; of what learns the moments and a gradient a lane beside.
   const double lanes = Threads(c), numbers = 2 * policy + (2 + lanes) * learned + (4 + lanes) * critic;
-  const std::size_t block = Decoder::CacheBytes(model, 1, kLanes, c.deterministic ? Latents::kExpanded : Latents::kAbsorbed);  // bytes of kLanes rows
+  const std::size_t block = Decoder::CacheBytes(model, 1, kLanes, c.deterministic ? Latents::kExpanded : Latents::kAbsorbed, SamplerOptions(c.rollout, 1).cache);  // bytes of kLanes rows
   const double cache = CachedTokens(c, parts, tokenizer, model) * static_cast<double>(block) / kLanes;
   const double layer = 12.0 * model.hidden_size + 4.0 * model.intermediate_size;  // numbers that a row leaves behind in it
   const double layers = c.train.gradient_checkpointing ? layer + static_cast<double>(model.num_hidden_layers) * model.hidden_size : model.num_hidden_layers * layer;

@@ -80,6 +80,8 @@ void RolloutSettings::VisitFields(FieldVisitor& visit) {
   visit("weights", weights, "what the sampler holds its matrices in, but the routers': float32, or bfloat16, half the memory and the traffic, with products of "
         "bfloat16 factors as in train.products. The sampler is then not quite what trains: sampling/sampling_logp_difference/* says by how much",
         OneOf{"float32", "bfloat16"});
+  visit("cache", cache, "what the sampler holds keys and values of its sequences in: float32, or bfloat16, half the memory, and faster where completions are long "
+        "and many; the sampler is then not quite what trains, as with `weights`. On a GPU the cache is what the weights are", OneOf{"float32", "bfloat16"});
   visit("max_turns", max_turns, "turns after which an episode is cut", {1, 1000});
   visit("max_unscorable", max_unscorable, "share of trajectories that may fail to be scored before the run stops", {0.0, 1.0});
   visit("max_batches", max_batches, "rollouts a step at most, where the algorithm refuses groups (dapo: dynamic sampling)", {1, 10000});
@@ -232,11 +234,15 @@ void RunConfig::Validate(Problems& problems, const Node& section) const {
   }
   rollout.sampling.Validate(problems, at("rollout.max_thinking_tokens"));
   if (rollout.sampling.temperature <= 0) problems.Add(at("rollout.temperature"), "rollout.temperature must be above 0: completions of a group have to differ");
+  if (rollout.cache == "bfloat16" && rollout.weights == "float32" && device != "cpu") {
+    problems.Add(at("rollout.cache"), "rollout.cache: on a GPU keys and values are held in what rollout.weights says: set rollout.weights: bfloat16, or leave the cache at float32");
+  }
   if (deterministic) {
     const auto refuse = [&](bool when, const std::string& why) {
       if (when) problems.Add(at("deterministic"), "deterministic: true is for a sampler that computes what training does; " + why);
     };
     refuse(rollout.weights != train.products, fmt::format("make rollout.weights ({}) and train.products ({}) the same", rollout.weights, train.products));
+    refuse(rollout.cache != "float32", "training rounds no keys and values: leave rollout.cache at float32");
     refuse(device != "cpu", "a GPU adds in another order with each batch: set device: cpu");
     refuse(rollout.remote.has_value(), "rollout.remote is another engine: leave it out");
   }

@@ -73,7 +73,7 @@ struct RolloutSettings {
   int prompts = 16;
   int group_size = 8;
   Sampling sampling;
-  std::string weights = "float32";
+  std::string weights = "float32", cache = "float32";
   int max_turns = 8;
   double max_unscorable = 0.2;
   int max_batches = 10;

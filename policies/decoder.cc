@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
 
 #include "core/error.h"
+#include "policies/decoder_attention.h"
 #include "policies/parameters.h"
 
 namespace cogent {
@@ -32,8 +32,6 @@ std::vector<float> Join(const Lookup& named, const std::vector<std::string>& nam
   return all;
 }
 
-constexpr double kLatentEps = 1e-6;  // whatever rms_norm_eps says
-
 const float* OrNull(const std::vector<float>& bias) { return bias.empty() ? nullptr : bias.data(); }
 
 // Stacks matrices of equal width and packs them as one.
@@ -49,121 +47,10 @@ void PackRows(PackedMatrix& packed, const Lookup& named, const std::vector<std::
   packed.Pack(stacked.data(), out, in, in, products);
 }
 
-template <int N, typename Work>
-void Part(int count, int first, const Work& work) {
-  if (count == N) return work.template operator()<N>(first);
-  if constexpr (N > 1) Part<N - 1>(count, first, work);
-}
-// Calls work.operator()<N>(i) for i, i + 1, .. i + N - 1 until `count` are done: in parts of at most kMost that differ by one at most, for a
-// small one costs as much time as a large one where sums wait for themselves.
-template <int kMost, typename Work>
-void InParts(int count, const Work& work) {
-  for (int i = 0; i < count;) {
-    const int parts = (count - i + kMost - 1) / kMost, n = (count - i + parts - 1) / parts;
-    Part<kMost>(n, i, work);
-    i += n;
-  }
-}
-
-// Scores of H heads against B blocks of keys from block b on: lanes are positions.
-template <int H, int B>
-void ScoreBlocks(const float* keys, const float* query, int width, int b, int blocks, float* scores) {
-  const std::ptrdiff_t block = static_cast<std::ptrdiff_t>(width) * kLanes;
-  Vec sum[B][H] = {};
-  const float* from = keys + b * block;
-  for (int d = 0; d < width; ++d, from += kLanes) {
-    Vec k[B];
-    for (int i = 0; i < B; ++i) k[i] = Load(from + i * block), __builtin_prefetch(from + (B + i) * block);
-    for (int j = 0; j < H; ++j) {
-      const Vec q = Fill(query[j * width + d]);
-      for (int i = 0; i < B; ++i) sum[i][j] = FusedSum(sum[i][j], q, k[i]);
-    }
-  }
-  for (int j = 0; j < H; ++j) {
-    for (int i = 0; i < B; ++i) Store(scores + (static_cast<std::ptrdiff_t>(j) * blocks + b + i) * kLanes, sum[i][j]);
-  }
-}
-
-// Against all blocks; several at a time, so that enough sums run side by side.
-template <int H>
-void Scores(const float* keys, const float* query, int width, int blocks, float* scores) {
-  constexpr int kTogether = H <= 2 || (H <= 4 && kRegisters == 32) ? 4 : 2;
-  InParts<kTogether>(blocks, [&]<int B>(int b) { ScoreBlocks<H, B>(keys, query, width, b, blocks, scores); });
-}
-
-// The mean of the keys' first r numbers under H heads' probabilities, [H, r]. As many keys from `next` on are fetched meanwhile.
-template <int H>
-void MixedKeys(const float* keys, const float* next, int width, const float* scores, int blocks, int r, float* mixed) {
-  constexpr int kTogether = kRegisters == 32 ? 4 : 2;  // numbers
-  const std::ptrdiff_t block = static_cast<std::ptrdiff_t>(width) * kLanes;
-  for (int first = 0; first < r; first += kLanes) {
-    const int n = std::min(kLanes, r - first);
-    Vec sums[H][kLanes];  // of a head and a number; over its lanes they are the mean
-    for (int i = 0; i < kLanes; i += kTogether) {
-      std::ptrdiff_t at[kTogether];  // behind the last number it is read again, for nothing
-      for (int c = 0; c < kTogether; ++c) at[c] = static_cast<std::ptrdiff_t>(first + std::min(i + c, n - 1)) * kLanes;
-      Vec sum[H][kTogether] = {};
-      for (int b = 0; b < blocks; ++b) {
-        Vec values[kTogether];
-        for (int c = 0; c < kTogether; ++c) {
-          values[c] = Load(keys + b * block + at[c]);
-          __builtin_prefetch(next + b * block + at[c], 0, 2);
-        }
-        for (int j = 0; j < H; ++j) {
-          const Vec probabilities = Load(scores + (static_cast<std::ptrdiff_t>(j) * blocks + b) * kLanes);
-          for (int c = 0; c < kTogether; ++c) sum[j][c] = FusedSum(sum[j][c], probabilities, values[c]);
-        }
-      }
-      for (int j = 0; j < H; ++j) {
-        for (int c = 0; c < kTogether; ++c) sums[j][i + c] = sum[j][c];
-      }
-    }
-    for (int j = 0; j < H; ++j) {
-      const Vec means = SumEach(sums[j]);
-      n == kLanes ? Store(mixed + j * r + first, means) : StorePart(mixed + j * r + first, means, n);
-    }
-  }
-  for (int b = 0; b < blocks; ++b) {
-    for (int d = r; d < width; ++d) __builtin_prefetch(next + b * block + static_cast<std::ptrdiff_t>(d) * kLanes, 0, 2);
-  }
-}
-
-// The mean of rows of values, V vectors of them, the last with n lanes.
-template <int H, int V>
-void MixColumns(const float* values, int r, const float* scores, std::ptrdiff_t scores_stride, int positions, int n, float* mixed) {
-  constexpr int kAhead = 8;  // rows
-  Vec sum[H][V] = {};
-  for (int p = 0; p < positions; ++p, values += r) {
-    Vec v[V];
-    for (int i = 0; i < V; ++i) {
-      v[i] = i + 1 < V || n == kLanes ? Load(values + i * kLanes) : LoadPart(values + i * kLanes, n);
-      __builtin_prefetch(values + kAhead * r + i * kLanes);
-    }
-    for (int j = 0; j < H; ++j) {
-      const Vec probability = Fill(scores[j * scores_stride + p]);
-      for (int i = 0; i < V; ++i) sum[j][i] = FusedSum(sum[j][i], probability, v[i]);
-    }
-  }
-  for (int j = 0; j < H; ++j) {
-    for (int i = 0; i < V; ++i) {
-      float* to = mixed + static_cast<std::ptrdiff_t>(j) * r + i * kLanes;
-      i + 1 < V || n == kLanes ? Store(to, sum[j][i]) : StorePart(to, sum[j][i], n);
-    }
-  }
-}
-
-template <int H>
-void MixedValues(const float* values, const float* scores, std::ptrdiff_t scores_stride, int positions, int r, float* mixed) {
-  constexpr int kVectors = kRegisters == 32 ? 4 : 2;
-  int d = 0;
-  for (; d + kVectors * kLanes <= r; d += kVectors * kLanes) MixColumns<H, kVectors>(values + d, r, scores, scores_stride, positions, kLanes, mixed + d);
-  for (; d < r; d += kLanes) MixColumns<H, 1>(values + d, r, scores, scores_stride, positions, std::min(kLanes, r - d), mixed + d);
-}
-
 // What the cache holds of a position, for each group of heads: numbers of keys and of values.
 struct CacheShape {
   int groups = 1, keys = 0, values = 0;
-  std::size_t GroupFloats(int longest) const {
+  std::size_t GroupNumbers(int longest) const {
     return static_cast<std::size_t>((longest + kLanes - 1) / kLanes) * kLanes * static_cast<std::size_t>(keys + values);
   }
 };
@@ -259,19 +146,21 @@ void DecoderWeights::UpdateLatent(Layer& l, const Lookup& named, const std::stri
   }
 }
 
-Decoder::Decoder(const DecoderWeights& weights, int slots, int longest, Team* team) : weights_(&weights), team_(team), slots_(slots), longest_(longest) {
+Decoder::Decoder(const DecoderWeights& weights, int slots, int longest, Team* team, Cached cached)
+    : weights_(&weights), team_(team), slots_(slots), longest_(longest), cached_(cached) {
   const ModelConfig& c = weights.config_;
   const CacheShape shape = ShapeOf(c, weights.latents_);
   groups_ = shape.groups, key_size_ = shape.keys, value_size_ = shape.values;
-  group_floats_ = shape.GroupFloats(longest);
-  cache_.assign(static_cast<std::size_t>(c.num_hidden_layers) * slots * groups_ * group_floats_, 0.0f);
+  group_numbers_ = shape.GroupNumbers(longest);
+  const std::size_t numbers = static_cast<std::size_t>(c.num_hidden_layers) * slots * groups_ * group_numbers_;
+  cached == Cached::kFloat32 ? cache_.assign(numbers, 0.0f) : half_cache_.assign(numbers, 0);
   chosen_.resize(static_cast<std::size_t>(c.num_hidden_layers));
   rotation_ = c.rope.Table(longest, c.RopeDim());
 }
 
-std::size_t Decoder::CacheBytes(const ModelConfig& c, int slots, int longest, Latents latents) {
+std::size_t Decoder::CacheBytes(const ModelConfig& c, int slots, int longest, Latents latents, Cached cached) {
   const CacheShape shape = ShapeOf(c, latents);
-  return shape.GroupFloats(longest) * shape.groups * c.num_hidden_layers * slots * sizeof(float);
+  return shape.GroupNumbers(longest) * shape.groups * c.num_hidden_layers * slots * (cached == Cached::kFloat32 ? sizeof(float) : sizeof(Bfloat16));
 }
 
 void Decoder::AppendExperts(int row, std::vector<std::int32_t>& to) {
@@ -285,12 +174,14 @@ void Decoder::AppendExperts(int row, std::vector<std::int32_t>& to) {
 
 void Decoder::CopySlot(int from, int to, int tokens) {
   const std::size_t keys = static_cast<std::size_t>((tokens + kLanes - 1) / kLanes) * kLanes * key_size_, values = static_cast<std::size_t>(tokens) * value_size_;
-  for (int layer = 0; layer < weights_->config_.num_hidden_layers; ++layer) {
-    for (int g = 0; g < groups_; ++g) {
-      std::copy_n(Keys(layer, from, g), keys, Keys(layer, to, g));
-      std::copy_n(Values(layer, from, g), values, Values(layer, to, g));
+  InCache([&](auto* cache) {
+    for (int layer = 0; layer < weights_->config_.num_hidden_layers; ++layer) {
+      for (int g = 0; g < groups_; ++g) {
+        std::copy_n(cache + KeysAt(layer, from, g), keys, cache + KeysAt(layer, to, g));
+        std::copy_n(cache + ValuesAt(layer, from, g), values, cache + ValuesAt(layer, to, g));
+      }
     }
-  }
+  });
 }
 
 void Decoder::Multiply(const PackedMatrix& by, const float* x, int rows, float* y, PackedMatrix::Into into, const float* bias) {
@@ -352,7 +243,7 @@ Decoder::LatentRows Decoder::ProjectLatent(const DecoderWeights::Layer& l, int n
   Multiply(l.down, normed_.data(), n, down, PackedMatrix::Into::kReplace, OrNull(l.down_bias));
   if (rq == 0) return {down, down, down_width, down_width, first};
   float* latent = Room(latent_, static_cast<std::size_t>(n) * rq);
-  Normalize(down, down_width, l.q_norm, kLatentEps, n, latent);
+  Normalize(down, down_width, l.q_norm, ModelConfig::kLatentEps, n, latent);
   float* query = Room(query_, static_cast<std::size_t>(n) * q_width);
   Multiply(l.q_up, latent, n, query);
   return {down, query, down_width, q_width, first};
@@ -367,7 +258,7 @@ void Decoder::AttendLatent(const DecoderWeights::Layer& l, int index, const std:
   const std::ptrdiff_t q_stride = parts.query_stride;
   Share(n, 8, [&](int begin, int end) {
     float* const latents = parts.down + begin * parts.down_width + parts.first;
-    RmsNormRows(latents, parts.down_width, l.kv_norm.data(), static_cast<float>(kLatentEps), end - begin, r, latents, parts.down_width);
+    RmsNormRows(latents, parts.down_width, l.kv_norm.data(), static_cast<float>(ModelConfig::kLatentEps), end - begin, r, latents, parts.down_width);
     for (int i = begin; i < end; ++i) {
       float* own = parts.down + i * parts.down_width + parts.first;
       Rotate(rows[i].position, own + r, 1, 0);
@@ -394,9 +285,11 @@ void Decoder::AttendLatent(const DecoderWeights::Layer& l, int index, const std:
     }
     for (std::size_t run = 0; run + 1 < runs.size(); ++run) {
       const int i = runs[run], next = std::min(runs[run + 1], n - 1);
-      AttendRun({.keys = Keys(index, rows[i].slot), .next = Keys(index, rows[next].slot), .key_size = cache_width, .value_size = r, .heads = end - begin},
-                absorbed + i * absorbed_stride + begin * cache_width, absorbed_stride, runs[run + 1] - i, rows[i].position,
-                mixed + i * mixed_stride + static_cast<std::ptrdiff_t>(begin) * r, mixed_stride);
+      InCache([&]<typename Number>(Number* cache) {
+        AttendRun<Number>({.keys = cache + KeysAt(index, rows[i].slot), .next = cache + KeysAt(index, rows[next].slot), .key_size = cache_width, .value_size = r, .heads = end - begin},
+                          absorbed + i * absorbed_stride + begin * cache_width, absorbed_stride, runs[run + 1] - i, rows[i].position,
+                          mixed + i * mixed_stride + static_cast<std::ptrdiff_t>(begin) * r, mixed_stride);
+      });
     }
     for (int j = begin; j < end; ++j) {
       l.value_up[j].Multiply(mixed + static_cast<std::ptrdiff_t>(j) * r, mixed_stride, n, heads + j * dv, static_cast<std::ptrdiff_t>(h) * dv);
@@ -412,7 +305,7 @@ void Decoder::AttendExpanded(const DecoderWeights::Layer& l, int index, const st
   const float scale = static_cast<float>(c.SoftmaxScale());
   const LatentRows parts = ProjectLatent(l, n);
   float* latent = Room(latent_, static_cast<std::size_t>(n) * r);
-  Normalize(parts.down + parts.first, parts.down_width, l.kv_norm, kLatentEps, n, latent);
+  Normalize(parts.down + parts.first, parts.down_width, l.kv_norm, ModelConfig::kLatentEps, n, latent);
   float* kv = Room(absorbed_, static_cast<std::size_t>(n) * kv_width);
   Multiply(l.kv_up, latent, n, kv);
   Share(n, 4, [&](int begin, int end) {
@@ -467,12 +360,17 @@ void Decoder::Rotate(int position, float* x, int heads, int stride) const {
 
 // Numbers first ... first + count - 1 of a token's key.
 void Decoder::StoreKey(int layer, const DecodeRow& row, int group, int first, const float* key, int count) {
-  float* to = Keys(layer, row.slot, group) + (static_cast<std::ptrdiff_t>(row.position / kLanes) * key_size_ + first) * kLanes + row.position % kLanes;
-  for (int d = 0; d < count; ++d) to[static_cast<std::ptrdiff_t>(d) * kLanes] = key[d];
+  InCache([&](auto* cache) {
+    auto* to = cache + KeysAt(layer, row.slot, group) + (static_cast<std::ptrdiff_t>(row.position / kLanes) * key_size_ + first) * kLanes + row.position % kLanes;
+    for (int d = 0; d < count; ++d) Keep(key[d], to + static_cast<std::ptrdiff_t>(d) * kLanes);
+  });
 }
 
 void Decoder::StoreValue(int layer, const DecodeRow& row, int group, const float* value) {
-  std::copy_n(value, value_size_, Values(layer, row.slot, group) + static_cast<std::ptrdiff_t>(row.position) * value_size_);
+  InCache([&](auto* cache) {
+    auto* to = cache + ValuesAt(layer, row.slot, group) + static_cast<std::ptrdiff_t>(row.position) * value_size_;
+    for (int d = 0; d < value_size_; ++d) Keep(value[d], to + d);
+  });
 }
 
 // Rotated and scaled queries against keys and values of the cache, and the output's product, which joins the stream.
@@ -487,8 +385,10 @@ void Decoder::AttendCache(const DecoderWeights::Layer& l, int index, const std::
       // Runs from the front and from behind by turns: in a prompt the last ones see most, and each member gets its share of them.
       const int turn = at / groups_, g = at % groups_, run = turn % 2 == 0 ? turn / 2 : count - 1 - turn / 2, i = runs[run];
       const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(g) * each;
-      AttendRun({.keys = Keys(index, rows[i].slot, g), .values = Values(index, rows[i].slot, g), .key_size = key_size_, .value_size = value_size_, .heads = each},
-                query + i * query_stride + first * key_size_, query_stride, runs[run + 1] - i, rows[i].position, mixed + i * mixed_stride + first * value_size_, mixed_stride);
+      InCache([&]<typename Number>(Number* cache) {
+        AttendRun<Number>({.keys = cache + KeysAt(index, rows[i].slot, g), .values = cache + ValuesAt(index, rows[i].slot, g), .key_size = key_size_, .value_size = value_size_, .heads = each},
+                          query + i * query_stride + first * key_size_, query_stride, runs[run + 1] - i, rows[i].position, mixed + i * mixed_stride + first * value_size_, mixed_stride);
+      });
     }
   });
   Multiply(l.out, mixed, static_cast<int>(rows.size()), x_.data(), PackedMatrix::Into::kAccumulate, OrNull(l.out_bias));
@@ -504,48 +404,6 @@ std::vector<int> Decoder::Runs(const std::vector<DecodeRow>& rows) {
   }
   begins.push_back(static_cast<int>(rows.size()));
   return begins;
-}
-
-// Tokens of one sequence against its cache, the first of them at `position`: softmax(query K^T) V over the positions up to each one's
-// own, for every head that reads this part. The keys are read once for eight queries, and a query's bits do not depend on the others.
-void Decoder::AttendRun(const CachePart& part, const float* query, std::ptrdiff_t query_stride, int tokens, int position, float* mixed,
-                        std::ptrdiff_t mixed_stride) {
-  constexpr int kTogether = kRegisters == 32 ? 8 : 4;
-  const int heads = part.heads, h = tokens * heads, r = part.value_size, width = part.key_size, blocks = (position + tokens - 1) / kLanes + 1;
-  thread_local Floats scores_room, query_room, mixed_room;
-  float* scores = Room(scores_room, static_cast<std::size_t>(h) * blocks * kLanes);
-  float* means = tokens == 1 ? mixed : Room(mixed_room, static_cast<std::size_t>(h) * r);
-  if (tokens > 1) {
-    float* dense = Room(query_room, static_cast<std::size_t>(h) * width);
-    for (int t = 0; t < tokens; ++t) CopyRow(query + t * query_stride, heads * width, dense + static_cast<std::ptrdiff_t>(t) * heads * width);
-    query = dense;
-  }
-  const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(blocks) * kLanes;
-  InParts<kTogether>(h, [&]<int H>(int j) { Scores<H>(part.keys, query + static_cast<std::ptrdiff_t>(j) * width, width, blocks, scores + j * row); });
-  for (int j = 0; j < h; ++j) {
-    float* s = scores + j * row;
-    const int own = position + j / heads, used = own / kLanes + 1;
-    for (int p = own + 1; p < used * kLanes; ++p) s[p] = -std::numeric_limits<float>::max();
-    Vec tops = Load(s);
-    for (int b = 1; b < used; ++b) tops = Max(tops, Load(s + b * kLanes));
-    const float top = Largest(tops);
-    Vec sums{};
-    for (int b = 0; b < used; ++b) {
-      const Vec e = Exp(Load(s + b * kLanes) - top);
-      Store(s + b * kLanes, e);
-      sums += e;
-    }
-    const float inverse = 1.0f / Sum(sums);
-    for (int b = 0; b < used; ++b) Store(s + b * kLanes, Load(s + b * kLanes) * inverse);
-    for (int b = used; b < blocks; ++b) Store(s + b * kLanes, Vec{});
-  }
-  InParts<4>(h, [&]<int H>(int j) {
-    float* to = means + static_cast<std::ptrdiff_t>(j) * r;
-    if (part.values != nullptr) return MixedValues<H>(part.values, scores + j * row, row, position + tokens, r, to);
-    // Lanes past a position hold zero probability; what the cache holds there is finite (zeros or other tokens).
-    MixedKeys<H>(part.keys, j == 0 ? part.next : part.keys, width, scores + j * row, blocks, r, to);
-  });
-  for (int t = 0; tokens > 1 && t < tokens; ++t) CopyRow(means + static_cast<std::ptrdiff_t>(t) * heads * r, heads * r, mixed + t * mixed_stride);
 }
 
 void Decoder::Mlp(const DecoderWeights::Layer& l, int rows, float* y, PackedMatrix::Into into) {

@@ -8,12 +8,13 @@
 // threads share a step (see kernels.h). Cost grows with the rows and the experts chosen, not with the experts held.
 //
 // Expanded, as training computes it, latent attention has keys and values of every head in the cache, H (dn + dr + dv) numbers a token. All
-// else is as in training anyhow: log-probabilities are then the trainer's to the bit (of grouped attention without adapters they always are), in bfloat16 where both
-// have the same products, the trainer's logits among them.
+// else is as in training anyhow: log-probabilities are then the trainer's to the bit (of grouped attention without adapters they always are), with weights in bfloat16
+// where both have the same products, the trainer's logits among them; not with a cache in bfloat16, which training does not have.
 //
 // Weights are float32, or bfloat16: then the matrices, but the routers', hold half the bytes, and their products are those
-// that training makes with `Products::kBfloat16` (both factors rounded, sums in float32), for one row as for many. The rest
-// (norms, rotation, attention over the cache, softmax) is float32 either way.
+// that training makes with `Products::kBfloat16` (both factors rounded, sums in float32), for one row as for many. The cache is float32, or
+// bfloat16: keys and values are rounded when they are stored, and prompts, too, read what is stored. All else (norms, rotation, queries, softmax, sums)
+// is float32.
 //
 //   DecoderWeights weights(parameters);            // packed once for each rollout; shared by decoders
 //   Team team(threads);
@@ -42,6 +43,8 @@ class ParameterSet;
 
 // How latent attention is computed.
 enum class Latents { kAbsorbed, kExpanded };
+// What the cache holds its numbers in.
+enum class Cached { kFloat32, kBfloat16 };
 
 // All weights, rearranged for products with few rows.
 class DecoderWeights {
@@ -104,8 +107,8 @@ class BatchDecoder {
 
 class Decoder final : public BatchDecoder {
  public:
-  // `slots` sequences of at most `longest` tokens each. Weights and team must outlive the decoder.
-  Decoder(const DecoderWeights& weights, int slots, int longest, Team* team = nullptr);
+  // `slots` sequences of at most `longest` tokens each, their keys and values held as `cached` says. Weights and team must outlive the decoder.
+  Decoder(const DecoderWeights& weights, int slots, int longest, Team* team = nullptr, Cached cached = Cached::kFloat32);
 
   // Rows of one slot may stand in one call (a prompt) in rising position, each sees the positions up to its own.
   void Run(const std::vector<DecodeRow>& rows, const std::vector<int>& wanted) override;
@@ -114,15 +117,9 @@ class Decoder final : public BatchDecoder {
   const std::vector<std::int32_t>& Experts(int layer) const { return chosen_[static_cast<std::size_t>(layer)]; }
   void AppendExperts(int row, std::vector<std::int32_t>& to) override;
   void CopySlot(int from, int to, int tokens) override;
-  static std::size_t CacheBytes(const ModelConfig& config, int slots, int longest, Latents latents = Latents::kAbsorbed);
+  static std::size_t CacheBytes(const ModelConfig& config, int slots, int longest, Latents latents = Latents::kAbsorbed, Cached cached = Cached::kFloat32);
 
  private:
-  // Keys and values that some heads read. `values` null: they are the first value_size numbers of the keys, and the run behind this one
-  // will read `next`.
-  struct CachePart {
-    const float *keys = nullptr, *values = nullptr, *next = nullptr;
-    int key_size = 0, value_size = 0, heads = 0;
-  };
   // What the input's product makes of latent attention: queries, still unrotated, and in `down` from column `first` on the latent and the
   // shared key of each row.
   struct LatentRows {
@@ -139,8 +136,6 @@ class Decoder final : public BatchDecoder {
   void StoreKey(int layer, const DecodeRow& row, int group, int first, const float* key, int count);
   void StoreValue(int layer, const DecodeRow& row, int group, const float* value);
   static std::vector<int> Runs(const std::vector<DecodeRow>& rows);
-  static void AttendRun(const CachePart& part, const float* query, std::ptrdiff_t query_stride, int tokens, int position, float* mixed,
-                        std::ptrdiff_t mixed_stride);
   // work(first, last) for all of 0..count, by the team where there is one (Team::Share).
   template <typename Work>
   void Share(int count, int least, const Work& work) const {
@@ -152,20 +147,27 @@ class Decoder final : public BatchDecoder {
   void Normalize(const float* x, std::ptrdiff_t x_stride, const std::vector<float>& weight, double eps, int rows, float* y) const;
   void Mlp(const DecoderWeights::Layer& layer, int rows, float* y, PackedMatrix::Into into);
   void Mixture(const DecoderWeights::Layer& layer, int index, int rows);
-  // Of a slot and, where there are several, of one group of heads: keys, [block of kLanes positions][key size][kLanes], lanes are positions, so
-  // that scores are sums of vectors; behind them values, [position][value size], so that means of them are. Absorbed
-  // latent attention has keys alone.
-  float* Keys(int layer, int slot, int group = 0) { return cache_.data() + ((static_cast<std::size_t>(layer) * slots_ + slot) * groups_ + group) * group_floats_; }
-  float* Values(int layer, int slot, int group) {
-    return Keys(layer, slot, group) + group_floats_ / static_cast<std::size_t>(key_size_ + value_size_) * static_cast<std::size_t>(key_size_);
+  // Where in the cache they begin, of a slot and, where there are several, of one group of heads: keys, [block of kLanes positions]
+  // [key size][kLanes], lanes are positions, so that scores are sums of vectors; behind them values, [position][value size], so that means
+  // of them are. Absorbed latent attention has keys alone.
+  std::size_t KeysAt(int layer, int slot, int group = 0) const { return ((static_cast<std::size_t>(layer) * slots_ + slot) * groups_ + group) * group_numbers_; }
+  std::size_t ValuesAt(int layer, int slot, int group) const {
+    return KeysAt(layer, slot, group) + group_numbers_ / static_cast<std::size_t>(key_size_ + value_size_) * static_cast<std::size_t>(key_size_);
+  }
+  // work(cache), whichever the two it is.
+  template <typename Work>
+  void InCache(const Work& work) {
+    cached_ == Cached::kFloat32 ? work(cache_.data()) : work(half_cache_.data());
   }
 
   const DecoderWeights* weights_;
   Team* team_;
   int slots_, longest_;
   int groups_, key_size_, value_size_;  // of a position: groups of keys and values, and the numbers of each
-  std::size_t group_floats_;
-  Floats cache_;  // [layer][slot][group]
+  std::size_t group_numbers_;
+  Cached cached_;
+  Floats cache_;  // [layer][slot][group]; one of the two is empty
+  std::vector<std::uint16_t, LineAllocator<std::uint16_t>> half_cache_;
   RotationTable rotation_;
   // Work space, [rows, ...].
   Floats x_, normed_, down_, latent_, query_, absorbed_, mixed_, heads_, wide_, act_, router_, route_weights_, last_, logits_,

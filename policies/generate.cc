@@ -112,6 +112,9 @@ Generator::Generator(const ParameterSet& parameters, const Tokenizer& tokenizer,
   if (parameters.OnFastPath()) {
     weights_.emplace(parameters, options.weights, options.latents);
   } else {
+    if (options.cache == Cached::kBfloat16 && options.weights == Products::kFloat32) {
+      throw ConfigError("a cache in bfloat16 beside weights in float32 is for the CPU; on another device the cache is what the weights are: hold both in bfloat16");
+    }
     device_weights_.emplace(parameters, options.weights);
     options_.threads = 1;
     options_.slots = std::max(options_.slots, 128);  // a GPU is as fast with many as with few
@@ -124,7 +127,7 @@ void Generator::Refresh(const ParameterSet& parameters) { weights_ ? weights_->U
 
 std::unique_ptr<BatchDecoder> Generator::MakeDecoder(int slots, int longest, Team* team) const {
   if (device_weights_) return std::make_unique<DeviceDecoder>(*device_weights_, slots, longest);
-  return std::make_unique<Decoder>(*weights_, slots, longest, team);
+  return std::make_unique<Decoder>(*weights_, slots, longest, team, options_.cache);
 }
 
 // What the threads of one call share.
@@ -199,7 +202,7 @@ void Generator::Serve(const Service& service, int slots, int longest) const {
 
 std::size_t Generator::CacheBytes(int slots, int longest) const {
   const int threads = ThreadsFor(slots), each = (slots + threads - 1) / threads + 1;  // and the prompt that was read last
-  return static_cast<std::size_t>(threads) * (device_weights_ ? DeviceDecoder::CacheBytes(*device_weights_, each, longest) : Decoder::CacheBytes(config_, each, longest, options_.latents));
+  return static_cast<std::size_t>(threads) * (device_weights_ ? DeviceDecoder::CacheBytes(*device_weights_, each, longest) : Decoder::CacheBytes(config_, each, longest, options_.latents, options_.cache));
 }
 
 // On so many threads, each with sequences of its own, or on one whose steps all share.

@@ -78,6 +78,8 @@ class Generator {
     Products weights = Products::kFloat32;
     // kExpanded: log-probabilities are the trainer's to the bit (decoder.h). Of decoding on the CPU.
     Latents latents = Latents::kAbsorbed;
+    // Of the keys and values. On a GPU they are what the weights are.
+    Cached cache = Cached::kFloat32;
     // Matrices of so many bytes and more are too large for a core's cache: threads share steps.
     std::size_t share_from = std::size_t{8} << 20;
   };
@@ -85,7 +87,7 @@ class Generator {
   struct Usage {
     std::int64_t steps = 0, rows = 0, slots = 0;
   };
-  // The tokenizer must outlive the generator; ids it does not know are never sampled.
+  // The tokenizer must outlive the generator; ids it does not know are never sampled. ConfigError for options that the device does not have.
   Generator(const ParameterSet& parameters, const Tokenizer& tokenizer, const Options& options);
   void Refresh(const ParameterSet& parameters);
 

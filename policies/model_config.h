@@ -86,6 +86,7 @@ struct ModelConfig {
   int num_nextn_predict_layers = 0;
   int max_position_embeddings = 512;
   double rms_norm_eps = 1e-6;
+  static constexpr double kLatentEps = 1e-6;  // of the norms inside latent attention, whatever rms_norm_eps says
   double initializer_range = 0.02;
   int bos_token_id = 0;
   int eos_token_id = 1;                 // -1 = the checkpoint names none

@@ -60,9 +60,6 @@ class Part {
     }
     return json_->get<std::int32_t>();
   }
-  void RequireNull(const char* why) const {
-    if (!IsNull()) Fail(std::string(why) + "; only null can be read");
-  }
   void RequireEmpty() const {
     if (!IsNull() && !(json_->is_string() && json_->get_ref<const std::string&>().empty())) {
       Fail("is not supported; only null or \"\" can be read");
@@ -257,7 +254,7 @@ BpeSpec ReadModel(const Part& part, bool byte_level) {
   const Part type = part.At("type");
   if (!type.IsNull() && type.Text() != "BPE")
     type.Fail(QuoteText(type.Text()) + " cannot be read; known: BPE");
-  part.At("dropout").RequireNull("is not supported");
+  if (const Part dropout = part.At("dropout"); !dropout.IsNull() && dropout.json() != 0.0) dropout.Fail("is not supported; only null or 0 can be read");
   part.At("continuing_subword_prefix").RequireEmpty();
   part.At("end_of_word_suffix").RequireEmpty();
   BpeSpec model;
@@ -277,7 +274,7 @@ BpeSpec ReadModel(const Part& part, bool byte_level) {
   }
   // With a token for every byte neither of these is ever used.
   if (Bpe(model).HasAllBytes()) return model;
-  part.At("unk_token").RequireNull("is not supported where bytes lack a token");
+  if (const Part unknown = part.At("unk_token"); !unknown.IsNull()) unknown.Fail("is not supported where bytes lack a token; only null can be read");
   if (part.At("byte_fallback").Bool(false))
     part.At("byte_fallback").Fail("is not supported; only false can be read");
   return model;
@@ -411,8 +408,7 @@ TokenizerParts ParseTokenizerJson(std::string_view text, const std::string& name
   const Part root(&json, name, "");
   TokenizerParts parts;
   parts.name = name;
-  root.At("truncation").RequireNull("is not supported");
-  root.At("padding").RequireNull("is not supported");
+  // `truncation` and `padding` are what the package was asked for last when the file was written; transformers, too, passes over both.
   ReadNormalizer(root.At("normalizer"), parts.normalizers);
   parts.pre_tokenizer = ReadPreTokenizer(root.At("pre_tokenizer"));
   const bool byte_level = !parts.pre_tokenizer.empty() && std::holds_alternative<ByteLevelStage>(parts.pre_tokenizer.back());

@@ -178,9 +178,8 @@ at::Tensor Transformer::AttendLatent(const Layer& l, const at::Tensor& x, const 
   const auto& c = config_;
   const bool direct = c.q_lora_rank == 0;
   const std::int64_t q_width = direct ? c.num_attention_heads * c.qk_head_dim() : c.q_lora_rank;
-  constexpr double kLatentEps = 1e-6;  // whatever rms_norm_eps says
   // One product makes the (compressed) queries, the latent and the shared rotary key.
-  const auto parts = ops::NormParts(pass.Linear(x, l.down), {q_width, c.kv_lora_rank, c.qk_rope_head_dim}, {l.q_norm, l.kv_norm, {}}, kLatentEps);
+  const auto parts = ops::NormParts(pass.Linear(x, l.down), {q_width, c.kv_lora_rank, c.qk_rope_head_dim}, {l.q_norm, l.kv_norm, {}}, ModelConfig::kLatentEps);
   const at::Tensor q = direct ? parts[0] : pass.Linear(parts[0], l.q_up);  // [N, H (dn + dr)]
   const at::Tensor& latent = parts[1];
   if (pass.cached) {

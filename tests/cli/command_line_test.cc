@@ -215,7 +215,14 @@ TEST(CommandLine, TheSeedVariableYieldsToTheCommandLine) {
   EXPECT_EQ(chat.Get("seed"), "7");
   ApplySeedVariable(generate, "7");
   EXPECT_EQ(generate.Get("seed"), "2");
+  for (const std::string name : {"serve", "pairs", "play"}) {
+    Command other{name, {}, {}};
+    ApplySeedVariable(other, "7");
+    EXPECT_EQ(other.Get("seed"), "7") << name;
+  }
   Command list{"list", {}, {}};
+  ApplySeedVariable(list, "7");
+  EXPECT_TRUE(list.options.empty());
   ApplySeedVariable(list, nullptr);
   EXPECT_THROW(ApplySeedVariable(train, "seven"), ConfigError);
 }

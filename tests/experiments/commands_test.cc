@@ -318,6 +318,7 @@ TEST_F(Commands, GenerateRefusesWhatItCannotDo) {
   EXPECT_THAT(Refused<ConfigError>({"generate", {}, {{"model", model}, {"prompt", "1"}, {"temperature", "-1"}}}), HasSubstr("must be from 0"));
   EXPECT_THAT(Refused<ConfigError>({"generate", {}, {{"model", model}, {"prompt", "1"}, {"seed", "x"}}}), HasSubstr("no whole number"));
   EXPECT_THAT(Refused<ConfigError>({"generate", {}, {{"model", model}, {"prompt", "1"}, {"weights", "float16"}}}), HasSubstr("--weights: 'float16' is neither float32 nor bfloat16"));
+  EXPECT_THAT(Refused<ConfigError>({"generate", {}, {{"model", model}, {"prompt", "1"}, {"cache", "fp8"}}}), HasSubstr("--cache: 'fp8' is neither float32 nor bfloat16"));
   EXPECT_THAT(Refused<DataError>({"generate", {}, {{"model", parity::Root() + "/deepseek_v3_base"}, {"prompt", "1"}}}), HasSubstr("tokenizer.json"));
 }
 

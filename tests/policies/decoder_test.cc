@@ -46,7 +46,7 @@ TEST_P(DecoderParity, GreedyTokensAreEqualAndTheirLogitsClose) {
 
 TEST_P(DecoderParity, ARowHasTheSameBitsAloneAndInABatchForEveryTeamInBothPrecisions) {
   const Fixture f(GetParam());
-  for (const Products products : {Products::kFloat32, Products::kBfloat16}) {
+  for (const auto& [products, cached] : {std::pair{Products::kFloat32, Cached::kFloat32}, {Products::kBfloat16, Cached::kFloat32}, {Products::kFloat32, Cached::kBfloat16}}) {
     const DecoderWeights packed(f.weights, products);
     Rng rng(21);
     constexpr int kSlots = 11;
@@ -54,7 +54,7 @@ TEST_P(DecoderParity, ARowHasTheSameBitsAloneAndInABatchForEveryTeamInBothPrecis
     std::vector<Logits> alone;
     for (int s = 0; s < kSlots; ++s) {
       sequences.push_back(tiny::Ids(rng, 3 + 4 * s, f.config.vocab_size));
-      Decoder own(packed, 1, 64);
+      Decoder own(packed, 1, 64, nullptr, cached);
       const int n = static_cast<int>(sequences[s].size());
       for (int p = 0; p + 1 < n; ++p) own.Run({{0, p, sequences[s][p]}}, {});
       own.Run({{0, n - 1, sequences[s][n - 1]}}, {0});
@@ -62,7 +62,7 @@ TEST_P(DecoderParity, ARowHasTheSameBitsAloneAndInABatchForEveryTeamInBothPrecis
     }
     for (const int members : {1, 2, 3}) {
       Team team(members);
-      Decoder decoder(packed, kSlots, 64, &team);
+      Decoder decoder(packed, kSlots, 64, &team, cached);
       std::vector<DecodeRow> rows;
       std::vector<int> wanted;
       for (int s = 0; s < kSlots; ++s) {
@@ -73,7 +73,7 @@ TEST_P(DecoderParity, ARowHasTheSameBitsAloneAndInABatchForEveryTeamInBothPrecis
       }
       decoder.Run(rows, wanted);
       for (int s = 0; s < kSlots; ++s) {
-        EXPECT_EQ(Wanted(decoder, f.config, s), alone[s]) << "sequence " << s << ", " << members << " members, " << (products == Products::kFloat32 ? "float32" : "bfloat16");
+        EXPECT_EQ(Wanted(decoder, f.config, s), alone[s]) << "sequence " << s << ", " << members << " members, " << (products == Products::kFloat32 ? "float32" : "bfloat16") << (cached == Cached::kFloat32 ? "" : ", rounded cache");
       }
     }
   }
@@ -118,15 +118,12 @@ TEST_P(DecoderParity, WithExpandedLatentsItGivesTheTrainersLogprobsToTheBitInBot
   }
 }
 
-// Rounding has 8 bits: each factor is off by up to 0.4%, by chance up or down. A router near a tie may choose other experts, and
-// then a row is another one: the median row says what rounding does.
-TEST_P(DecoderParity, Bfloat16WeightsGiveNearlyTheLogitsOfFloat32) {
-  const Fixture f(GetParam());
-  const DecoderWeights full(f.weights), half(f.weights, Products::kBfloat16);
-  EXPECT_LT(half.MatrixBytes(), 0.6 * static_cast<double>(full.MatrixBytes()));
+// How far the logits of 41 tokens are from those of float32, in parts of their size, the nearest first.
+std::vector<double> Differences(const Fixture& f, Products products, Cached cached) {
+  const DecoderWeights full(f.weights), other(f.weights, products);
   Rng rng(22);
   const Ids ids = tiny::Ids(rng, 41, f.config.vocab_size);
-  Decoder wide(full, 1, 41), narrow(half, 1, 41);
+  Decoder wide(full, 1, 41), narrow(other, 1, 41, nullptr, cached);
   std::vector<double> relative;
   for (int p = 0; p < 41; ++p) {
     const Logits want = Feed(wide, f.config, 0, ids, p, p + 1), got = Feed(narrow, f.config, 0, ids, p, p + 1);
@@ -135,11 +132,28 @@ TEST_P(DecoderParity, Bfloat16WeightsGiveNearlyTheLogitsOfFloat32) {
     relative.push_back(std::sqrt(errors / squares));
   }
   std::sort(relative.begin(), relative.end());
+  return relative;
+}
+
+// Rounding has 8 bits: each factor is off by up to 0.4%, by chance up or down. A router near a tie may choose other experts, and
+// then a row is another one: the median row says what rounding does.
+TEST_P(DecoderParity, Bfloat16WeightsGiveNearlyTheLogitsOfFloat32) {
+  const Fixture f(GetParam());
+  EXPECT_LT(DecoderWeights(f.weights, Products::kBfloat16).MatrixBytes(), 0.6 * static_cast<double>(DecoderWeights(f.weights).MatrixBytes()));
+  const std::vector<double> relative = Differences(f, Products::kBfloat16, Cached::kFloat32);
   EXPECT_GT(relative[20], 1e-4) << "nothing was rounded";
   EXPECT_LT(relative[20], 0.02);
   if (!f.config.HasExperts()) {
     EXPECT_LT(relative[40], 0.05);
   }
+}
+
+TEST_P(DecoderParity, ACacheInBfloat16GivesNearlyTheLogitsOfFloat32InHalfTheMemory) {
+  const Fixture f(GetParam());
+  const std::vector<double> relative = Differences(f, Products::kFloat32, Cached::kBfloat16);
+  EXPECT_GT(relative[20], 1e-5) << "nothing was rounded";
+  EXPECT_LT(relative[20], 0.01);
+  EXPECT_EQ(2 * Decoder::CacheBytes(f.config, 3, 50, Latents::kAbsorbed, Cached::kBfloat16), Decoder::CacheBytes(f.config, 3, 50));
 }
 
 TEST(Decoder, LogitsEqualTheTrainingForwardPass) {
@@ -228,9 +242,9 @@ TEST(Decoder, ACopiedSlotGoesOnWithTheSameBitsWhateverItHeldBefore) {
   const ParameterSet weights = tiny::Weights(config, 7);
   const DecoderWeights packed(weights);
   Rng rng(8);
-  for (const int prompt : {1, 5, 16, 17, 33}) {
+  for (const Cached cached : {Cached::kFloat32, Cached::kBfloat16}) for (const int prompt : {1, 5, 16, 17, 33}) {
     const Ids ids = tiny::Ids(rng, prompt + 4, config.vocab_size), old = tiny::Ids(rng, 40, config.vocab_size);
-    Decoder plain(packed, 1, 40), decoder(packed, 3, 40);
+    Decoder plain(packed, 1, 40, nullptr, cached), decoder(packed, 3, 40, nullptr, cached);
     Feed(plain, config, 0, ids, 0, prompt);
     const Logits want = Feed(plain, config, 0, ids, prompt, prompt + 4);
     Feed(decoder, config, 2, old, 0, 40);  // what stood in the slot before

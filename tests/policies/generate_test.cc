@@ -2,6 +2,8 @@
 // its draws and the weights alone.
 #include "policies/generate.h"
 
+#include <gmock/gmock.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -343,17 +345,26 @@ TEST(Generate, DependsNeitherOnThreadsNorOnSlotsWhereThreadsShareEveryStep) {
   const Scene s;
   const auto prompts = Prompts(s.tokenizer);
   const Sampling sampling{.temperature = 0.9, .top_k = 30, .repetition_penalty = 1.1, .max_new_tokens = 24};
-  for (const Products weights : {Products::kFloat32, Products::kBfloat16}) {
-    const auto want = s.Run(prompts, sampling, {.weights = weights});
+  for (const auto& [weights, cache] : {std::pair{Products::kFloat32, Cached::kFloat32}, {Products::kBfloat16, Cached::kFloat32}, {Products::kBfloat16, Cached::kBfloat16}}) {
+    const auto want = s.Run(prompts, sampling, {.weights = weights, .cache = cache});
     for (const auto& [threads, slots] : {std::pair{2, 64}, {2, 2}, {3, 5}, {3, 1}}) {
       for (const std::size_t share_from : {std::size_t{0}, std::size_t{1} << 40}) {
         SCOPED_TRACE(testing::Message() << threads << " threads, " << slots << " slots, sharing from " << share_from << " bytes, " << (weights == Products::kFloat32 ? "float32" : "bfloat16"));
-        const auto got = s.Run(prompts, sampling, {.threads = threads, .slots = slots, .weights = weights, .share_from = share_from});
+        const auto got = s.Run(prompts, sampling, {.threads = threads, .slots = slots, .weights = weights, .cache = cache, .share_from = share_from});
         ASSERT_EQ(got.size(), want.size());
         for (std::size_t i = 0; i < got.size(); ++i) ExpectSame(got[i], want[i]);
       }
     }
   }
+}
+
+TEST(Generate, HoldsNoCacheInBfloat16BesideFloat32WeightsOnAnotherDevice) {
+  const Scene s;
+  ParameterSet elsewhere = tiny::Weights(s.weights.config(), 3);
+  parity::MoveElsewhere(elsewhere);
+  EXPECT_THAT([&] { Generator(elsewhere, s.tokenizer, {.cache = Cached::kBfloat16}); }, testing::ThrowsMessage<ConfigError>(testing::HasSubstr("hold both in bfloat16")));
+  const Generator half(elsewhere, s.tokenizer, {.weights = Products::kBfloat16, .cache = Cached::kBfloat16});
+  EXPECT_LT(half.CacheBytes(4, 64), Generator(elsewhere, s.tokenizer, {}).CacheBytes(4, 64));
 }
 
 TEST(Generate, KeepsItsPlacesBusyWhileCompletionsOfUnequalLengthAreWaiting) {

@@ -44,6 +44,15 @@ TEST(TokenizerJson, BothSpellingsOfAMergeAreRead) {
   EXPECT_THAT(Tokenizer::Parse(json.dump(), "t").Encode("abcab"), ElementsAre(3, 2, 3));
 }
 
+// As transformers, which sets both anew for each call.
+TEST(TokenizerJson, TruncationAndPaddingOfTheFileArePassedOver) {
+  Json json = Small();
+  json["truncation"] = {{"direction", "Right"}, {"max_length", 2}, {"strategy", "LongestFirst"}, {"stride", 0}};
+  json["padding"] = {{"strategy", {{"Fixed", 9}}}, {"direction", "Left"}, {"pad_id", 4}, {"pad_type_id", 0}, {"pad_token", "<|end|>"}, {"pad_to_multiple_of", nullptr}};
+  json["model"]["dropout"] = 0.0;
+  EXPECT_THAT(Tokenizer::Parse(json.dump(), "t").Encode("abcab"), ElementsAre(3, 2, 3));
+}
+
 TEST(TokenizerJson, APrefixSpaceIsPutBeforeEveryPieceWithoutOne) {
   Json json = Small();
   json["pre_tokenizer"]["add_prefix_space"] = true;
@@ -55,8 +64,7 @@ TEST(TokenizerJson, WhatIsNotSupportedIsRefusedByName) {
   const std::vector<std::tuple<const char*, const char*, const char*>> cases = {
       {"/normalizer", R"({"type":"Nmt"})", "t.json: normalizer: type 'Nmt' cannot be read; known: NFC"},
       {"/normalizer", R"({"type":"Replace","pattern":{"Regex":"a+"},"content":""})", "normalizer.pattern: a regular expression cannot be read here"},
-      {"/truncation", R"({"max_length":5})", "t.json: truncation: is not supported"},
-      {"/padding", R"({"strategy":"BatchLongest"})", "t.json: padding: is not supported"},
+      {"/model/dropout", "0.1", "t.json: model.dropout: is not supported; only null or 0 can be read"},
       {"/pre_tokenizer", "null", "t.json: decoder: is ByteLevel exactly where"},
       {"/pre_tokenizer/type", R"("Whitespace")", "t.json: pre_tokenizer: type 'Whitespace' cannot be read"},
       {"/pre_tokenizer", R"({"type":"Sequence","pretokenizers":[{"type":"ByteLevel"},{"type":"Digits"}]})",

@@ -1,4 +1,4 @@
-// A run whose sampler holds its weights in bfloat16: it trains, logs how far sampler and trainer are apart, and repeats.
+// A run whose sampler holds its weights or its cache in bfloat16: it trains, logs how far sampler and trainer are apart, and repeats.
 #include <gmock/gmock.h>
 
 #include <nlohmann/json.hpp>
@@ -16,9 +16,9 @@ TEST(Bfloat16Weights, TrainAndLogTheGapOfEveryStepAndRepeatBitForBit) {
   const std::string root = testing::TempDir() + "/cogent_weights_test." + std::to_string(getpid());
   fs::remove_all(root);
   fs::create_directories(root);
-  const auto run = [&](const std::string& output, const std::string& weights) {
+  const auto run = [&](const std::string& output, const std::string& weights, const std::string& cache = "float32") {
     runs::Write(root + "/" + output + ".yaml", runs::TinyRun(root + "/" + output));
-    const runs::Outcome outcome = runs::Program({"train", root + "/" + output + ".yaml", "--quiet", "rollout.weights=" + weights}, root + "/output.txt").Wait();
+    const runs::Outcome outcome = runs::Program({"train", root + "/" + output + ".yaml", "--quiet", "rollout.weights=" + weights, "rollout.cache=" + cache}, root + "/output.txt").Wait();
     EXPECT_EQ(outcome.code, 0) << outcome.text;
     std::vector<double> gaps;
     std::istringstream metrics(runs::Read(root + "/" + output + "/tiny/metrics.jsonl"));
@@ -29,11 +29,13 @@ TEST(Bfloat16Weights, TrainAndLogTheGapOfEveryStepAndRepeatBitForBit) {
     }
     return gaps;
   };
-  const auto exact = run("float32", "float32"), rounded = run("bfloat16", "bfloat16"), again = run("again", "bfloat16");
+  const auto exact = run("float32", "float32"), rounded = run("bfloat16", "bfloat16"), again = run("again", "bfloat16"), cached = run("cached", "float32", "bfloat16");
   ASSERT_EQ(rounded.size(), exact.size());
   ASSERT_FALSE(rounded.empty());
   for (const double gap : exact) EXPECT_LT(gap, 1e-4);
   for (const double gap : rounded) EXPECT_THAT(gap, testing::AllOf(testing::Gt(1e-4), testing::Lt(0.2)));
+  ASSERT_EQ(cached.size(), exact.size());
+  for (const double gap : cached) EXPECT_THAT(gap, testing::AllOf(testing::Gt(1e-5), testing::Lt(0.2)));
   EXPECT_EQ(rounded, again);
   runs::ExpectEqualRuns(root + "/again/tiny", root + "/bfloat16/tiny");
   const runs::Outcome refused = runs::Program({"train", root + "/again.yaml", "rollout.weights=float16"}, root + "/output.txt").Wait();
@@ -61,6 +63,7 @@ TEST(Deterministic, ARunSamplesAndTrainsInOneArithmeticAndRefusesWhatHasTwo) {
     fs::remove_all(root + "/runs/" + precision);
   }
   for (const auto& [setting, why] : std::vector<std::pair<std::string, std::string>>{{"rollout.weights=bfloat16", "make rollout.weights (bfloat16) and train.products (float32) the same"},
+                                                                                      {"rollout.cache=bfloat16", "leave rollout.cache at float32"},
                                                                                       {"device=cuda", "set device: cpu"},
                                                                                       {"rollout.remote={url: \"http://localhost:1\"}", "rollout.remote is another engine"}}) {
     const runs::Outcome refused = go({"name=refused", setting});
