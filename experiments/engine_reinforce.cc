@@ -110,6 +110,7 @@ class Loop final : public TrainingLoop {
     if (!groups.empty()) {
       const StepReport report = Learn(groups, step);
       for (const auto& [name, value] : report.metrics) metrics[name] = value;
+      WarnIfIdle(metrics, step);
       state_.algorithm = trainer().state();
       generator().Refresh(run_.parameters);
       LogSamples(groups, report.advantages, step);
@@ -209,6 +210,20 @@ class Loop final : public TrainingLoop {
     }
   }
 
+  // A run whose first steps learn nothing from rewards may go on so to its end: said once.
+  void WarnIfIdle(const Metrics& metrics, std::int64_t step) {
+    constexpr int kSteps = 3;
+    if (idle_ < 0) return;
+    const auto idle = [&](const char* name) { return metrics.count(name) > 0 && metrics.at(name) == 0.0; };
+    if (!idle("advantages/min") || !idle("advantages/max")) return (void)(idle_ = -1);
+    if (++idle_ < kSteps) return;
+    idle_ = -1;
+    LogWarn(fmt::format("steps {} to {}: rewards taught nothing, for every advantage was 0: {}", step - kSteps + 1, step,
+                        run_.config.rollout.group_size == 1 ? "rollout.group_size is 1, and the algorithm compares the completions of a group"
+                                                            : "all completions of each group got the same reward. samples.jsonl shows what they got; tasks may be too hard or too "
+                                                              "easy, or rollout.temperature too low for completions to differ"));
+  }
+
   void LogSamples(const std::vector<Group>& groups, const std::vector<double>& advantages, std::int64_t step) const {
     std::size_t written = 0;
     for (const Group& group : groups) {
@@ -228,6 +243,7 @@ class Loop final : public TrainingLoop {
   const Algorithm& algorithm_;
   const Rubric& rubric_;
   std::optional<RemoteRollout> remote_;
+  int idle_ = 0;  // steps since the start in which every advantage was 0; -1: no longer counted
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <ctime>
+#include <optional>
 #include <utility>
 
 #include "policies/chat_template_operations.h"
@@ -14,22 +15,13 @@ namespace {
 
 const std::string kDot = ".";
 
-// What Python's float() reads; nothing where it reads nothing.
-std::optional<double> ReadFloat(const std::string& given) {
+// What Python's float() or int() reads; nothing where they read nothing.
+template <typename Number>
+std::optional<Number> Read(const std::string& given) {
   std::string text = Stripped(given, nullptr, true, true);
   std::erase(text, '_');
   if (text.starts_with('+')) text.erase(0, 1);
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || end != text.data() + text.size() || error != std::errc()) return std::nullopt;
-  return number;
-}
-
-std::optional<Value> ReadWhole(const std::string& given) {
-  std::string text = Stripped(given, nullptr, true, true);
-  std::erase(text, '_');
-  if (text.starts_with('+')) text.erase(0, 1);
-  std::int64_t number = 0;
+  Number number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (text.empty() || end != text.data() + text.size() || error != std::errc()) return std::nullopt;
   return number;
@@ -335,7 +327,7 @@ Value Operations::AttributeOf(const Value& item, const Value& path, const Value&
   if (path.IsWhole()) return OrElse(At(item, path, ""), otherwise);
   Value value = item;
   for (const std::string& part : SplitText(TextOf(path, "an attribute"), &kDot, -1, false)) {
-    const std::optional<Value> number = !part.empty() && std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; }) ? ReadWhole(part) : std::nullopt;
+    const std::optional<std::int64_t> number = !part.empty() && std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; }) ? Read<std::int64_t>(part) : std::nullopt;
     value = OrElse(number && !value.IsObject() ? At(value, *number, "") : Member(value, part, ""), otherwise);
   }
   return value;
@@ -414,7 +406,7 @@ Value Operations::Numeric(const std::string& name, const Value& value, const Arg
   const Value& first = Nth(arguments, 0);
   if (name == "float") {
     if (value.IsNumber() || value.IsBool()) return value.Number();
-    const std::optional<double> number = value.IsText() ? ReadFloat(value.Text()) : std::nullopt;
+    const std::optional<double> number = value.IsText() ? Read<double>(value.Text()) : std::nullopt;
     return number ? Value(*number) : first.IsUndefined() ? Value(0.0) : first;
   }
   if (name == "int") {
@@ -422,9 +414,9 @@ Value Operations::Numeric(const std::string& name, const Value& value, const Arg
     if (value.IsBool()) return static_cast<std::int64_t>(value.Bool());
     if (value.IsWhole() || value.IsBig()) return value;
     if (value.IsText()) {
-      if (const std::optional<Value> whole = ReadWhole(value.Text())) return *whole;
+      if (const std::optional<std::int64_t> whole = Read<std::int64_t>(value.Text())) return *whole;
     }
-    const std::optional<double> number = value.IsFloat() ? std::optional(value.Number()) : value.IsText() ? ReadFloat(value.Text()) : std::nullopt;
+    const std::optional<double> number = value.IsFloat() ? std::optional(value.Number()) : value.IsText() ? Read<double>(value.Text()) : std::nullopt;
     if (!number || !std::isfinite(*number)) return otherwise;
     if (std::abs(*number) >= 9.2e18) Fail("int gives a number that is too large");
     return static_cast<std::int64_t>(*number);
@@ -439,7 +431,7 @@ Value Operations::Numeric(const std::string& name, const Value& value, const Arg
   }
   if (value.IsWhole() && precision >= 0) return value;
   if (precision < 0 || precision > 300) Fail("round wants a precision from 0 to 300");
-  return *ReadFloat(fmt::format("{:.{}f}", value.Number(), precision));
+  return *Read<double>(fmt::format("{:.{}f}", value.Number(), precision));
 }
 
 // ---- tests ----------------------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ class Decoder final : public BatchDecoder {
   std::size_t ValuesAt(int layer, int slot, int group) const {
     return KeysAt(layer, slot, group) + group_numbers_ / static_cast<std::size_t>(key_size_ + value_size_) * static_cast<std::size_t>(key_size_);
   }
-  // work(cache), whichever the two it is.
+  // work(cache), whichever of the two it is.
   template <typename Work>
   void InCache(const Work& work) {
     cached_ == Cached::kFloat32 ? work(cache_.data()) : work(half_cache_.data());

@@ -174,6 +174,18 @@ TEST_F(RunTest, AFullDiskEndsTheRunAndHarmsNoEarlierCheckpoint) {
   EXPECT_TRUE(Read(dir + "/checkpoints/latest/model.safetensors") == Read(Dir("whole") + "/checkpoints/latest/model.safetensors"));
 }
 
+TEST_F(RunTest, SaysOnceWhyRewardsTeachNothing) {
+  const auto said = [&](const std::string& name, const std::string& setting) {
+    const Outcome outcome = Go(Config(name), {"--quiet", "rollout.prompts=4", setting});
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    const std::size_t first = outcome.text.find("rewards taught nothing");
+    EXPECT_EQ(outcome.text.find("rewards taught nothing", first + 1), std::string::npos);
+    return outcome.text;
+  };
+  EXPECT_THAT(said("idle_alone", "rollout.group_size=1"), HasSubstr("steps 1 to 3: rewards taught nothing, for every advantage was 0: rollout.group_size is 1"));
+  EXPECT_THAT(said("idle_unpaid", "rewards=[{name: format, weight: 0}]"), HasSubstr("all completions of each group got the same reward"));
+}
+
 TEST_F(RunTest, ADirectoryThatExistsIsRefusedAndNotTouched) {
   const std::string dir = Root() + "/taken/tiny";
   fs::create_directories(dir);
