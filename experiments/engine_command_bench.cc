@@ -12,6 +12,7 @@
 #include "algorithms/trainer.h"
 #include "core/error.h"
 #include "experiments/engine_commands.h"
+#include "experiments/engine_run.h"
 #include "policies/generate.h"
 
 namespace cogent {

@@ -8,7 +8,6 @@
 
 #include "core/error.h"
 #include "core/log.h"
-#include "core/scalar.h"
 #include "experiments/engine_chat.h"
 #include "experiments/engine_commands.h"
 #include "experiments/serve.h"

@@ -116,12 +116,6 @@ Sampling ReadSampling(const Command& command, const Sampling& base) {
   return sampling;
 }
 
-Products ReadProducts(const std::string& name, const std::string& text) {
-  if (text == "float32") return Products::kFloat32;
-  if (text == "bfloat16") return Products::kBfloat16;
-  throw ConfigError(name + ": '" + text + "' is neither float32 nor bfloat16");
-}
-
 Generator::Options ReadSampler(const Command& command, const RolloutSettings& base, int threads) {
   RolloutSettings said = base;
   said.weights = command.Get("weights", base.weights), said.cache = command.Get("cache", base.cache);

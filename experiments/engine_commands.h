@@ -65,8 +65,6 @@ ParameterSet LoadWeights(const std::string& dir);
 // The options of the line for drawing tokens (temperature, top-k ...) over `base`, checked as a file's values are.
 Sampling ReadSampling(const Command& command, const Sampling& base);
 
-// Products by name: ConfigError unless `text` is float32 or bfloat16.
-Products ReadProducts(const std::string& name, const std::string& text);
 // What the sampler holds its numbers in: --weights and --cache of the line over `base`.
 Generator::Options ReadSampler(const Command& command, const RolloutSettings& base, int threads);
 

@@ -10,6 +10,7 @@
 #include <iostream>
 #include <thread>
 
+#include "core/error.h"
 #include "experiments/version.h"
 
 namespace cogent {
@@ -39,10 +40,15 @@ int Threads(const RunConfig& config) {
   return config.threads > 0 ? config.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-Products ProductsOf(const std::string& name) { return name == "bfloat16" ? Products::kBfloat16 : Products::kFloat32; }
+Products ReadProducts(const std::string& name, const std::string& text) {
+  if (text == "float32") return Products::kFloat32;
+  if (text == "bfloat16") return Products::kBfloat16;
+  throw ConfigError(name + ": '" + text + "' is neither float32 nor bfloat16");
+}
 
 Generator::Options SamplerOptions(const RolloutSettings& rollout, int threads) {
-  return {.threads = threads, .weights = ProductsOf(rollout.weights), .cache = rollout.cache == "bfloat16" ? Cached::kBfloat16 : Cached::kFloat32};
+  const bool short_cache = ReadProducts("rollout.cache", rollout.cache) == Products::kBfloat16;
+  return {.threads = threads, .weights = ReadProducts("rollout.weights", rollout.weights), .cache = short_cache ? Cached::kBfloat16 : Cached::kFloat32};
 }
 
 RunEnvironment Environment(const RunConfig& config) {
@@ -55,7 +61,7 @@ TrainerConfig MakeTrainerConfig(const RunConfig& config, const MixtureSettings& 
   const bool cpu = config.device == "cpu";
   t.lanes = cpu ? Threads(config) : 1;
   t.micro_batch_tokens = config.train.micro_batch_tokens;
-  const Products products = ProductsOf(config.train.products);
+  const Products products = ReadProducts("train.products", config.train.products);
   t.deterministic = config.deterministic;
   t.products = cpu && !config.deterministic ? Supported(products) : products;
   t.sampler_differs = config.rollout.weights == "bfloat16" || config.rollout.cache == "bfloat16" || config.rollout.remote || !cpu;

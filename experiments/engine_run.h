@@ -33,7 +33,8 @@ void CatchStopSignals();
 bool StopRequested();
 
 int Threads(const RunConfig& config);
-Products ProductsOf(const std::string& name);  // float32 or bfloat16, as a configuration says it
+// "float32" or "bfloat16", as a configuration or an option called `name` says it. ConfigError for anything else.
+Products ReadProducts(const std::string& name, const std::string& text);
 // What the sampler holds its numbers in.
 Generator::Options SamplerOptions(const RolloutSettings& rollout, int threads);
 RunEnvironment Environment(const RunConfig& config);
