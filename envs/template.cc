@@ -11,7 +11,7 @@
 namespace cogent {
 namespace {
 
-constexpr std::string_view kHole = "{prompt}";
+constexpr std::string_view kPromptHole = "{prompt}";
 
 struct Named {
   const char* name;
@@ -41,7 +41,7 @@ std::string TemplateText(const std::string& name_or_text) {
   for (const Named& item : kTemplates) {
     if (name_or_text == item.name) return item.text;
   }
-  const std::size_t first = name_or_text.find(kHole);
+  const std::size_t first = name_or_text.find(kPromptHole);
   if (first == std::string::npos) {
     std::string message = "no prompt template '" + name_or_text + "'.";
     if (const auto near = Nearest(name_or_text, TemplateNames())) {
@@ -51,7 +51,7 @@ std::string TemplateText(const std::string& name_or_text) {
     for (const std::string& name : TemplateNames()) message += " " + name;
     throw ConfigError(message + "; a text of your own must hold {prompt}");
   }
-  if (name_or_text.find(kHole, first + 1) != std::string::npos) {
+  if (name_or_text.find(kPromptHole, first + 1) != std::string::npos) {
     throw ConfigError("the prompt template '" + name_or_text +
                       "' holds {prompt} more than once; leave one");
   }
@@ -98,9 +98,9 @@ std::string FillPlaces(std::string_view text, const Places& places) {
 }
 
 std::pair<std::string, std::string> TemplateFixedParts(const std::string& template_text) {
-  const std::size_t hole = template_text.find(kHole);
+  const std::size_t hole = template_text.find(kPromptHole);
   Check(hole != std::string::npos, "a prompt template without {prompt}");
-  return {template_text.substr(0, hole), template_text.substr(hole + kHole.size())};
+  return {template_text.substr(0, hole), template_text.substr(hole + kPromptHole.size())};
 }
 
 }  // namespace cogent

@@ -26,7 +26,7 @@ namespace cogent {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // Finished and stopped runs count only if they are of this very ablation.
 void CheckKept(const std::vector<PlannedRun>& runs) {
@@ -152,7 +152,7 @@ class AblationRun {
     bar_ ? bar_->Print(line) : LogWarn(line);
   }
   void Note(const std::string& run, int exit_code, double seconds, const std::string& error) {
-    outcomes_.Append(Json{{"run", run}, {"exit_code", exit_code}, {"seconds", seconds}, {"error", error}}.dump());
+    outcomes_.Append(OrderedJson{{"run", run}, {"exit_code", exit_code}, {"seconds", seconds}, {"error", error}}.dump());
   }
 
   void Tick() {
@@ -202,7 +202,7 @@ void Report(const Ablation& ablation, const Parts& parts) {
 int AblateCommand(const Parts& parts, const CheckAlgorithm& check_algorithm, const Command& command) {
   const std::string& file = command.arguments.at(0);
   const Ablation ablation = LoadAblation(file, {command.arguments.begin() + 1, command.arguments.end()}, parts, check_algorithm);
-  const Room room = FindRoom(ablation, command.Get("jobs"));
+  const JobRoom room = FindRoom(ablation, command.Get("jobs"));
   const std::vector<PlannedRun> runs = PlanRuns(ablation, room.threads);
   CheckKept(runs);
   const std::string plan = PlanText(ablation, runs, room, parts);

@@ -117,11 +117,11 @@ std::vector<RunOutcome> ReadOutcomes(const std::string& ablation_dir) {
   return outcomes;
 }
 
-Room FindRoom(const Ablation& ablation, const std::string& wanted) {
+JobRoom FindRoom(const Ablation& ablation, const std::string& wanted) {
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int runs = static_cast<int>(ablation.arms.size() * ablation.seeds.size());
   const RunConfig& config = ablation.arms.front().config;
-  Room room;
+  JobRoom room;
   if (!wanted.empty()) {
     room.jobs = static_cast<int>(std::min<std::int64_t>(ParseInteger(wanted).value, 1024));
   } else {
@@ -134,7 +134,7 @@ Room FindRoom(const Ablation& ablation, const std::string& wanted) {
   return room;
 }
 
-std::string PlanText(const Ablation& ablation, const std::vector<PlannedRun>& runs, const Room& room, const Parts& parts) {
+std::string PlanText(const Ablation& ablation, const std::vector<PlannedRun>& runs, const JobRoom& room, const Parts& parts) {
   std::map<std::string, std::map<RunState, int>> states;
   for (const PlannedRun& run : runs) ++states[ArmFolder(run)][StateOf(run.directory)];
   std::string text = fmt::format("ablation '{}' in {}: {} arms x {} seeds = {} runs", ablation.name, ablation.directory, ablation.arms.size(),

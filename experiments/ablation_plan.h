@@ -1,6 +1,6 @@
 // What an ablation has done, what is left, how many runs at once, and what that costs.
 //
-//   const Room room = FindRoom(ablation, "");
+//   const JobRoom room = FindRoom(ablation, "");
 //   std::cout << PlanText(ablation, PlanRuns(ablation, room.threads), room, parts);
 //
 // Everything is read off the run directories and outcomes.jsonl. Thread rule: free functions on files.
@@ -27,16 +27,16 @@ struct RunOutcome {
 };
 std::vector<RunOutcome> ReadOutcomes(const std::string& ablation_dir);
 
-struct Room {
+struct JobRoom {
   int jobs = 1;
   int threads = 1;  // of each run
 };
 // `wanted` runs at once; where it is empty, as many as cores and memory allow. All runs of an ablation get the same
 // number of threads: what the file says, else the cores divided.
-Room FindRoom(const Ablation& ablation, const std::string& wanted);
+JobRoom FindRoom(const Ablation& ablation, const std::string& wanted);
 
 // The arms, their runs by state, tokens at most, time by the finished runs; a note where arms cannot be compared.
-std::string PlanText(const Ablation& ablation, const std::vector<PlannedRun>& runs, const Room& room, const Parts& parts);
+std::string PlanText(const Ablation& ablation, const std::vector<PlannedRun>& runs, const JobRoom& room, const Parts& parts);
 
 // The step of the last whole line of a metrics.jsonl, 0 where there is none. Reads the end of the file alone.
 std::int64_t LastStep(const std::string& path);

@@ -85,14 +85,6 @@ Chosen FindCommand(const std::vector<std::string>& words) {
   return {};
 }
 
-std::vector<std::string> FirstWords() {
-  std::vector<std::string> names;
-  for (const CommandSpec& spec : CommandTable()) {
-    if (names.empty() || names.back() != NameOfGroup(spec.name)) names.push_back(NameOfGroup(spec.name));
-  }
-  return names;
-}
-
 // The second words of "model"; empty for what is no group.
 std::vector<std::string> SecondWords(const std::string& group) {
   std::vector<std::string> names;

@@ -109,7 +109,7 @@ CommandSpec Sample() {
            {"sample runs/r1_zero -o kept.jsonl sample.tasks=2000 sample.samples=4 --resume", "go on"}}};
 }
 
-CommandSpec Pipeline() {
+CommandSpec PipelineSpec() {
   return {"pipeline",
           "run an experiment of several stages, each with what earlier ones made",
           "The file names stages and what each takes from others (docs/r1.md). What is done and unchanged is skipped, what\n"
@@ -417,7 +417,7 @@ std::vector<CommandSpec> VerifyCommands() {
 
 std::vector<CommandSpec> MakeTable() {
   std::vector<CommandSpec> table = {
-      Train(), Eval(), Ablate(), Pipeline(), Compare(), Sample(), Refine(), Rewrite(), Judge(), Pairs(), Generate(), Chat(), Serve(), Play(),
+      Train(), Eval(), Ablate(), PipelineSpec(), Compare(), Sample(), Refine(), Rewrite(), Judge(), Pairs(), Generate(), Chat(), Serve(), Play(),
       {"list", "what can be named in YAML: environments, rewards, algorithms", "",
        {{"KIND", "environments, rewards or algorithms", false, false, {"environments", "rewards", "algorithms"}}},
        {}, {{"list", "everything"}, {"list rewards", ""}}},
@@ -457,6 +457,15 @@ std::vector<CommandSpec> MakeTable() {
 const std::vector<CommandSpec>& CommandTable() {
   static const std::vector<CommandSpec> table = MakeTable();
   return table;
+}
+
+std::vector<std::string> FirstWords() {
+  std::vector<std::string> words;
+  for (const CommandSpec& spec : CommandTable()) {
+    const std::string first = spec.name.substr(0, spec.name.find(' '));
+    if (std::find(words.begin(), words.end(), first) == words.end()) words.push_back(first);
+  }
+  return words;
 }
 
 const std::vector<ExampleSpec>& EnvironmentTable() {

@@ -48,6 +48,7 @@ struct CommandSpec {
 };
 
 const std::vector<CommandSpec>& CommandTable();
+std::vector<std::string> FirstWords();  // of the commands, each once, in the table's order
 
 // Environment variables that the program looks at: name and meaning, for --help.
 const std::vector<ExampleSpec>& EnvironmentTable();

@@ -20,7 +20,6 @@ namespace cogent {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr int kTasksCompared = 8;
 
 // ---- one run ----

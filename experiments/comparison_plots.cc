@@ -24,7 +24,7 @@ std::vector<PlotPoint> PointsOf(const Curve& curve, Axis axis) {
 }
 
 // Where an arm's line has its points: at the steps themselves, or evenly over tokens and seconds.
-std::vector<double> Places(const std::vector<Curve>& curves, Axis axis) {
+std::vector<double> PlacesOf(const std::vector<Curve>& curves, Axis axis) {
   double begin = curves[0].front().*axis, end = curves[0].back().*axis;
   for (const Curve& curve : curves) {
     begin = std::max(begin, curve.front().*axis);
@@ -44,7 +44,7 @@ std::vector<double> Places(const std::vector<Curve>& curves, Axis axis) {
 
 Series ArmSeries(const std::string& arm, int colour, const std::vector<Curve>& curves, Axis axis) {
   Series series{.name = arm, .colour = colour};
-  for (const double x : Places(curves, axis)) {
+  for (const double x : PlacesOf(curves, axis)) {
     std::vector<double> values;
     for (const Curve& curve : curves) {
       const double value = ValueAt(curve, axis, x);

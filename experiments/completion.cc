@@ -14,7 +14,7 @@ void AddOnce(std::vector<std::string>& words, const std::string& word) {
   if (std::find(words.begin(), words.end(), word) == words.end()) words.push_back(word);
 }
 
-std::string Joined(const std::vector<std::string>& words) {
+std::string Spaced(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
   return text;
@@ -24,12 +24,6 @@ std::string FirstWord(const std::string& name) { return name.substr(0, name.find
 std::string SecondWord(const std::string& name) {
   const std::size_t space = name.find(' ');
   return space == std::string::npos ? "" : name.substr(space + 1);
-}
-
-std::vector<std::string> FirstWords() {
-  std::vector<std::string> words;
-  for (const CommandSpec& spec : CommandTable()) AddOnce(words, FirstWord(spec.name));
-  return words;
 }
 
 // What may follow the command's first word: second words, choices and options.
@@ -59,8 +53,8 @@ std::string Identifier(const std::string& program) {
 std::string BashScript(const std::string& program) {
   const std::string function = "_" + Identifier(program) + "_words";
   std::string text = function + "() {\n  local words word=${COMP_WORDS[COMP_CWORD]}\n  if [ \"$COMP_CWORD\" = 1 ]; then\n"
-                     "    words='" + Joined(FirstWords()) + " --help --version'\n  else\n    case ${COMP_WORDS[1]} in\n";
-  for (const std::string& first : FirstWords()) text += "      " + first + ") words='" + Joined(WordsAfter(first)) + "' ;;\n";
+                     "    words='" + Spaced(FirstWords()) + " --help --version'\n  else\n    case ${COMP_WORDS[1]} in\n";
+  for (const std::string& first : FirstWords()) text += "      " + first + ") words='" + Spaced(WordsAfter(first)) + "' ;;\n";
   return text + "    esac\n  fi\n  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
          "  if [ \"$COMP_CWORD\" -gt 1 ]; then COMPREPLY+=($(compgen -f -- \"$word\")); fi\n}\n"
          "complete -o filenames -o bashdefault -F " + function + " " + program + "\n";
@@ -69,8 +63,8 @@ std::string BashScript(const std::string& program) {
 std::string ZshScript(const std::string& program) {
   const std::string function = "_" + Identifier(program);
   std::string text = "#compdef " + program + "\n" + function + "() {\n  if (( CURRENT == 2 )); then\n    compadd -- " +
-                     Joined(FirstWords()) + " --help --version\n    return\n  fi\n  case ${words[2]} in\n";
-  for (const std::string& first : FirstWords()) text += "    " + first + ") compadd -- " + Joined(WordsAfter(first)) + " ;;\n";
+                     Spaced(FirstWords()) + " --help --version\n    return\n  fi\n  case ${words[2]} in\n";
+  for (const std::string& first : FirstWords()) text += "    " + first + ") compadd -- " + Spaced(WordsAfter(first)) + " ;;\n";
   return text + "  esac\n  _files\n}\nif [ \"$funcstack[1]\" = \"" + function + "\" ]; then " + function +
          " \"$@\"; else compdef " + function + " " + program + "; fi\n";
 }
@@ -99,7 +93,7 @@ std::string FishScript(const std::string& program) {
       text += where + " -a " + second + " -d " + Quoted(spec.summary) + "\n";
     }
     for (const WordSpec& word : spec.words) {
-      if (!word.choices.empty()) text += where + " -f -a '" + Joined(word.choices) + "'\n";
+      if (!word.choices.empty()) text += where + " -f -a '" + Spaced(word.choices) + "'\n";
     }
     for (const OptionSpec& option : spec.options) {
       text += where + " -l " + option.name + (option.letter ? std::string(" -s ") + option.letter : "") +

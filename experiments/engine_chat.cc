@@ -19,7 +19,7 @@
 namespace cogent {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 std::string TextOf(const Tokenizer& tokenizer, std::optional<std::int32_t> id) { return id ? std::string(tokenizer.TokenText(*id)) : ""; }
 
@@ -53,7 +53,7 @@ std::int64_t LocalNow() {
 // The variables are those that transformers sets.
 std::string Rendered(const ChatTemplate& chat, const Tokenizer& tokenizer, const std::string& messages, std::optional<std::int64_t> now) {
   const bool own_bos = tokenizer.EncodePrompt("").empty();
-  Json variables = {{"messages", Json::parse(messages)}, {"tools", nullptr}, {"documents", nullptr}, {"add_generation_prompt", true}};
+  OrderedJson variables = {{"messages", OrderedJson::parse(messages)}, {"tools", nullptr}, {"documents", nullptr}, {"add_generation_prompt", true}};
   for (const auto& [key, token] : tokenizer.named_tokens()) variables[key] = token;
   variables["bos_token"] = own_bos ? TextOf(tokenizer, tokenizer.bos_id()) : "";
   variables["eos_token"] = TextOf(tokenizer, tokenizer.eos_id());
@@ -92,7 +92,7 @@ int ChatCommand(const Command& command) {
   options.on_token = [&](std::size_t, std::int32_t id) { screen.Add(id); };
   const Generator generator(policy.parameters, tokenizer, options);
   const bool terminal = isatty(STDIN_FILENO) != 0;
-  Json messages = Json::array();
+  OrderedJson messages = OrderedJson::array();
   if (command.Has("system")) messages.push_back({{"role", "system"}, {"content", command.Get("system")}});
   std::string line;
   for (std::uint64_t turn = 0; (terminal ? std::cout << "> " << std::flush : std::cout), std::getline(std::cin, line); ++turn) {

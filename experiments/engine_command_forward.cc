@@ -18,11 +18,11 @@
 namespace cogent {
 namespace {
 
-using Sequence = std::vector<std::int64_t>;
+using Ids = std::vector<std::int64_t>;
 using Tensors = std::map<std::string, at::Tensor>;
 constexpr char kShape[] = R"({"sequences": [[1, 2, 3], ...]})";
 
-Sequence ReadSequence(const nlohmann::json& ids, const std::string& where, const ModelConfig& config, int greedy) {
+Ids ReadSequence(const nlohmann::json& ids, const std::string& where, const ModelConfig& config, int greedy) {
   if (!ids.is_array()) throw DataError(fmt::format("{}: a list of token ids is wanted, found {}", where, ids.type_name()));
   if (ids.empty()) throw DataError(where + ": the sequence is empty; give it at least one token id");
   const std::int64_t room = config.max_position_embeddings - greedy;
@@ -30,7 +30,7 @@ Sequence ReadSequence(const nlohmann::json& ids, const std::string& where, const
     throw DataError(fmt::format("{}: {} tokens{} do not fit in the model's context (max_position_embeddings) of {}; shorten the sequence", where,
                                 ids.size(), greedy > 0 ? fmt::format(" and {} greedy ones", greedy) : "", config.max_position_embeddings));
   }
-  Sequence out;
+  Ids out;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     // Signed and unsigned numbers are compared as they are: none wraps around.
     const bool fits = ids[i].is_number_unsigned() ? ids[i].get<std::uint64_t>() < static_cast<std::uint64_t>(config.vocab_size) : false;
@@ -43,7 +43,7 @@ Sequence ReadSequence(const nlohmann::json& ids, const std::string& where, const
   return out;
 }
 
-std::vector<Sequence> ReadSequences(const std::string& path, const ModelConfig& config, int greedy) {
+std::vector<Ids> ReadSequences(const std::string& path, const ModelConfig& config, int greedy) {
   nlohmann::json root;
   try {
     root = nlohmann::json::parse(ReadFile(path));
@@ -53,7 +53,7 @@ std::vector<Sequence> ReadSequences(const std::string& path, const ModelConfig& 
   if (!root.is_object() || !root.contains("sequences") || !root["sequences"].is_array()) {
     throw DataError(fmt::format("{}: there is no list named \"sequences\"; wanted is {}", path, kShape));
   }
-  std::vector<Sequence> sequences;
+  std::vector<Ids> sequences;
   for (const auto& ids : root["sequences"]) {
     sequences.push_back(ReadSequence(ids, fmt::format("{}: sequences[{}]", path, sequences.size()), config, greedy));
   }
@@ -62,7 +62,7 @@ std::vector<Sequence> ReadSequences(const std::string& path, const ModelConfig& 
 }
 
 // The trainer's forward pass, one sequence at a time.
-void AddForward(const Transformer& model, const Sequence& ids, const std::string& prefix, Tensors& out) {
+void AddForward(const Transformer& model, const Ids& ids, const std::string& prefix, Tensors& out) {
   const int size = static_cast<int>(ids.size());
   Tensors trace;
   const ForwardResult result = model.Forward({ids, {{0, size, -1}}}, {.trace = &trace});
@@ -77,7 +77,7 @@ void AddForward(const Transformer& model, const Sequence& ids, const std::string
 }
 
 // The likeliest next tokens by the cached decoder; no token ends the continuation.
-at::Tensor Continue(const DecoderWeights& weights, const Sequence& ids, int count) {
+at::Tensor Continue(const DecoderWeights& weights, const Ids& ids, int count) {
   const int size = static_cast<int>(ids.size()), vocabulary = weights.config().vocab_size;
   Decoder decoder(weights, 1, size + count);
   std::vector<DecodeRow> rows;

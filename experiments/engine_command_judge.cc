@@ -22,13 +22,13 @@
 namespace cogent {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 constexpr int kLinesAtOnce = 64;
 constexpr std::size_t kExamples = 3;  // of what each reason dropped, in the report
 
 struct Line {
   int number = 0;
-  Json json;
+  OrderedJson json;
   Judged text;
 };
 
@@ -39,7 +39,7 @@ struct Counts {
   std::map<std::string, double> scores;    // of a judge: how many lines got which
   std::map<std::string, std::vector<int>> examples;  // reason: line numbers
 
-  Json ToJson() const {
+  OrderedJson ToJson() const {
     return {{"lines", lines}, {"kept", kept}, {"failed", failed}, {"dropped", dropped}, {"failures", failures}, {"scores", scores}, {"examples", examples}};
   }
   static Counts From(const std::string& text) {
@@ -63,7 +63,7 @@ struct Counts {
 std::vector<Line> ReadLines(const std::string& path) {
   std::vector<Line> lines;
   ForEachLineIn(path, [&](int number, std::string_view text) {
-    Json json = Json::parse(text, nullptr, false);
+    OrderedJson json = OrderedJson::parse(text, nullptr, false);
     const auto has = [&](const char* key) { return json.is_object() && json.contains(key) && json[key].is_string(); };
     if (!has("prompt") || !has("completion")) throw DataError(fmt::format("{}:{}: {{\"prompt\": text, \"completion\": text}} is wanted", path, number));
     Judged judged{json["prompt"], json["completion"]};
@@ -74,7 +74,7 @@ std::vector<Line> ReadLines(const std::string& path) {
 }
 
 // What the agent said of some lines: the lines that stay, changed as they are to be written; the others are counted.
-using AskAbout = std::function<std::vector<Json>(Agent& agent, std::vector<Line>& part, const std::vector<Rng>& draws, Counts& counts)>;
+using AskAbout = std::function<std::vector<OrderedJson>(Agent& agent, std::vector<Line>& part, const std::vector<Rng>& draws, Counts& counts)>;
 
 int AskCommand(const std::string& verb, const NamedPolicy& found, const std::optional<RemoteSettings>& remote, double temperature, const Command& command, const AskAbout& ask) {
   const RunConfig& config = found.loaded.config;
@@ -98,8 +98,8 @@ int AskCommand(const std::string& verb, const NamedPolicy& found, const std::opt
     std::vector<Rng> rngs;
     for (const Line& line : part) rngs.push_back(draws.Fork(static_cast<std::uint64_t>(line.number)));
     counts.lines += static_cast<double>(part.size());
-    for (const Json& kept : ask(answerer.agent(), part, rngs, counts)) {
-      output.Append(kept.dump(-1, ' ', false, Json::error_handler_t::replace));
+    for (const OrderedJson& kept : ask(answerer.agent(), part, rngs, counts)) {
+      output.Append(kept.dump(-1, ' ', false, OrderedJson::error_handler_t::replace));
       ++counts.kept;
     }
     if (counts.failed > config.rollout.max_unscorable * counts.lines) {
@@ -116,7 +116,7 @@ int AskCommand(const std::string& verb, const NamedPolicy& found, const std::opt
     }
   }
   if (bar) bar->Finish();
-  Json report = counts.ToJson();
+  OrderedJson report = counts.ToJson();
   report["input"] = input;
   report["by"] = answerer.name();
   output.Finish(report.dump(2));
@@ -140,7 +140,7 @@ int JudgeCommand(const Parts& parts, const Methods& methods, const Command& comm
   const NamedPolicy found = FindPolicy(parts, methods, command, {command.arguments.begin() + 1, command.arguments.end()}, "judge");
   const JudgeSettings& settings = found.loaded.config.judge;
   return AskCommand("judge", found, settings.remote, settings.temperature, command, [&](Agent& agent, std::vector<Line>& part, const std::vector<Rng>& draws, Counts& counts) {
-    std::vector<Json> kept;
+    std::vector<OrderedJson> kept;
     const auto judgements = Judge(agent, settings, Texts(part), draws);
     for (std::size_t i = 0; i < part.size(); ++i) {
       const Judgement& judgement = judgements[i];
@@ -165,7 +165,7 @@ int RewriteCommand(const Parts& parts, const Methods& methods, const Command& co
   const RewriteSettings& settings = found.loaded.config.rewrite;
   const std::string& input = command.Get("input");
   return AskCommand("rewrite", found, settings.remote, settings.temperature, command, [&](Agent& agent, std::vector<Line>& part, const std::vector<Rng>& draws, Counts& counts) {
-    std::vector<Json> kept;
+    std::vector<OrderedJson> kept;
     const auto rewritten = Rewrite(agent, settings, Texts(part), draws);
     for (std::size_t i = 0; i < part.size(); ++i) {
       if (rewritten[i].completion.empty()) {

@@ -23,10 +23,10 @@
 namespace cogent {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 constexpr int kTasksAtOnce = 32;
 
-Json CountsJson(const RejectionCounts& c) {
+OrderedJson CountsJson(const RejectionCounts& c) {
   return {{"tasks", c.tasks}, {"tasks_without", c.tasks_without}, {"completions", c.completions}, {"kept", c.kept}, {"kept_tokens", c.kept_tokens}, {"dropped", c.dropped}};
 }
 
@@ -121,7 +121,7 @@ int SampleCommand(const Parts& parts, const Methods& methods, const Command& com
     }
   }
   if (bar) bar->Finish();
-  Json report = CountsJson(rules.counts());
+  OrderedJson report = CountsJson(rules.counts());
   report["maker"] = config.sample.prompting.Maker();
   report["by"] = answerer.name();
   output.Finish(report.dump(2));

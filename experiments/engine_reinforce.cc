@@ -36,9 +36,9 @@ Tokens CountTokens(const std::vector<Group>& groups) {
   return tokens;
 }
 
-class Loop final : public TrainingLoop {
+class ReinforceLoop final : public TrainingLoop {
  public:
-  Loop(Run& run, const Algorithm& algorithm, const Rubric& rubric, RunLog& log)
+  ReinforceLoop(Run& run, const Algorithm& algorithm, const Rubric& rubric, RunLog& log)
       : TrainingLoop(run, log, algorithm.NeedsReference()), algorithm_(algorithm), rubric_(rubric) {
     if (run.config.rollout.remote) remote_.emplace(run);
   }
@@ -249,7 +249,7 @@ class Loop final : public TrainingLoop {
 }  // namespace
 
 int Reinforce(Run& run, const Algorithm& algorithm, const Rubric& rubric, RunLog& log, std::int64_t from) {
-  return Loop(run, algorithm, rubric, log).Train(from);
+  return ReinforceLoop(run, algorithm, rubric, log).Train(from);
 }
 
 }  // namespace cogent

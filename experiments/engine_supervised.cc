@@ -98,9 +98,9 @@ bool IsHeldOut(const RunConfig& config, const TextExample& text) {
   return draw.UniformAt(0) < config.data->held_out;
 }
 
-class Loop final : public TrainingLoop {
+class SupervisedLoop final : public TrainingLoop {
  public:
-  Loop(Run& run, const Objective& objective, const ExampleSet& examples, RunLog& log)
+  SupervisedLoop(Run& run, const Objective& objective, const ExampleSet& examples, RunLog& log)
       : TrainingLoop(run, log, objective.NeedsReference()), objective_(objective), examples_(examples) {}
 
  private:
@@ -229,7 +229,7 @@ std::vector<std::size_t> ExamplesOfStep(const Rng& rng, std::size_t examples, in
 }
 
 int Supervise(Run& run, const Objective& objective, const ExampleSet& examples, RunLog& log, std::int64_t from) {
-  return Loop(run, objective, examples, log).Train(from);
+  return SupervisedLoop(run, objective, examples, log).Train(from);
 }
 
 }  // namespace cogent

@@ -4,7 +4,6 @@
 #include <boost/math/distributions/non_central_t.hpp>
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 #include "core/error.h"
@@ -13,7 +12,6 @@
 namespace cogent {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t kMostSeeds = 10000;
 
 // Nothing to judge by: the values are equal but for rounding.

@@ -101,9 +101,9 @@ LineChunk LineReader::Next(std::size_t most) {
 
 namespace {
 
-class Pipeline {
+class ChunkThreads {
  public:
-  Pipeline(LineReader& reader, ChunkOptions options,
+  ChunkThreads(LineReader& reader, ChunkOptions options,
            const std::function<std::function<void()>(const LineChunk&)>& work)
       : reader_(reader), options_(options), work_(work) {}
 
@@ -182,7 +182,7 @@ class Pipeline {
 void ForEachChunk(LineReader& reader, ChunkOptions options,
                   const std::function<std::function<void()>(const LineChunk&)>& work) {
   Check(options.threads >= 1 && options.lines_at_once >= 1, "a chunk needs a thread and a line");
-  Pipeline(reader, options, work).Run();
+  ChunkThreads(reader, options, work).Run();
 }
 
 // ---- writing ------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@
 namespace cogent {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 const std::vector<std::string> kInsults = {"you fool", "stupid question", "shut up", "nobody likes you", "go away, idiot"};
 const std::vector<std::string> kEmptyWords = {"That was the question.", "It can be worked out.", "I would rather not say.", "See above."};
@@ -35,14 +35,14 @@ struct Line {
 std::vector<Line> ReadLines(const std::string& path, const std::string& score, int& malformed) {
   std::vector<Line> lines;
   ForEachLineIn(path, [&](int number, std::string_view text) {
-    const Json json = Json::parse(text, nullptr, false);
+    const OrderedJson json = OrderedJson::parse(text, nullptr, false);
     const auto has = [&](const char* key) { return json.is_object() && json.contains(key) && json[key].is_string() && !json[key].get_ref<const std::string&>().empty(); };
     if (!has("prompt") || !has("completion")) {
       std::cerr << path << ":" << number << ": {\"prompt\": text, \"completion\": text} is wanted\n";
       ++malformed;
       return;
     }
-    const Json* found = !score.empty() && json.contains("rewards") && json["rewards"].is_object() && json["rewards"].contains(score) ? &json["rewards"][score] : nullptr;
+    const OrderedJson* found = !score.empty() && json.contains("rewards") && json["rewards"].is_object() && json["rewards"].contains(score) ? &json["rewards"][score] : nullptr;
     if (!score.empty() && (found == nullptr || !found->is_number())) {
       std::cerr << path << ":" << number << ": \"rewards\" has no number '" << score << "', which --score names\n";
       ++malformed;
@@ -54,14 +54,14 @@ std::vector<Line> ReadLines(const std::string& path, const std::string& score, i
   return lines;
 }
 
-Json PairJson(const std::string& prompt, const Spoiled& pair) {
+OrderedJson PairJson(const std::string& prompt, const Spoiled& pair) {
   return {{"prompt", prompt}, {"chosen", pair.chosen}, {"rejected", pair.rejected}, {"rule", pair.rule}};
 }
-std::string JsonLine(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+std::string JsonLine(const OrderedJson& json) { return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n"; }
 
-int Finish(const std::string& output, const std::string& text, std::size_t lines, int kept, int malformed, const Json& dropped) {
+int Finish(const std::string& output, const std::string& text, std::size_t lines, int kept, int malformed, const OrderedJson& dropped) {
   WriteFileAtomic(output, text);
-  WriteFileAtomic(output + ".report.json", Json{{"lines", lines}, {"kept", kept}, {"malformed", malformed}, {"dropped", dropped}}.dump(2) + "\n");
+  WriteFileAtomic(output + ".report.json", OrderedJson{{"lines", lines}, {"kept", kept}, {"malformed", malformed}, {"dropped", dropped}}.dump(2) + "\n");
   std::cout << fmt::format("{}: {} pairs of {} lines\n", output, kept, lines);
   return malformed > 0 ? kExitUserMistake : kExitDone;
 }

@@ -11,7 +11,7 @@
 namespace cogent {
 namespace {
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 }  // namespace
 
 std::string TextMark(const std::string& path, std::string_view text) { return fmt::format("# {} {:016x}\n", path, Rng(0).Fork(text).key()); }
@@ -24,11 +24,11 @@ PartedOutput::PartedOutput(std::string path, std::string settings, bool resume) 
     throw ConfigError(fs::exists(path_ + ".report.json") ? path_ + " is finished already" : path_ + ": there is nothing to resume; leave --resume away");
   } else {
     try {
-      const Json state = Json::parse(ReadFile(State()));
+      const OrderedJson state = OrderedJson::parse(ReadFile(State()));
       if (state.at("settings") != settings_) throw ConfigError(path_ + " was begun with another configuration, checkpoint or input; give the same line with --resume, or another --output");
       done_ = state.at("done").get<int>();
       bytes_ = state.at("bytes").get<std::uintmax_t>();
-      if (const Json& counts = state.at("counts"); !counts.is_null()) counts_ = counts.dump();
+      if (const OrderedJson& counts = state.at("counts"); !counts.is_null()) counts_ = counts.dump();
     } catch (const nlohmann::json::exception& error) {
       throw DataError(State() + " cannot be read (" + error.what() + "); remove it and " + path_ + ", and begin again");
     }
@@ -40,8 +40,8 @@ PartedOutput::PartedOutput(std::string path, std::string settings, bool resume) 
 }
 
 void PartedOutput::Save() {
-  const Json counts = counts_.empty() ? Json() : Json::parse(counts_);
-  WriteFileAtomic(State(), Json{{"settings", settings_}, {"done", done_}, {"bytes", bytes_}, {"counts", counts}}.dump(2) + "\n");
+  const OrderedJson counts = counts_.empty() ? OrderedJson() : OrderedJson::parse(counts_);
+  WriteFileAtomic(State(), OrderedJson{{"settings", settings_}, {"done", done_}, {"bytes", bytes_}, {"counts", counts}}.dump(2) + "\n");
 }
 
 void PartedOutput::Commit(int done, const std::string& counts) {

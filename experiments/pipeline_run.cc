@@ -22,7 +22,7 @@ namespace cogent {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 enum class StageState { kDone, kStopped, kNew, kChanged };
 
@@ -77,7 +77,7 @@ class PipelineRun {
 
   StageState StateOf(const PipelineStage& stage, Recipes& recipes) const {
     if (!fs::exists(Note(stage))) return StageState::kNew;
-    const Json note = Json::parse(ReadFile(Note(stage)), nullptr, false);
+    const OrderedJson note = OrderedJson::parse(ReadFile(Note(stage)), nullptr, false);
     if (!note.is_object() || note.value("recipe", "") != recipes.Of(stage)) return StageState::kChanged;
     return note.value("finished", false) ? StageState::kDone : StageState::kStopped;
   }
@@ -176,8 +176,8 @@ class PipelineRun {
     const StageState state = StateOf(stage, recipes);
     if (state != StageState::kStopped) MoveAside(stage);
     const bool resume = state == StageState::kStopped;
-    Json note = {{"kind", stage.kind}, {"recipe", recipes.Of(stage)}, {"finished", false}};
-    const Json earlier = resume ? Json::parse(ReadFile(Note(stage)), nullptr, false) : Json::object();
+    OrderedJson note = {{"kind", stage.kind}, {"recipe", recipes.Of(stage)}, {"finished", false}};
+    const OrderedJson earlier = resume ? OrderedJson::parse(ReadFile(Note(stage)), nullptr, false) : OrderedJson::object();
     const double before = earlier.value("seconds", 0.0);
     note["seconds"] = before;
     WriteFileAtomic(Note(stage), note.dump(2) + "\n");

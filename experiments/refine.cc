@@ -19,7 +19,7 @@
 namespace cogent {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr const char* kAnswer = "{answer}";
 
@@ -30,7 +30,7 @@ int Words(const std::string& text) {
   return count;
 }
 
-RefineOptions ReadOptions(const Command& command) {
+RefineOptions ReadRefinement(const Command& command) {
   RefineOptions options;
   options.token = command.Get("token", options.token);
   options.summary = command.Get("summary", options.summary);
@@ -46,13 +46,13 @@ struct Counts {
   std::map<std::string, int> dropped;
 };
 
-std::string TextAt(const Json& line, const char* key) {
+std::string TextAt(const OrderedJson& line, const char* key) {
   if (!line.contains(key) || !line[key].is_string() || line[key].get_ref<const std::string&>().empty()) throw DataError(fmt::format("'{}' is missing or no text", key));
   return line[key];
 }
 
 // The line to be written, or nothing: then its reason is counted.
-std::optional<Json> OneLine(const Json& line, bool reviewed, const RefineOptions& options, Counts& counts) {
+std::optional<OrderedJson> OneLine(const OrderedJson& line, bool reviewed, const RefineOptions& options, Counts& counts) {
   const std::string prompt = TextAt(line, "prompt"), completion = TextAt(line, "completion");
   if (!reviewed) {
     const Refined refined = Refine(completion, options);
@@ -60,7 +60,7 @@ std::optional<Json> OneLine(const Json& line, bool reviewed, const RefineOptions
       ++counts.dropped[refined.reason];
       return std::nullopt;
     }
-    return Json{{"prompt", prompt}, {"completion", refined.completion}, {"keep", true}};
+    return OrderedJson{{"prompt", prompt}, {"completion", refined.completion}, {"keep", true}};
   }
   if (!line.contains("keep") || !line["keep"].is_boolean()) throw DataError("'keep' is missing or neither true nor false");
   if (!line["keep"].get<bool>()) {
@@ -70,7 +70,7 @@ std::optional<Json> OneLine(const Json& line, bool reviewed, const RefineOptions
   if (!HasLayout(completion, {.layout = Layout::kColdStart, .token = options.token})) {
     throw DataError("'completion' has not the form " + options.token + " reasoning " + options.token + " Summary: ...");
   }
-  return Json{{"prompt", prompt}, {"completion", completion}, {"keep", true}};
+  return OrderedJson{{"prompt", prompt}, {"completion", completion}, {"keep", true}};
 }
 
 }  // namespace
@@ -90,24 +90,24 @@ Refined Refine(const std::string& completion, const RefineOptions& options) {
   return refined;
 }
 
-void CheckRefine(const Command& command) { ReadOptions(command); }
+void CheckRefine(const Command& command) { ReadRefinement(command); }
 
 int RefineCommand(const Command& command) {
   const std::string &input = command.Get("input"), &output = command.Get("output");
-  const RefineOptions options = ReadOptions(command);
+  const RefineOptions options = ReadRefinement(command);
   const bool reviewed = command.Has("reviewed");
   Counts counts;
   std::string lines;
   ForEachLineIn(input, [&](int number, std::string_view line) {
     ++counts.lines;
     try {
-      const Json json = Json::parse(line, nullptr, false);
+      const OrderedJson json = OrderedJson::parse(line, nullptr, false);
       if (!json.is_object()) throw DataError("this is no JSON object");
       auto out = OneLine(json, reviewed, options, counts);
       if (!out) return;
       (*out)["source"] = {{"file", input}, {"line", number}, {"maker", reviewed ? "reviewed" : "refined"}};
       if (json.contains("maker")) (*out)["source"]["of"] = json["maker"];
-      lines += out->dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+      lines += out->dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
       ++counts.kept;
     } catch (const DataError& error) {
       std::cerr << input << ":" << number << ": " << error.what() << "\n";
@@ -121,7 +121,7 @@ int RefineCommand(const Command& command) {
     throw DataError(fmt::format("{}: none of {} lines is kept{}{}", input, counts.lines, reasons, counts.malformed > 0 ? fmt::format(", {} malformed", counts.malformed) : ""));
   }
   WriteFileAtomic(output, lines);
-  WriteFileAtomic(output + ".report.json", Json{{"lines", counts.lines}, {"kept", counts.kept}, {"malformed", counts.malformed}, {"dropped", counts.dropped}}.dump(2) + "\n");
+  WriteFileAtomic(output + ".report.json", OrderedJson{{"lines", counts.lines}, {"kept", counts.kept}, {"malformed", counts.malformed}, {"dropped", counts.dropped}}.dump(2) + "\n");
   std::cout << fmt::format("{}: kept {} of {} lines\n", output, counts.kept, counts.lines);
   for (const auto& [reason, count] : counts.dropped) std::cout << fmt::format("  dropped {:>8}  {}\n", count, reason);
   return counts.malformed > 0 ? kExitUserMistake : kExitDone;

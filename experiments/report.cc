@@ -42,7 +42,7 @@ std::pair<Metrics, Metrics> SoFar(const RunRecords& run) {
   return {first, last};
 }
 
-std::string Interval(const Metrics& metrics, const std::string& name) {
+std::string IntervalText(const Metrics& metrics, const std::string& name) {
   const auto low = metrics.find(name + "_low"), high = metrics.find(name + "_high");
   if (low == metrics.end() || high == metrics.end()) return {};
   return fmt::format("{} to {}", FormatMetric(name, low->second), FormatMetric(name, high->second));
@@ -55,7 +55,7 @@ std::string Card(const std::string& name, const Metrics& before, const Metrics& 
     value += fmt::format("<span class=\"from\">{} &rarr;</span> ", FormatMetric(name, from->second));
   }
   value += to != after.end() ? FormatMetric(name, to->second) : "...";
-  const std::string interval = Interval(after, name);
+  const std::string interval = IntervalText(after, name);
   const std::string more = interval.empty() ? "" : "after, 95%: " + interval;
   return fmt::format(
       "<div class=\"card\"><div class=\"name\">{}</div><div class=\"value\">{}</div>"

@@ -28,7 +28,7 @@ namespace cogent {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr int kTextsAStep = 4;  // samples of a step that TensorBoard shows
 constexpr const char* kStepFiles[] = {"metrics.jsonl", "samples.jsonl", "eval.jsonl"};
@@ -41,17 +41,17 @@ double SystemTime() {
 double Milliseconds(double seconds) { return std::round(seconds * 1000.0) / 1000.0; }
 
 // JSON has no NaN: absent numbers are null.
-Json Number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+OrderedJson Number(double value) { return std::isfinite(value) ? OrderedJson(value) : OrderedJson(nullptr); }
 
-void PutNumbers(Json& object, const Metrics& metrics) {
+void PutNumbers(OrderedJson& object, const Metrics& metrics) {
   for (const auto& [name, value] : metrics) {
     Check(!object.contains(name), "a metric bears the name of a fixed field (step, time, eval)");
     object[ToValidUtf8(name)] = Number(value);
   }
 }
 
-Json NumbersOf(const Metrics& metrics) {
-  Json object = Json::object();
+OrderedJson NumbersOf(const Metrics& metrics) {
+  OrderedJson object = OrderedJson::object();
   PutNumbers(object, metrics);
   return object;
 }
@@ -78,10 +78,10 @@ std::string FromProc(const char* path, std::string_view key) {
   return {};
 }
 
-Json MachineFacts() {
+OrderedJson MachineFacts() {
   utsname kernel{};
   uname(&kernel);
-  Json machine;
+  OrderedJson machine;
   machine["processor"] = ToValidUtf8(FromProc("/proc/cpuinfo", "model name"));
   machine["cores"] = std::thread::hardware_concurrency();
   machine["memory_bytes"] =
@@ -99,7 +99,7 @@ Json MachineFacts() {
 }
 
 std::string EnvironmentText(const RunEnvironment& environment, double now) {
-  Json object;
+  OrderedJson object;
   object["version"] = ToValidUtf8(environment.version);
   object["commit"] = ToValidUtf8(environment.commit);
   object["libtorch"] = ToValidUtf8(environment.libtorch);
@@ -108,21 +108,21 @@ std::string EnvironmentText(const RunEnvironment& environment, double now) {
   object["threads"] = environment.threads;
   object["started"] = UtcTime(now);
   object["machine"] = MachineFacts();
-  object["resumes"] = Json::array();
+  object["resumes"] = OrderedJson::array();
   return object.dump(2) + "\n";
 }
 
 // Notes in environment.json that the run went on from a checkpoint; a damaged file is left alone.
 void NoteResume(const std::string& path, std::int64_t step, double now) {
   if (!fs::exists(path)) return;
-  Json object = Json::parse(ReadFile(path), nullptr, false);
+  OrderedJson object = OrderedJson::parse(ReadFile(path), nullptr, false);
   if (!object.is_object() || (object.contains("resumes") && !object["resumes"].is_array())) return;
   object["resumes"].push_back({{"step", step}, {"time", UtcTime(now)}});
-  WriteFileAtomic(path, object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  WriteFileAtomic(path, object.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
 }
 
 std::optional<std::int64_t> StepOf(const std::string& line) {
-  const Json object = Json::parse(line, nullptr, false);
+  const OrderedJson object = OrderedJson::parse(line, nullptr, false);
   if (!object.is_object()) return std::nullopt;
   const auto step = object.find("step");
   if (step == object.end() || !step->is_number_integer()) return std::nullopt;
@@ -175,15 +175,15 @@ const char* StatusName(TrajectoryStatus status) {
   return "unknown";
 }
 
-Json SampleJson(const SampleRecord& sample) {
-  Json rewards = Json::object(), weights = Json::object(), reasons = Json::object();
+OrderedJson SampleJson(const SampleRecord& sample) {
+  OrderedJson rewards = OrderedJson::object(), weights = OrderedJson::object(), reasons = OrderedJson::object();
   for (const NamedScore& score : sample.scores) {
     const std::string name = ToValidUtf8(score.name);
     rewards[name] = Number(score.score);
     weights[name] = Number(score.weight);
     if (!score.reason.empty()) reasons[name] = ToValidUtf8(score.reason);
   }
-  Json line;
+  OrderedJson line;
   line["step"] = sample.step;
   line["split"] = sample.split;
   line["task"] = ToValidUtf8(sample.task);
@@ -247,7 +247,7 @@ SampleRecord MakeSample(std::int64_t step, const Trajectory& trajectory, double 
 // A file of lines whose steps never go down.
 struct StepFile {
   explicit StepFile(const std::string& path) : lines(path) {}
-  void Append(std::int64_t step, const Json& line) {
+  void Append(std::int64_t step, const OrderedJson& line) {
     Check(step >= last_step, "the steps of a run's records must not go down");
     lines.Append(line.dump());
     last_step = step;
@@ -313,7 +313,7 @@ RunLog RunLog::Resume(const std::string& dir, std::int64_t step, std::function<d
 
 void RunLog::AddMetrics(std::int64_t step, const Metrics& metrics) {
   const double now = state_->clock();
-  Json line{{"step", step}, {"time", Milliseconds(now)}};
+  OrderedJson line{{"step", step}, {"time", Milliseconds(now)}};
   PutNumbers(line, metrics);
   state_->metrics.Append(step, line);
   for (const auto& [name, value] : metrics)
@@ -331,7 +331,7 @@ void RunLog::AddSample(const SampleRecord& sample) {
 
 void RunLog::AddEval(std::int64_t step, const std::string& name, const Metrics& metrics) {
   const double now = state_->clock();
-  Json line{{"step", step}, {"time", Milliseconds(now)}, {"eval", ToValidUtf8(name)}};
+  OrderedJson line{{"step", step}, {"time", Milliseconds(now)}, {"eval", ToValidUtf8(name)}};
   PutNumbers(line, metrics);
   state_->eval.Append(step, line);
   for (const auto& [metric, value] : metrics) {
@@ -340,7 +340,7 @@ void RunLog::AddEval(std::int64_t step, const std::string& name, const Metrics& 
 }
 
 void RunLog::WriteSummary(const RunSummary& summary) {
-  Json object;
+  OrderedJson object;
   object["before"] = NumbersOf(summary.before);
   object["after"] = NumbersOf(summary.after);
   object["run"] = NumbersOf(summary.run);

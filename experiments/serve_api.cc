@@ -16,7 +16,7 @@ namespace {
 using Json = nlohmann::json;
 using Written = nlohmann::ordered_json;
 
-constexpr int kMostChoices = 128, kDeepest = 32;
+constexpr int kMostChoices = 128, kDeepestBody = 32;
 constexpr std::size_t kMostStops = 16, kLongestStop = 1000;
 
 std::string Dump(const Written& json) { return json.dump(-1, ' ', false, Written::error_handler_t::replace); }
@@ -184,7 +184,7 @@ bool ReadStreamUsage(Json& body) {
 // Every copy of a value is as deep on the stack as the value is nested.
 Json ParseObject(std::string_view text) {
   const auto watch = [](int depth, Json::parse_event_t, Json&) {
-    if (depth > kDeepest) throw ApiError(400, "", fmt::format("the body is nested more than {} deep, which no request needs", kDeepest));
+    if (depth > kDeepestBody) throw ApiError(400, "", fmt::format("the body is nested more than {} deep, which no request needs", kDeepestBody));
     return true;
   };
   Json body;

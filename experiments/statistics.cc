@@ -2,19 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <string>
 
 #include "core/error.h"
 
 namespace cogent {
-namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-
-}  // namespace
-
 double Mean(std::span<const double> values) {
   if (values.empty()) return kNaN;
   double sum = 0.0;

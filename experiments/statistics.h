@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,6 +16,8 @@
 #include "core/rng.h"
 
 namespace cogent {
+
+inline constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();  // what cannot be told
 
 double Mean(std::span<const double> values);  // NaN when empty
 // Standard deviation with Bessel's correction; NaN for fewer than two values.

@@ -30,7 +30,7 @@ struct Extent {
   bool empty() const { return low > high; }
 };
 
-struct Axis {
+struct AxisRange {
   double low = 0.0;
   double high = 1.0;
   std::vector<double> ticks;
@@ -57,7 +57,7 @@ std::vector<double> TicksBy(double low, double high, double step) {
 // Where things stand, in pixels, and how numbers become pixels.
 struct Frame {
   double left = 0.0, right = 0.0, top = 0.0, bottom = 0.0;
-  Axis x, y;
+  AxisRange x, y;
   double X(double value) const {
     return left + (value - x.low) / (x.high - x.low) * (right - left);
   }
@@ -96,13 +96,13 @@ std::string ValueLabel(double value, TickFormat format) {
                                                            : fmt::format("{:.3g}", value);
 }
 
-Axis MakeAxis(double low, double high, double step, TickFormat format) {
-  Axis axis{.low = low, .high = high, .ticks = TicksBy(low, high, step), .labels = {}};
+AxisRange MakeAxis(double low, double high, double step, TickFormat format) {
+  AxisRange axis{.low = low, .high = high, .ticks = TicksBy(low, high, step), .labels = {}};
   for (const double tick : axis.ticks) axis.labels.push_back(TickLabel(tick, step, format));
   return axis;
 }
 
-Axis MakeX(const Plot& plot) {
+AxisRange MakeX(const Plot& plot) {
   Extent extent;
   for (const Series& series : plot.series) {
     for (const PlotPoint& point : series.points) extent.Add(point.x);
@@ -121,7 +121,7 @@ Extent Around(double value, const Plot& plot) {
 }
 
 // From the data, out to the next tick; down to 0 when that costs little room.
-Axis MakeY(const Plot& plot) {
+AxisRange MakeY(const Plot& plot) {
   Extent extent;
   for (const Series& series : plot.series) {
     for (const auto* points : {&series.points, &series.low, &series.high}) {

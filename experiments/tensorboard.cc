@@ -41,30 +41,30 @@ void AppendLittleEndian(std::string& out, Number value) {
 }
 
 // The four wire forms of protobuf that an Event needs.
-class Message {
+class ProtoMessage {
  public:
-  Message& Varint(int field, std::uint64_t value) {
+  ProtoMessage& Varint(int field, std::uint64_t value) {
     Key(field, 0);
     Raw(value);
     return *this;
   }
-  Message& Fixed64(int field, double value) {
+  ProtoMessage& Fixed64(int field, double value) {
     Key(field, 1);
     AppendLittleEndian(bytes_, std::bit_cast<std::uint64_t>(value));
     return *this;
   }
-  Message& Fixed32(int field, float value) {
+  ProtoMessage& Fixed32(int field, float value) {
     Key(field, 5);
     AppendLittleEndian(bytes_, std::bit_cast<std::uint32_t>(value));
     return *this;
   }
-  Message& Bytes(int field, std::string_view value) {
+  ProtoMessage& Bytes(int field, std::string_view value) {
     Key(field, 2);
     Raw(value.size());
     bytes_ += value;
     return *this;
   }
-  Message& Nested(int field, const Message& message) { return Bytes(field, message.bytes_); }
+  ProtoMessage& Nested(int field, const ProtoMessage& message) { return Bytes(field, message.bytes_); }
   const std::string& bytes() const { return bytes_; }
 
  private:
@@ -77,14 +77,14 @@ class Message {
 };
 
 // Field numbers of event.proto, summary.proto, tensor.proto and tensor_shape.proto.
-Message Event(double unix_seconds, std::int64_t step) {
-  Message event;
+ProtoMessage Event(double unix_seconds, std::int64_t step) {
+  ProtoMessage event;
   event.Fixed64(1, unix_seconds);
   if (step != 0) event.Varint(2, static_cast<std::uint64_t>(step));
   return event;
 }
 
-Message SummaryOf(const Message& value) { return Message().Nested(1, value); }
+ProtoMessage SummaryOf(const ProtoMessage& value) { return ProtoMessage().Nested(1, value); }
 
 // A later file must sort behind an earlier one, also within one second: readers go by the name.
 std::int64_t NextFileNumber(const std::string& dir, double unix_seconds) {
@@ -135,7 +135,7 @@ EventWriter::EventWriter(const std::string& dir, double unix_seconds,
   }
   Write(Event(unix_seconds, 0).Bytes(3, "brain.Event:2").bytes());
   if (resume_step) {  // SessionLog START: events of older files from this step on no longer count
-    Write(Event(unix_seconds, *resume_step + 1).Nested(7, Message().Varint(1, 1)).bytes());
+    Write(Event(unix_seconds, *resume_step + 1).Nested(7, ProtoMessage().Varint(1, 1)).bytes());
   }
 }
 
@@ -145,7 +145,7 @@ EventWriter::~EventWriter() {
 
 void EventWriter::Scalar(std::string_view tag, std::int64_t step, double value,
                          double unix_seconds) {
-  Message scalar;
+  ProtoMessage scalar;
   scalar.Bytes(1, tag).Fixed32(2, static_cast<float>(value));
   Write(Event(unix_seconds, step).Nested(5, SummaryOf(scalar)).bytes());
 }
@@ -153,13 +153,13 @@ void EventWriter::Scalar(std::string_view tag, std::int64_t step, double value,
 void EventWriter::Text(std::string_view tag, std::int64_t step, std::string_view text,
                        double unix_seconds) {
   constexpr int kDtString = 7;
-  Message shape;
-  shape.Nested(2, Message().Varint(1, 1));  // one dimension of size 1
-  Message tensor;
+  ProtoMessage shape;
+  shape.Nested(2, ProtoMessage().Varint(1, 1));  // one dimension of size 1
+  ProtoMessage tensor;
   tensor.Varint(1, kDtString).Nested(2, shape).Bytes(8, text);
-  Message metadata;
-  metadata.Nested(1, Message().Bytes(1, "text"));
-  Message value;
+  ProtoMessage metadata;
+  metadata.Nested(1, ProtoMessage().Bytes(1, "text"));
+  ProtoMessage value;
   value.Bytes(1, tag).Nested(8, tensor).Nested(9, metadata);
   Write(Event(unix_seconds, step).Nested(5, SummaryOf(value)).bytes());
 }

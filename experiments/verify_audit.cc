@@ -114,7 +114,7 @@ Stored Store(const LineObject& line, std::int64_t number, const Side (&sides)[2]
 
 // ---- the report ---------------------------------------------------------------------------------
 
-struct Tally {
+struct PairTally {
   std::int64_t same = 0, a_higher = 0, b_higher = 0;
   double sum_a = 0.0, sum_b = 0.0;
   std::int64_t compared() const { return same + a_higher + b_higher; }
@@ -126,7 +126,7 @@ struct Tally {
     ++(!apart ? same : a > b ? a_higher : b_higher);
     return apart;
   }
-  void Add(const Tally& other) {
+  void Add(const PairTally& other) {
     same += other.same;
     a_higher += other.a_higher;
     b_higher += other.b_higher;
@@ -156,22 +156,22 @@ std::string Score(double score) {
   return text;
 }
 
-std::string Row(const char* name, std::int64_t count, std::int64_t of) {
+std::string TallyRow(const char* name, std::int64_t count, std::int64_t of) {
   char text[80];
   std::snprintf(text, sizeof text, "  %-10s %12s  %5.1f%%\n", name, WithCommas(count).c_str(),
                 of > 0 ? 100.0 * static_cast<double>(count) / static_cast<double>(of) : 0.0);
   return text;
 }
 
-std::string ReportOf(const Side (&sides)[2], const Tally& tally,
+std::string ReportOf(const Side (&sides)[2], const PairTally& tally,
                      const std::vector<std::string>& shown) {
   const std::int64_t compared = tally.compared(), apart = tally.a_higher + tally.b_higher;
   const double n = std::max<double>(1.0, static_cast<double>(compared));
   std::string text =
       "A: " + sides[0].text + "  (mean " + Score(tally.sum_a / n) + ")\nB: " + sides[1].text +
       "  (mean " + Score(tally.sum_b / n) + ")\n\n" + WithCommas(compared) +
-      " completions compared\n" + Row("the same", tally.same, compared) +
-      Row("A higher", tally.a_higher, compared) + Row("B higher", tally.b_higher, compared);
+      " completions compared\n" + TallyRow("the same", tally.same, compared) +
+      TallyRow("A higher", tally.a_higher, compared) + TallyRow("B higher", tally.b_higher, compared);
   if (shown.empty()) return text;
   text += "\nWhere they disagree (" + WithCommas(static_cast<std::int64_t>(shown.size())) + " of " +
           WithCommas(apart) + ")\n";
@@ -208,7 +208,7 @@ class Audit {
     });
     outcome.out.clear();  // the output holds disagreements alone
     const auto a = sides_[0].Ask(lines, 0), b = sides_[1].Ask(lines, 1);
-    Tally tally;
+    PairTally tally;
     std::vector<std::string> apart;
     for (std::size_t i = 0; i < lines.size(); ++i) {
       if (a[i].broken || b[i].broken) {
@@ -239,7 +239,7 @@ class Audit {
   const Side sides_[2];
   const double tolerance_;
   const std::size_t show_;
-  Tally total_;  // these two by in_order alone
+  PairTally total_;  // these two by in_order alone
   std::vector<std::string> shown_;
 };
 

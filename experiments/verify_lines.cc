@@ -129,20 +129,20 @@ std::string SummaryOf(const std::string& name, const LineCounts& counts, double 
   return text;
 }
 
-struct Input {
+struct LineInput {
   int descriptor = STDIN_FILENO;
   std::string name = "standard input";
-  explicit Input(const std::string& path) {
+  explicit LineInput(const std::string& path) {
     if (path == "-") return;
     name = path;
     descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) throw DataError("cannot read " + path + ": " + std::strerror(errno));
   }
-  ~Input() {
+  ~LineInput() {
     if (descriptor != STDIN_FILENO) ::close(descriptor);
   }
-  Input(const Input&) = delete;
-  Input& operator=(const Input&) = delete;
+  LineInput(const LineInput&) = delete;
+  LineInput& operator=(const LineInput&) = delete;
 };
 
 int ThreadsOf(const Command& command) {
@@ -163,7 +163,7 @@ int RunLines(const Command& command, const std::string& output, std::size_t line
              const std::function<LineOutcome(const LineChunk&)>& work) {
   const auto begin = std::chrono::steady_clock::now();
   const int threads = ThreadsOf(command);
-  Input input(command.Get("input", "-"));
+  LineInput input(command.Get("input", "-"));
   std::optional<ResultFile> file;
   if (!output.empty()) file.emplace(output);
   std::signal(SIGINT, OnStopSignal);

@@ -13,7 +13,7 @@
 namespace cogent::chat {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 thread_local std::size_t used = 0;
 
@@ -72,7 +72,7 @@ void ShowTo(const Value& value, bool inside, std::string& out) {
 
 void JsonTo(const Value& value, const JsonStyle& style, int depth, std::string& out) {
   CheckSize(out);
-  const auto text = [&](const std::string& one) { out += Json(one).dump(-1, ' ', style.ensure_ascii, Json::error_handler_t::replace); };
+  const auto text = [&](const std::string& one) { out += OrderedJson(one).dump(-1, ' ', style.ensure_ascii, OrderedJson::error_handler_t::replace); };
   const auto line = [&](int levels) {
     if (!style.lines) return;
     out += '\n';
@@ -117,20 +117,20 @@ void JsonTo(const Value& value, const JsonStyle& style, int depth, std::string& 
   out += '}';
 }
 
-Value Made(const Json& json, int depth) {
+Value Made(const OrderedJson& json, int depth) {
   if (depth > kDeepestValue) throw Refusal{"the variables are nested deeper than " + std::to_string(kDeepestValue)};
   switch (json.type()) {
-    case Json::value_t::boolean: return json.get<bool>();
-    case Json::value_t::number_integer: return json.get<std::int64_t>();
-    case Json::value_t::number_unsigned: return json.get<std::uint64_t>();
-    case Json::value_t::number_float: return json.get<double>();
-    case Json::value_t::string: return json.get_ref<const std::string&>();
-    case Json::value_t::array: {
+    case OrderedJson::value_t::boolean: return json.get<bool>();
+    case OrderedJson::value_t::number_integer: return json.get<std::int64_t>();
+    case OrderedJson::value_t::number_unsigned: return json.get<std::uint64_t>();
+    case OrderedJson::value_t::number_float: return json.get<double>();
+    case OrderedJson::value_t::string: return json.get_ref<const std::string&>();
+    case OrderedJson::value_t::array: {
       std::vector<Value> items;
-      for (const Json& item : json) items.push_back(Made(item, depth + 1));
+      for (const OrderedJson& item : json) items.push_back(Made(item, depth + 1));
       return Value::List(std::move(items));
     }
-    case Json::value_t::object: {
+    case OrderedJson::value_t::object: {
       std::vector<std::pair<std::string, Value>> members;
       for (const auto& [key, item] : json.items()) members.emplace_back(key, Made(item, depth + 1));
       return Value::Object(std::move(members));
@@ -236,7 +236,7 @@ bool Value::SameBody(const Value& other) const {
   return object != nullptr && *object == std::get<std::shared_ptr<ObjectBody>>(other.of_);
 }
 
-Value FromJson(std::string_view json) { return Made(Json::parse(json), 0); }
+Value FromJson(std::string_view json) { return Made(OrderedJson::parse(json), 0); }
 
 bool Truth(const Value& value) {
   if (value.IsUndefined() || value.IsNone()) return false;

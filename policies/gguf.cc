@@ -77,7 +77,7 @@ std::string KnownTypes() {
 }
 
 template <typename T>
-T Load(const std::byte* at) {
+T Raw(const std::byte* at) {
   T value;
   std::memcpy(&value, at, sizeof(T));
   return value;
@@ -87,27 +87,27 @@ T Load(const std::byte* at) {
 GgufValue LoadScalar(std::uint32_t kind, const std::byte* at) {
   switch (kind) {
     case kU8:
-      return std::uint64_t{Load<std::uint8_t>(at)};
+      return std::uint64_t{Raw<std::uint8_t>(at)};
     case kU16:
-      return std::uint64_t{Load<std::uint16_t>(at)};
+      return std::uint64_t{Raw<std::uint16_t>(at)};
     case kU32:
-      return std::uint64_t{Load<std::uint32_t>(at)};
+      return std::uint64_t{Raw<std::uint32_t>(at)};
     case kU64:
-      return Load<std::uint64_t>(at);
+      return Raw<std::uint64_t>(at);
     case kI8:
-      return std::int64_t{Load<std::int8_t>(at)};
+      return std::int64_t{Raw<std::int8_t>(at)};
     case kI16:
-      return std::int64_t{Load<std::int16_t>(at)};
+      return std::int64_t{Raw<std::int16_t>(at)};
     case kI32:
-      return std::int64_t{Load<std::int32_t>(at)};
+      return std::int64_t{Raw<std::int32_t>(at)};
     case kI64:
-      return Load<std::int64_t>(at);
+      return Raw<std::int64_t>(at);
     case kF32:
-      return double{Load<float>(at)};
+      return double{Raw<float>(at)};
     case kF64:
-      return Load<double>(at);
+      return Raw<double>(at);
     case kBool:
-      return Load<std::uint8_t>(at) != 0;
+      return Raw<std::uint8_t>(at) != 0;
     default:
       throw InternalError("no scalar of GGUF");
   }
@@ -165,7 +165,7 @@ class Reader {
   }
   template <typename T>
   T Take() {
-    return Load<T>(TakeBytes(sizeof(T), "a number").data());
+    return Raw<T>(TakeBytes(sizeof(T), "a number").data());
   }
   // How many of something follow, of which each takes at least `least` bytes.
   std::uint64_t TakeCount(const char* what, std::uint64_t least) {
@@ -447,7 +447,7 @@ std::vector<std::string_view> GgufFile::Texts(const std::string& key) const {
   texts.reserve(list.count);
   const std::byte* at = list.bytes.data();
   for (std::uint64_t i = 0; i < list.count; ++i) {
-    const std::uint64_t length = Load<std::uint64_t>(at);
+    const std::uint64_t length = Raw<std::uint64_t>(at);
     texts.emplace_back(reinterpret_cast<const char*>(at) + sizeof(length), length);
     at += sizeof(length) + length;
   }

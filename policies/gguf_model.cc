@@ -16,7 +16,7 @@ namespace cogent {
 namespace {
 
 // model_type by the file's name of the architecture.
-const std::map<std::string, std::string, std::less<>>& Architectures() {
+const std::map<std::string, std::string, std::less<>>& GgufArchitectures() {
   static const std::map<std::string, std::string, std::less<>> known = {{"llama", "llama"}, {"qwen2", "qwen2"}, {"qwen3", "qwen3"}, {"qwen3moe", "qwen3_moe"}};
   return known;
 }
@@ -152,8 +152,8 @@ RopeConfig ReadRope(const GgufFile& file, const Keys& keys, int head_dim) {
 
 ModelConfig ReadConfig(const GgufFile& file) {
   const std::string architecture(file.Text("general.architecture"));
-  const auto known = Architectures().find(architecture);
-  if (known == Architectures().end()) {
+  const auto known = GgufArchitectures().find(architecture);
+  if (known == GgufArchitectures().end()) {
     throw DataError(fmt::format("{}: general.architecture is '{}', which cannot be read from GGUF. Known: llama, qwen2, qwen3, qwen3moe", file.path(), architecture));
   }
   const Keys keys(file);

@@ -20,9 +20,9 @@ constexpr std::pair<const char*, const char*> kRenamed[] = {
     {"num_experts", "num_local_experts"}, {"n_routed_experts", "num_local_experts"}, {"num_nextn_predict_layers", "num_mtp_layers"}};
 
 // Reads keys of one JSON object and names the file and the key when a value cannot be used.
-class Keys {
+class ConfigKeys {
  public:
-  Keys(const json& object, std::string where) : object_(object), where_(std::move(where)) {}
+  ConfigKeys(const json& object, std::string where) : object_(object), where_(std::move(where)) {}
 
   bool Has(const char* key) const { return object_.contains(key) && !object_[key].is_null(); }
   // The name that stands here for a key that transformers has renamed. Both may stand here when they say the same.
@@ -79,7 +79,7 @@ class Keys {
   std::string where_;
 };
 
-RopeConfig ReadRope(const Keys& keys, const std::string& name) {
+RopeConfig ReadRope(const ConfigKeys& keys, const std::string& name) {
   RopeConfig rope;
   keys.Real("rope_theta", rope.theta, 1);
   // Where both stand, transformers takes the older one as a whole, unless it is empty.
@@ -87,7 +87,7 @@ RopeConfig ReadRope(const Keys& keys, const std::string& name) {
   const char* section = older ? "rope_scaling" : "rope_parameters";
   if (!keys.Has(section)) return rope;
   if (!keys[section].is_object()) keys.Fail(section, "an object or null", keys[section]);
-  const Keys inner(keys[section], name + ": " + section);
+  const ConfigKeys inner(keys[section], name + ": " + section);
   inner.Text("type", rope.type);
   inner.Text("rope_type", rope.type);
   inner.Real("rope_theta", rope.theta, 1);
@@ -137,7 +137,7 @@ json ParseObject(const std::string& text, const std::string& name) {
 }
 
 // One id, or a list of which the first is taken; the others go to `more` where it is given.
-void Ids(const Keys& keys, const char* key, int& value, std::vector<int>* more = nullptr) {
+void Ids(const ConfigKeys& keys, const char* key, int& value, std::vector<int>* more = nullptr) {
   if (!keys.Has(key)) return;
   if (!keys[key].is_array()) return keys.Int(key, value, -1);
   for (std::size_t i = 0; i < keys[key].size(); ++i) {
@@ -149,17 +149,17 @@ void Ids(const Keys& keys, const char* key, int& value, std::vector<int>* more =
 }
 
 // DeepSeek's FP8 releases are read (policies/weight_files.h); nothing else that is packed is.
-void CheckQuantization(const Keys& keys, const std::string& name) {
+void CheckQuantization(const ConfigKeys& keys, const std::string& name) {
   constexpr const char* kSection = "quantization_config";
   if (!keys.Has(kSection)) return;
   if (!keys[kSection].is_object()) keys.Fail(kSection, "an object or null", keys[kSection]);
-  const Keys inner(keys[kSection], name + ": " + kSection);
+  const ConfigKeys inner(keys[kSection], name + ": " + kSection);
   if (!inner.Has("quant_method")) throw DataError(fmt::format("{}: {}: key 'quant_method' is missing", name, kSection));
   inner.Only("quant_method", "fp8");
   inner.Only("weight_block_size", std::vector<int>{128, 128});
 }
 
-void ReadLatent(const Keys& keys, ModelConfig& c) {
+void ReadLatent(const ConfigKeys& keys, ModelConfig& c) {
   keys.Only("scoring_func", "sigmoid");
   keys.Only("topk_method", "noaux_tc");
   keys.Only("rope_interleave", true);
@@ -181,7 +181,7 @@ void ReadLatent(const Keys& keys, ModelConfig& c) {
   if (c.num_nextn_predict_layers > 1) keys.Fail(predictions, "0 or 1", keys[predictions]);
 }
 
-void ReadGrouped(const Keys& keys, ModelConfig& c) {
+void ReadGrouped(const ConfigKeys& keys, ModelConfig& c) {
   keys.Int("num_key_value_heads", c.num_key_value_heads, 1);
   keys.Int("head_dim", c.head_dim, 1);
   keys.Only("use_sliding_window", false);
@@ -202,10 +202,10 @@ void ReadGrouped(const Keys& keys, ModelConfig& c) {
 struct Architecture {
   const char* type;
   const char* name;                          // NAMEForCausalLM, NAMEForSequenceClassification
-  // Keys without a default that makes sense. Those among them that no tensor's shape gives away would otherwise be a default of
+  // ConfigKeys without a default that makes sense. Those among them that no tensor's shape gives away would otherwise be a default of
   // ours where transformers has another one: wrong logits without a word.
   std::vector<const char*> needed;
-  void (*read)(const Keys& keys, ModelConfig& c);
+  void (*read)(const ConfigKeys& keys, ModelConfig& c);
 };
 const std::vector<Architecture>& Architectures() {
   static const std::vector<Architecture> all = {
@@ -246,7 +246,7 @@ void CheckRanges(ModelConfig c, const Location& where, Problems& problems) {
 
 ModelConfig ParseModelConfig(const std::string& text, const std::string& name) {
   const json object = ParseObject(text, name);
-  const Keys keys(object, name);
+  const ConfigKeys keys(object, name);
   ModelConfig c;
   c.model_type = "";
   keys.Text("model_type", c.model_type);
@@ -302,7 +302,7 @@ void AddGenerationEnds(const std::filesystem::path& file, ModelConfig& c) {
   const json object = ParseObject(ReadWholeFile(file.string()), file.string());
   int first = -1;
   std::vector<int> others;
-  Ids(Keys(object, file.string()), "eos_token_id", first, &others);
+  Ids(ConfigKeys(object, file.string()), "eos_token_id", first, &others);
   c.AddEnd(first);
   for (const int id : others) c.AddEnd(id);
 }

@@ -109,9 +109,9 @@ Json ParseStrict(std::string_view text, const std::string& where, int max_depth)
 }
 
 // The checks of one file. Every message starts with the file's name.
-class Reader {
+class HeaderReader {
  public:
-  Reader(std::span<const std::byte> bytes, const std::string& name) : bytes_(bytes), name_(name) {}
+  HeaderReader(std::span<const std::byte> bytes, const std::string& name) : bytes_(bytes), name_(name) {}
 
   void Read(std::map<std::string, TensorView>& tensors,
             std::map<std::string, std::string>& metadata) {
@@ -270,7 +270,7 @@ SafetensorsFile SafetensorsFile::Open(const std::string& path) {
 SafetensorsFile SafetensorsFile::Parse(std::span<const std::byte> bytes, const std::string& name) {
   auto impl = std::make_unique<Impl>();
   impl->path = name;
-  Reader(bytes, name).Read(impl->tensors, impl->metadata);
+  HeaderReader(bytes, name).Read(impl->tensors, impl->metadata);
   return SafetensorsFile(std::move(impl));
 }
 

@@ -20,9 +20,9 @@ using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
 // A value of the file with its place, for messages.
-class Part {
+class JsonPart {
  public:
-  Part(const Json* json, std::string file, std::string path)
+  JsonPart(const Json* json, std::string file, std::string path)
       : json_(json), file_(std::move(file)), path_(std::move(path)) {}
 
   const Json& json() const { return *json_; }
@@ -31,13 +31,13 @@ class Part {
   [[noreturn]] void Fail(const std::string& what) const { throw DataError(Where() + ": " + what); }
 
   // A member; a null part when it is absent.
-  Part At(const char* key) const {
+  JsonPart At(const char* key) const {
     if (IsNull() || !json_->is_object()) Fail("is missing or no object");
     const auto found = json_->find(key);
     return {found == json_->end() ? nullptr : &*found, file_,
             path_.empty() ? key : path_ + "." + key};
   }
-  Part At(std::size_t index) const {
+  JsonPart At(std::size_t index) const {
     return {&(*json_)[index], file_, path_ + "[" + std::to_string(index) + "]"};
   }
 
@@ -80,13 +80,13 @@ Json ParseText(std::string_view text, const std::string& name) {
   }
 }
 
-std::vector<AddedTokenSpec> ReadAddedTokens(const Part& list) {
+std::vector<AddedTokenSpec> ReadAddedTokens(const JsonPart& list) {
   std::vector<AddedTokenSpec> tokens;
   if (list.IsNull()) return tokens;
   std::set<std::string> texts;
   std::set<std::int32_t> ids;
   for (std::size_t i = 0; i < list.ListSize(); ++i) {
-    const Part item = list.At(i);
+    const JsonPart item = list.At(i);
     AddedTokenSpec token;
     token.id = item.At("id").Id();
     token.text = item.At("content").Text();
@@ -104,7 +104,7 @@ std::vector<AddedTokenSpec> ReadAddedTokens(const Part& list) {
   return tokens;
 }
 
-ByteLevelStage ReadByteLevel(const Part& part) {
+ByteLevelStage ReadByteLevel(const JsonPart& part) {
   ByteLevelStage stage;
   stage.add_prefix_space = part.At("add_prefix_space").Bool();
   stage.trim_offsets = part.At("trim_offsets").Bool(true);
@@ -113,7 +113,7 @@ ByteLevelStage ReadByteLevel(const Part& part) {
 }
 
 // {"String": text} or {"Regex": pattern}.
-SplitStage ReadPattern(const Part& part) {
+SplitStage ReadPattern(const JsonPart& part) {
   SplitStage split;
   split.literal = !part.At("String").IsNull();
   split.pattern = split.literal ? part.At("String").Text() : part.At("Regex").Text();
@@ -121,7 +121,7 @@ SplitStage ReadPattern(const Part& part) {
   return split;
 }
 
-SplitStage ReadSplit(const Part& part) {
+SplitStage ReadSplit(const JsonPart& part) {
   SplitStage split = ReadPattern(part.At("pattern"));
   const std::string& behavior = part.At("behavior").Text();
   if (behavior != "Isolated" && behavior != "Removed") part.At("behavior").Fail(QuoteText(behavior) + " cannot be read; known: Isolated, Removed");
@@ -131,12 +131,12 @@ SplitStage ReadSplit(const Part& part) {
   return split;
 }
 
-MetaspaceStage ReadMetaspace(const Part& part) {
+MetaspaceStage ReadMetaspace(const JsonPart& part) {
   MetaspaceStage stage;
   stage.replacement = part.At("replacement").Text();
   stage.split = part.At("split").Bool(true);
   stage.prefix_before_space = part.At("prefix_before_space").Bool(false);
-  const Part scheme = part.At("prepend_scheme");
+  const JsonPart scheme = part.At("prepend_scheme");
   // Older files have add_prefix_space in its place.
   stage.prepend_scheme = !scheme.IsNull() ? scheme.Text() : part.At("add_prefix_space").Bool(true) ? "always" : "never";
   const std::string& name = stage.prepend_scheme;
@@ -146,7 +146,7 @@ MetaspaceStage ReadMetaspace(const Part& part) {
 }
 
 // One stage; ByteLevel must be the last, since its stand-ins are all that the model sees.
-void ReadStage(const Part& part, bool last, std::vector<PreTokenizerStage>& stages) {
+void ReadStage(const JsonPart& part, bool last, std::vector<PreTokenizerStage>& stages) {
   const std::string& type = part.At("type").Text();
   if (type == "ByteLevel" && last) stages.push_back(ReadByteLevel(part));
   else if (type == "Digits") stages.push_back(DigitsStage{part.At("individual_digits").Bool(false)});
@@ -155,14 +155,14 @@ void ReadStage(const Part& part, bool last, std::vector<PreTokenizerStage>& stag
   else part.Fail("type " + QuoteText(type) + " cannot be read here; known: Digits, Split, Metaspace, and ByteLevel at the end");
 }
 
-std::vector<PreTokenizerStage> ReadPreTokenizer(const Part& part) {
+std::vector<PreTokenizerStage> ReadPreTokenizer(const JsonPart& part) {
   std::vector<PreTokenizerStage> stages;
   if (part.IsNull()) return stages;
   if (part.At("type").Text() != "Sequence") {
     ReadStage(part, true, stages);
     return stages;
   }
-  const Part list = part.At("pretokenizers");
+  const JsonPart list = part.At("pretokenizers");
   const std::size_t size = list.ListSize();
   for (std::size_t i = 0; i < size; ++i) ReadStage(list.At(i), i + 1 == size, stages);
   return stages;
@@ -171,16 +171,16 @@ std::vector<PreTokenizerStage> ReadPreTokenizer(const Part& part) {
 constexpr int kDeepestSequence = 20;
 
 // Of a sequence in sequences.
-int Deeper(const Part& part, int depth) {
+int Deeper(const JsonPart& part, int depth) {
   if (depth >= kDeepestSequence) part.Fail("sequences are nested deeper than " + std::to_string(kDeepestSequence));
   return depth + 1;
 }
 
-void ReadNormalizer(const Part& part, std::vector<Normalizer>& normalizers, int depth = 0) {
+void ReadNormalizer(const JsonPart& part, std::vector<Normalizer>& normalizers, int depth = 0) {
   if (part.IsNull()) return;
   const std::string& type = part.At("type").Text();
   if (type == "Sequence") {
-    const Part list = part.At("normalizers");
+    const JsonPart list = part.At("normalizers");
     for (std::size_t i = 0; i < list.ListSize(); ++i) ReadNormalizer(list.At(i), normalizers, Deeper(part, depth));
   } else if (IsUnicodeForm(type)) {
     normalizers.push_back(UnicodeForm{type});
@@ -199,7 +199,7 @@ void ReadNormalizer(const Part& part, std::vector<Normalizer>& normalizers, int 
   }
 }
 
-std::vector<std::pair<std::string, std::int32_t>> ReadVocab(const Part& part) {
+std::vector<std::pair<std::string, std::int32_t>> ReadVocab(const JsonPart& part) {
   if (part.IsNull() || !part.json().is_object()) part.Fail("is missing or no object");
   std::vector<std::pair<std::string, std::int32_t>> vocab;
   std::unordered_set<std::int32_t> ids;
@@ -219,7 +219,7 @@ std::vector<std::pair<std::string, std::int32_t>> ReadVocab(const Part& part) {
 }
 
 // Both spellings: "a b" and ["a", "b"].
-std::pair<std::string, std::string> ReadPair(const Part& part) {
+std::pair<std::string, std::string> ReadPair(const JsonPart& part) {
   if (!part.IsNull() && part.json().is_string()) {
     const std::string& text = part.Text();
     const std::size_t space = text.find(' ');
@@ -232,13 +232,13 @@ std::pair<std::string, std::string> ReadPair(const Part& part) {
   return {part.At(std::size_t{0}).Text(), part.At(std::size_t{1}).Text()};
 }
 
-std::vector<BpeSpec::Merge> ReadMerges(const Part& list,
+std::vector<BpeSpec::Merge> ReadMerges(const JsonPart& list,
                                        const std::unordered_map<std::string, std::int32_t>& ids) {
   std::vector<BpeSpec::Merge> merges;
   const std::size_t size = list.ListSize();
   merges.reserve(size);
   for (std::size_t i = 0; i < size; ++i) {
-    const Part item = list.At(i);
+    const JsonPart item = list.At(i);
     const auto [left, right] = ReadPair(item);
     const auto id_of = [&](const std::string& token) {
       const auto found = ids.find(token);
@@ -250,11 +250,11 @@ std::vector<BpeSpec::Merge> ReadMerges(const Part& list,
   return merges;
 }
 
-BpeSpec ReadModel(const Part& part, bool byte_level) {
-  const Part type = part.At("type");
+BpeSpec ReadModel(const JsonPart& part, bool byte_level) {
+  const JsonPart type = part.At("type");
   if (!type.IsNull() && type.Text() != "BPE")
     type.Fail(QuoteText(type.Text()) + " cannot be read; known: BPE");
-  if (const Part dropout = part.At("dropout"); !dropout.IsNull() && dropout.json() != 0.0) dropout.Fail("is not supported; only null or 0 can be read");
+  if (const JsonPart dropout = part.At("dropout"); !dropout.IsNull() && dropout.json() != 0.0) dropout.Fail("is not supported; only null or 0 can be read");
   part.At("continuing_subword_prefix").RequireEmpty();
   part.At("end_of_word_suffix").RequireEmpty();
   BpeSpec model;
@@ -274,16 +274,16 @@ BpeSpec ReadModel(const Part& part, bool byte_level) {
   }
   // With a token for every byte neither of these is ever used.
   if (Bpe(model).HasAllBytes()) return model;
-  if (const Part unknown = part.At("unk_token"); !unknown.IsNull()) unknown.Fail("is not supported where bytes lack a token; only null can be read");
+  if (const JsonPart unknown = part.At("unk_token"); !unknown.IsNull()) unknown.Fail("is not supported where bytes lack a token; only null can be read");
   if (part.At("byte_fallback").Bool(false))
     part.At("byte_fallback").Fail("is not supported; only false can be read");
   return model;
 }
 
-void ReadDecoder(const Part& part, std::vector<DecoderStep>& steps, int depth = 0) {
+void ReadDecoder(const JsonPart& part, std::vector<DecoderStep>& steps, int depth = 0) {
   const std::string& type = part.At("type").Text();
   if (type == "Sequence") {
-    const Part list = part.At("decoders");
+    const JsonPart list = part.At("decoders");
     for (std::size_t i = 0; i < list.ListSize(); ++i) ReadDecoder(list.At(i), steps, Deeper(part, depth));
   } else if (type == "ByteLevel") {
     steps.push_back(ByteLevelStep{});
@@ -306,33 +306,33 @@ void ReadDecoder(const Part& part, std::vector<DecoderStep>& steps, int depth = 
 }
 
 // ByteLevel changes only offsets. Of a template, what stands before and behind the text is taken.
-void ReadPostProcessor(const Part& part, TokenizerParts& parts, int depth = 0) {
+void ReadPostProcessor(const JsonPart& part, TokenizerParts& parts, int depth = 0) {
   if (part.IsNull()) return;
   const std::string& type = part.At("type").Text();
   if (type == "ByteLevel") return;
   if (type == "Sequence") {
-    const Part list = part.At("processors");
+    const JsonPart list = part.At("processors");
     for (std::size_t i = 0; i < list.ListSize(); ++i) ReadPostProcessor(list.At(i), parts, Deeper(part, depth));
     return;
   }
   if (type != "TemplateProcessing") part.Fail("type " + QuoteText(type) + " cannot be read; known: ByteLevel, TemplateProcessing, Sequence");
-  const Part single = part.At("single");
+  const JsonPart single = part.At("single");
   std::vector<std::int32_t>* to = &parts.before;
   for (std::size_t i = 0; i < single.ListSize(); ++i) {
-    const Part item = single.At(i);
+    const JsonPart item = single.At(i);
     if (!item.At("Sequence").IsNull()) {
       if (to == &parts.behind || item.At("Sequence").At("id").Text() != "A") item.Fail("the text stands there once, as A");
       to = &parts.behind;
       continue;
     }
-    const Part ids = part.At("special_tokens").At(item.At("SpecialToken").At("id").Text().c_str()).At("ids");
+    const JsonPart ids = part.At("special_tokens").At(item.At("SpecialToken").At("id").Text().c_str()).At("ids");
     for (std::size_t k = 0; k < ids.ListSize(); ++k) to->push_back(ids.At(k).Id());
   }
   if (to != &parts.behind) single.Fail("holds no place for the text");
 }
 
 // An added token may also stand in the vocabulary, with the same id; two tokens never share one.
-void CheckIds(const Part& added, const TokenizerParts& parts) {
+void CheckIds(const JsonPart& added, const TokenizerParts& parts) {
   std::unordered_map<std::int32_t, const std::string*> texts;
   std::unordered_map<std::string, std::int32_t> ids = VocabMap(parts.model);
   for (const auto& [text, id] : parts.model.vocab) texts[id] = &text;
@@ -349,7 +349,7 @@ void CheckIds(const Part& added, const TokenizerParts& parts) {
 }
 
 // What stands before and behind every text.
-void CheckPostProcessor(const Part& part, const TokenizerParts& parts) {
+void CheckPostProcessor(const JsonPart& part, const TokenizerParts& parts) {
   std::unordered_set<std::int32_t> known;
   for (const auto& [text, id] : parts.model.vocab) known.insert(id);
   for (const AddedTokenSpec& token : parts.added_tokens) known.insert(token.id);
@@ -370,7 +370,7 @@ void GuessEndAndPadding(TokenizerParts& parts) {
 }
 
 // A string, or an object with `content`, as both spellings occur.
-std::string ConfigToken(const Part& part) {
+std::string ConfigToken(const JsonPart& part) {
   if (part.IsNull()) return "";
   return part.json().is_object() ? part.At("content").Text() : part.Text();
 }
@@ -405,7 +405,7 @@ std::unordered_map<std::string, std::int32_t> VocabMap(const BpeSpec& model) {
 
 TokenizerParts ParseTokenizerJson(std::string_view text, const std::string& name) {
   const Json json = ParseText(text, name);
-  const Part root(&json, name, "");
+  const JsonPart root(&json, name, "");
   TokenizerParts parts;
   parts.name = name;
   // `truncation` and `padding` are what the package was asked for last when the file was written; transformers, too, passes over both.
@@ -428,7 +428,7 @@ TokenizerParts ParseTokenizerJson(std::string_view text, const std::string& name
 
 void ReadTokenizerConfig(std::string_view text, const std::string& name, TokenizerParts& parts) {
   const Json json = ParseText(text, name);
-  const Part root(&json, name, "");
+  const JsonPart root(&json, name, "");
   const std::string eos = ConfigToken(root.At("eos_token"));
   const std::string pad = ConfigToken(root.At("pad_token"));
   const std::string bos = ConfigToken(root.At("bos_token"));
@@ -437,7 +437,7 @@ void ReadTokenizerConfig(std::string_view text, const std::string& name, Tokeniz
   if (!bos.empty()) parts.bos_token = bos;
   ReadNamedTokens(json, parts.named_tokens);
   if (const auto extra = json.find("extra_special_tokens"); extra != json.end()) ReadNamedTokens(*extra, parts.named_tokens);
-  const Part chat = root.At("chat_template");
+  const JsonPart chat = root.At("chat_template");
   if (!chat.IsNull() && chat.json().is_string()) parts.chat_template = chat.Text();
   if (chat.IsNull() || !chat.json().is_array()) return;
   // Several by name: the one that is the default.
@@ -448,7 +448,7 @@ void ReadTokenizerConfig(std::string_view text, const std::string& name, Tokeniz
 
 bool AddsBos(std::string_view text, const std::string& name) {
   const Json json = ParseText(text, name);
-  const Part add = Part(&json, name, "").At("add_bos_token");
+  const JsonPart add = JsonPart(&json, name, "").At("add_bos_token");
   return add.IsNull() || add.Bool();
 }
 

@@ -18,16 +18,16 @@ namespace cogent {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-constexpr std::string_view kPrefix = "base_model.model.", kA = ".lora_A.weight", kB = ".lora_B.weight";
+constexpr std::string_view kPeftPrefix = "base_model.model.", kA = ".lora_A.weight", kB = ".lora_B.weight";
 
-std::string ConfigPath(const std::string& dir) { return dir + "/adapter_config.json"; }
+std::string AdapterConfig(const std::string& dir) { return dir + "/adapter_config.json"; }
 
-Json ReadConfig(const std::string& dir) {
-  const std::string path = ConfigPath(dir);
+OrderedJson ReadConfig(const std::string& dir) {
+  const std::string path = AdapterConfig(dir);
   try {
-    Json json = Json::parse(ReadFile(path));
+    OrderedJson json = OrderedJson::parse(ReadFile(path));
     if (!json.is_object()) throw DataError(path + ": this is no JSON object");
     return json;
   } catch (const nlohmann::json::exception& error) {
@@ -35,7 +35,7 @@ Json ReadConfig(const std::string& dir) {
   }
 }
 
-double PositiveNumber(const Json& config, const std::string& path, const char* key, double most) {
+double PositiveNumber(const OrderedJson& config, const std::string& path, const char* key, double most) {
   const auto found = config.find(key);
   if (found == config.end() || !found->is_number() || !(found->get<double>() > 0) || found->get<double>() > most) {
     throw DataError(fmt::format("{}: '{}' must be a number above 0, at most {:g}", path, key, most));
@@ -43,10 +43,10 @@ double PositiveNumber(const Json& config, const std::string& path, const char* k
   return found->get<double>();
 }
 
-bool Empty(const Json& value) { return value.empty() || value == false || value == "none" || value == ""; }  // null, {} and [] are empty()
+bool Empty(const OrderedJson& value) { return value.empty() || value == false || value == "none" || value == ""; }  // null, {} and [] are empty()
 
 // What would make the sum W + scale B A wrong.
-void CheckPlain(const Json& config, const std::string& path) {
+void CheckPlain(const OrderedJson& config, const std::string& path) {
   const auto type = config.find("peft_type");
   if (type == config.end() || *type != "LORA") {
     throw DataError(fmt::format("{}: peft_type is {}; only \"LORA\" can be read", path, type == config.end() ? "missing" : type->dump()));
@@ -97,10 +97,10 @@ bool IsAdapter(const std::string& path) {
 }
 
 std::string AdapterBase(const std::string& dir) {
-  const Json config = ReadConfig(dir);
+  const OrderedJson config = ReadConfig(dir);
   const auto found = config.find("base_model_name_or_path");
   if (found == config.end() || !found->is_string() || found->get<std::string>().empty()) {
-    throw DataError(ConfigPath(dir) + ": 'base_model_name_or_path' must say where the base model lies");
+    throw DataError(AdapterConfig(dir) + ": 'base_model_name_or_path' must say where the base model lies");
   }
   fs::path named = found->get<std::string>();
   if (!named.has_filename()) named = named.parent_path();
@@ -108,21 +108,21 @@ std::string AdapterBase(const std::string& dir) {
   const bool has_name = named.filename() != "." && named.filename() != "..";
   const std::string base = has_name && IsCheckpoint(beside.string()) && !IsAdapter(beside.string()) ? beside.string() : named.string();
   if (!IsCheckpoint(base)) {
-    throw DataError(fmt::format("{}: the base model '{}' is neither there nor at {}; put it there, or correct base_model_name_or_path", ConfigPath(dir),
+    throw DataError(fmt::format("{}: the base model '{}' is neither there nor at {}; put it there, or correct base_model_name_or_path", AdapterConfig(dir),
                                 named.string(), beside.string()));
   }
   if (IsAdapter(base)) {
-    throw DataError(fmt::format("{}: the base model {} is an adapter itself; merge it first: cogent model convert {} DIR", ConfigPath(dir), base, base));
+    throw DataError(fmt::format("{}: the base model {} is an adapter itself; merge it first: cogent model convert {} DIR", AdapterConfig(dir), base, base));
   }
   return base;
 }
 
-std::string LoraA(const std::string& module) { return fmt::format("{}{}{}", kPrefix, module, kA); }
-std::string LoraB(const std::string& module) { return fmt::format("{}{}{}", kPrefix, module, kB); }
+std::string LoraA(const std::string& module) { return fmt::format("{}{}{}", kPeftPrefix, module, kA); }
+std::string LoraB(const std::string& module) { return fmt::format("{}{}{}", kPeftPrefix, module, kB); }
 
 AdapterFiles AdapterFiles::Open(const std::string& dir) {
-  const std::string path = ConfigPath(dir);
-  const Json config = ReadConfig(dir);
+  const std::string path = AdapterConfig(dir);
+  const OrderedJson config = ReadConfig(dir);
   CheckPlain(config, path);
   AdapterFiles files(dir, SafetensorsFile::Open(dir + "/adapter_model.safetensors"));
   files.alpha_ = PositiveNumber(config, path, "lora_alpha", 1e6);
@@ -130,14 +130,14 @@ AdapterFiles AdapterFiles::Open(const std::string& dir) {
   const auto stabilized = config.find("use_rslora");
   files.scale_ = stabilized != config.end() && *stabilized == true ? files.alpha_ / std::sqrt(files.rank_) : files.alpha_ / files.rank_;
   for (const auto& [name, view] : files.file_.tensors()) {
-    if (name.starts_with(kPrefix) && name.ends_with(kA)) {
-      const std::string module = name.substr(kPrefix.size(), name.size() - kPrefix.size() - kA.size());
+    if (name.starts_with(kPeftPrefix) && name.ends_with(kA)) {
+      const std::string module = name.substr(kPeftPrefix.size(), name.size() - kPeftPrefix.size() - kA.size());
       if (!files.file_.Has(LoraB(module))) throw DataError(fmt::format("{}: '{}' has no lora_B beside it", files.file_.path(), name));
       files.modules_.push_back(module);
       continue;
     }
-    const bool is_b = name.starts_with(kPrefix) && name.ends_with(kB);
-    if (!is_b || !files.file_.Has(LoraA(name.substr(kPrefix.size(), name.size() - kPrefix.size() - kB.size())))) {
+    const bool is_b = name.starts_with(kPeftPrefix) && name.ends_with(kB);
+    if (!is_b || !files.file_.Has(LoraA(name.substr(kPeftPrefix.size(), name.size() - kPeftPrefix.size() - kB.size())))) {
       throw DataError(fmt::format("{}: '{}' is no part of a LoRA adapter of projections", files.file_.path(), name));
     }
   }
@@ -174,7 +174,7 @@ std::string AdapterConfigJson(const ModelConfig& config, const std::string& base
   const auto& given = config.lora->targets;
   const bool picks = std::any_of(given.begin(), given.end(), [](const std::string& target) { return target.find('.') != std::string::npos; });
   if (picks && std::find(given.begin(), given.end(), kAllLinear) == given.end()) written = given;
-  Json j;
+  OrderedJson j;
   j["peft_type"] = "LORA";
   j["task_type"] = "CAUSAL_LM";
   j["auto_mapping"] = nullptr;
@@ -194,8 +194,8 @@ std::string AdapterConfigJson(const ModelConfig& config, const std::string& base
   j["modules_to_save"] = nullptr;
   j["layers_to_transform"] = nullptr;
   j["layers_pattern"] = nullptr;
-  j["rank_pattern"] = Json::object();
-  j["alpha_pattern"] = Json::object();
+  j["rank_pattern"] = OrderedJson::object();
+  j["alpha_pattern"] = OrderedJson::object();
   return j.dump(2) + "\n";
 }
 

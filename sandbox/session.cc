@@ -12,7 +12,7 @@
 namespace cogent {
 namespace {
 
-std::string Seconds(double seconds) {
+std::string InTenths(double seconds) {
   char text[32];
   std::snprintf(text, sizeof text, "%.1f s", seconds);
   return text;
@@ -66,7 +66,7 @@ std::string PythonSession::Full() const {
     return "the session has kept " + std::to_string(calls_.size()) + " calls and takes no more";
   }
   if (replay_seconds_ > options_.replay_seconds) {
-    return "the session's calls take " + Seconds(replay_seconds_) + " together, more than its " + Seconds(options_.replay_seconds) + ", and it takes no more";
+    return "the session's calls take " + InTenths(replay_seconds_) + " together, more than its " + InTenths(options_.replay_seconds) + ", and it takes no more";
   }
   return {};
 }

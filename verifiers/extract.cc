@@ -35,11 +35,6 @@ bool ConsumeWord(std::string_view text, std::size_t& at, std::string_view word) 
   return true;
 }
 
-std::size_t SkipSpaces(std::string_view text, std::size_t at) {
-  while (at < text.size() && IsSpace(text[at])) ++at;
-  return at;
-}
-
 // Reads the tag whose `<` stands at `begin`.
 std::optional<Tag> ReadTag(std::string_view text, std::size_t begin) {
   Tag tag{.begin = begin};

@@ -27,7 +27,7 @@ bool HasInk(std::string_view text) {
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 bool IsBlankByte(char c) { return c == ' ' || c == '\t'; }
 
-struct Range {
+struct TokenRange {
   std::size_t begin = 0, end = 0;
 };
 
@@ -49,8 +49,8 @@ std::optional<std::size_t> TokenEnd(std::string_view text, std::size_t begin,
 }
 
 // Where the token stands, left to right, three at most: more are as bad as three.
-std::vector<Range> FindTokens(std::string_view text, std::string_view token, bool lenient) {
-  std::vector<Range> found;
+std::vector<TokenRange> FindTokens(std::string_view text, std::string_view token, bool lenient) {
+  std::vector<TokenRange> found;
   if (token.empty()) return found;
   const char first[] = {token[0], Lower(token[0]), 0};
   for (std::size_t at = 0; found.size() < 3;) {

@@ -20,7 +20,7 @@
 namespace cogent {
 namespace {
 
-enum Language : std::uint8_t {
+enum WordLanguage : std::uint8_t {
   kEn,
   kEs,
   kFr,
@@ -91,11 +91,11 @@ class LatinPath {
     for (int l = 0; l < kLanes; ++l) score_[l] += std::max(scores[l], floor);
   }
 
-  std::vector<Language> Languages() const {
-    std::vector<Language> languages(steps_.size());
+  std::vector<WordLanguage> Languages() const {
+    std::vector<WordLanguage> languages(steps_.size());
     int lane = Best();
     for (std::size_t i = steps_.size(); i-- > 0;) {
-      languages[i] = lane == kLanes - 1 ? kOther : static_cast<Language>(lane);
+      languages[i] = lane == kLanes - 1 ? kOther : static_cast<WordLanguage>(lane);
       if ((steps_[i].changed >> lane) & 1) lane = steps_[i].from;
     }
     return languages;
@@ -117,7 +117,7 @@ class LatinPath {
 };
 
 // Whether one letter is a word there and not a variable.
-bool IsWord(const ProseWord& word, Language language) {
+bool IsWord(const ProseWord& word, WordLanguage language) {
   constexpr std::string_view kWords[] = {"a", "a e o u y", "a y à ô", "a e o à é",
                                          "",  "a e i o è", "u"};
   if (language > kNl) return language != kOther;
@@ -130,7 +130,7 @@ bool IsWord(const ProseWord& word, Language language) {
   return kWords[language].find(lower) != std::string_view::npos;
 }
 
-void NameLatin(const std::vector<ProseWord>& words, std::vector<Language>& languages) {
+void NameLatin(const std::vector<ProseWord>& words, std::vector<WordLanguage>& languages) {
   std::vector<std::size_t> places;
   Break before = Break::kNone;
   LatinPath path(words.size());
@@ -144,7 +144,7 @@ void NameLatin(const std::vector<ProseWord>& words, std::vector<Language>& langu
     before = Break::kNone;
     places.push_back(i);
   }
-  const std::vector<Language> named = path.Languages();
+  const std::vector<WordLanguage> named = path.Languages();
   for (std::size_t i = 0; i < places.size(); ++i) languages[places[i]] = named[i];
 }
 
@@ -153,7 +153,7 @@ void NameLatin(const std::vector<ProseWord>& words, std::vector<Language>& langu
 // Letters that tell a language apart from others in its script.
 struct Alphabet {
   Script script;
-  Language language;
+  WordLanguage language;
   std::u16string_view foreign, own;
 };
 constexpr Alphabet kAlphabets[] = {
@@ -164,7 +164,7 @@ constexpr Alphabet kAlphabets[] = {
 };
 
 void NameByAlphabet(const std::vector<ProseWord>& words, std::size_t begin, std::size_t end,
-                    std::vector<Language>& languages) {
+                    std::vector<WordLanguage>& languages) {
   for (const Alphabet& alphabet : kAlphabets) {
     int foreign = 0, own = 0;
     bool any = false;
@@ -249,7 +249,7 @@ HanSigns SignsOf(std::string_view run) {
 }
 
 // What the signs say; nothing when they are silent.
-std::optional<Language> SaidBy(const HanSigns& signs) {
+std::optional<WordLanguage> SaidBy(const HanSigns& signs) {
   if (signs.kana > 0) return signs.chinese > signs.kana ? kZh : kJa;
   if (signs.chinese != signs.japanese) return signs.chinese > signs.japanese ? kZh : kJa;
   return std::nullopt;
@@ -275,7 +275,7 @@ int CountDictionaryWords(std::string_view run) {
 
 // A run that is all of its clause decides for itself; else its clause, its sentence, the text.
 void NameHan(const std::vector<ProseWord>& words, const std::vector<std::size_t>& sentences,
-             std::vector<Language>& languages) {
+             std::vector<WordLanguage>& languages) {
   std::vector<HanSigns> signs(words.size());
   HanSigns text;
   bool any = false;
@@ -286,17 +286,17 @@ void NameHan(const std::vector<ProseWord>& words, const std::vector<std::size_t>
     text.Add(signs[i]);
   }
   if (!any) return;
-  const Language of_text = SaidBy(text).value_or(kZh);
+  const WordLanguage of_text = SaidBy(text).value_or(kZh);
   for (std::size_t s = 0; s + 1 < sentences.size(); ++s) {
     HanSigns sentence;
     for (std::size_t i = sentences[s]; i < sentences[s + 1]; ++i) sentence.Add(signs[i]);
-    const Language of_sentence = SaidBy(sentence).value_or(of_text);
+    const WordLanguage of_sentence = SaidBy(sentence).value_or(of_text);
     for (std::size_t begin = sentences[s]; begin < sentences[s + 1];) {
       std::size_t end = begin + 1;
       HanSigns clause = signs[begin];
       for (; end < sentences[s + 1] && words[end].before == Break::kNone; ++end)
         clause.Add(signs[end]);
-      const Language of_clause = SaidBy(clause).value_or(of_sentence);
+      const WordLanguage of_clause = SaidBy(clause).value_or(of_sentence);
       for (; begin < end; ++begin) {
         if (words[begin].script == Script::kHan) languages[begin] = of_clause;
       }
@@ -328,7 +328,7 @@ LanguageCounts CountLanguages(std::string_view text) {
     if (words[i].before == Break::kSentence) sentences.push_back(i);
   }
   sentences.push_back(words.size());
-  std::vector<Language> languages(words.size(), kOther);
+  std::vector<WordLanguage> languages(words.size(), kOther);
   NameLatin(words, languages);
   for (std::size_t s = 0; s + 1 < sentences.size(); ++s)
     NameByAlphabet(words, sentences[s], sentences[s + 1], languages);

@@ -12,34 +12,30 @@
 #include <cstdlib>
 #include <string>
 
+#include "verifiers/math_hash.h"
+
 namespace cogent {
 namespace {
 
 // Guards: what lies beyond has no value here. Arb would take long or use much memory.
 constexpr slong kMaxLogBits = 40;    // of y log x in x^y, and of x in exp x
 constexpr slong kMaxGammaBits = 40;  // of n in n!
-constexpr std::int64_t kMaxTerms = 2000;
-
-std::uint64_t Mix(std::uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-  return x ^ (x >> 31);
-}
+constexpr std::int64_t kMaxBallTerms = 2000;
 
 acb_ptr Raw(Ball& ball) { return static_cast<acb_ptr>(ball.raw()); }
 
 // Numbers kept by the thread for Arb go when the thread does.
-struct Cleanup {
+struct ArbCleanup {
   bool used = false;
-  ~Cleanup() { flint_cleanup(); }
+  ~ArbCleanup() { flint_cleanup(); }
 };
-thread_local Cleanup cleanup;
+thread_local ArbCleanup ball_cleanup;
 
 class Balls {
  public:
   Balls(slong precision, const BallPoint& point, Work& work)
       : precision_(precision), point_(point), work_(work) {
-    cleanup.used = true;
+    ball_cleanup.used = true;
   }
   BallResult result() const { return {real_, extent_}; }
 
@@ -102,9 +98,7 @@ class Balls {
       acb_set_si(out, bound->value);
       return true;
     }
-    std::uint64_t hash = 0xcbf29ce484222325ull;
-    for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
-    hash = Mix(hash ^ Mix(static_cast<std::uint64_t>(point_.index) + 99));
+    const std::uint64_t hash = Mix(HashOf(name) ^ Mix(static_cast<std::uint64_t>(point_.index) + 99));
     const bool integer =
         point_.integers &&
         std::find(point_.integers->begin(), point_.integers->end(), name) != point_.integers->end();
@@ -426,7 +420,7 @@ class Balls {
     std::int64_t first = 0;
     std::int64_t last = 0;
     if (!Bound(node[1], bound, first) || !Bound(node[2], bound, last)) return false;
-    if (first < -1'000'000 || last > 1'000'000 || last - first > kMaxTerms) return false;
+    if (first < -1'000'000 || last > 1'000'000 || last - first > kMaxBallTerms) return false;
     const bool sum = node.Is(Function::kSumOver);
     Ball total, term;
     if (!sum) acb_one(Raw(total));

@@ -13,7 +13,7 @@ void AddAll(Table& table, std::initializer_list<const char*> names, const MathCo
 }
 
 MathCommand Call(Function function) { return {MathCommand::kToken, Token::kFunction, function}; }
-MathCommand Plain(Token token, std::string_view text = {}) {
+MathCommand PlainCommand(Token token, std::string_view text = {}) {
   return {MathCommand::kToken, token, Function::kNone, Relation::kOther, 0, text};
 }
 MathCommand Related(Relation relation) {
@@ -66,54 +66,54 @@ void AddSymbols(Table& table) {
         "Omega",  "ell",     "hbar",   "nabla",   "aleph",    "top",       "star",      "bot",
         "perp",   "prime",   "Box",    "Diamond", "clubsuit", "heartsuit", "spadesuit", "neg",
         "forall", "exists",  "imath",  "jmath",   "bullet",   "checkmark"}) {
-    table.emplace(name, Plain(Token::kSymbol));
+    table.emplace(name, PlainCommand(Token::kSymbol));
   }
-  AddAll(table, {"varepsilon"}, Plain(Token::kSymbol, "epsilon"));
-  AddAll(table, {"varphi"}, Plain(Token::kSymbol, "phi"));
-  AddAll(table, {"vartheta"}, Plain(Token::kSymbol, "theta"));
-  AddAll(table, {"varrho"}, Plain(Token::kSymbol, "rho"));
-  AddAll(table, {"ast"}, Plain(Token::kSymbol, "*"));
-  AddAll(table, {"pi"}, Plain(Token::kConstant, "pi"));
-  AddAll(table, {"infty"}, Plain(Token::kConstant, "inf"));
+  AddAll(table, {"varepsilon"}, PlainCommand(Token::kSymbol, "epsilon"));
+  AddAll(table, {"varphi"}, PlainCommand(Token::kSymbol, "phi"));
+  AddAll(table, {"vartheta"}, PlainCommand(Token::kSymbol, "theta"));
+  AddAll(table, {"varrho"}, PlainCommand(Token::kSymbol, "rho"));
+  AddAll(table, {"ast"}, PlainCommand(Token::kSymbol, "*"));
+  AddAll(table, {"pi"}, PlainCommand(Token::kConstant, "pi"));
+  AddAll(table, {"infty"}, PlainCommand(Token::kConstant, "inf"));
   AddAll(table, {"angle", "triangle", "measuredangle", "odot", "parallelogram", "square"},
-         Plain(Token::kNameSign));
+         PlainCommand(Token::kNameSign));
 }
 
 void AddOperators(Table& table) {
-  AddAll(table, {"frac", "dfrac", "tfrac", "cfrac", "nicefrac", "sfrac"}, Plain(Token::kFraction));
-  AddAll(table, {"over"}, Plain(Token::kOver));
-  AddAll(table, {"sqrt", "surd"}, Plain(Token::kRootSign));
-  AddAll(table, {"binom", "dbinom", "tbinom"}, Plain(Token::kBinomialSign));
-  AddAll(table, {"choose"}, Plain(Token::kChoose));
-  AddAll(table, {"sum"}, Plain(Token::kSumSign));
-  AddAll(table, {"prod"}, Plain(Token::kProductSign));
-  AddAll(table, {"int", "iint", "iiint", "oint"}, Plain(Token::kUnknownSign, "int"));
-  AddAll(table, {"lim", "limsup", "liminf", "sup", "inf", "partial"}, Plain(Token::kUnknownSign));
-  AddAll(table, {"cdot", "times", "ast", "cdotp"}, Plain(Token::kTimes));
-  AddAll(table, {"div"}, Plain(Token::kDivide));
-  AddAll(table, {"pm"}, Plain(Token::kPlusMinus));
-  AddAll(table, {"mp"}, Plain(Token::kMinusPlus));
-  AddAll(table, {"colon"}, Plain(Token::kColon));
-  AddAll(table, {"degree", "degrees"}, Plain(Token::kDegreeSign));
-  AddAll(table, {"pmod", "pod"}, Plain(Token::kPmod));
-  AddAll(table, {"bmod", "mod"}, Plain(Token::kPmod, "mod"));
-  AddAll(table, {"cup", "bigcup"}, Plain(Token::kUnion));
-  AddAll(table, {"cap", "bigcap"}, Plain(Token::kIntersection));
-  AddAll(table, {"setminus", "backslash", "smallsetminus"}, Plain(Token::kDifference));
-  AddAll(table, {"emptyset", "varnothing"}, Plain(Token::kEmptySet));
+  AddAll(table, {"frac", "dfrac", "tfrac", "cfrac", "nicefrac", "sfrac"}, PlainCommand(Token::kFraction));
+  AddAll(table, {"over"}, PlainCommand(Token::kOver));
+  AddAll(table, {"sqrt", "surd"}, PlainCommand(Token::kRootSign));
+  AddAll(table, {"binom", "dbinom", "tbinom"}, PlainCommand(Token::kBinomialSign));
+  AddAll(table, {"choose"}, PlainCommand(Token::kChoose));
+  AddAll(table, {"sum"}, PlainCommand(Token::kSumSign));
+  AddAll(table, {"prod"}, PlainCommand(Token::kProductSign));
+  AddAll(table, {"int", "iint", "iiint", "oint"}, PlainCommand(Token::kUnknownSign, "int"));
+  AddAll(table, {"lim", "limsup", "liminf", "sup", "inf", "partial"}, PlainCommand(Token::kUnknownSign));
+  AddAll(table, {"cdot", "times", "ast", "cdotp"}, PlainCommand(Token::kTimes));
+  AddAll(table, {"div"}, PlainCommand(Token::kDivide));
+  AddAll(table, {"pm"}, PlainCommand(Token::kPlusMinus));
+  AddAll(table, {"mp"}, PlainCommand(Token::kMinusPlus));
+  AddAll(table, {"colon"}, PlainCommand(Token::kColon));
+  AddAll(table, {"degree", "degrees"}, PlainCommand(Token::kDegreeSign));
+  AddAll(table, {"pmod", "pod"}, PlainCommand(Token::kPmod));
+  AddAll(table, {"bmod", "mod"}, PlainCommand(Token::kPmod, "mod"));
+  AddAll(table, {"cup", "bigcup"}, PlainCommand(Token::kUnion));
+  AddAll(table, {"cap", "bigcap"}, PlainCommand(Token::kIntersection));
+  AddAll(table, {"setminus", "backslash", "smallsetminus"}, PlainCommand(Token::kDifference));
+  AddAll(table, {"emptyset", "varnothing"}, PlainCommand(Token::kEmptySet));
   AddAll(table,
          {"overline", "bar", "vec", "hat", "overrightarrow", "widehat", "tilde", "dot", "underline",
           "overarc", "overset", "overleftrightarrow"},
-         Plain(Token::kOverline));
+         PlainCommand(Token::kOverline));
   AddAll(table, {"ldots", "dots", "cdots", "dotsc", "dotsb", "vdots", "ddots"},
-         Plain(Token::kEllipsis));
-  AddAll(table, {"land", "wedge"}, Plain(Token::kWord, "and"));
-  AddAll(table, {"lor", "vee"}, Plain(Token::kWord, "or"));
-  AddAll(table, {"quad", "qquad"}, Plain(Token::kSoftComma));
-  AddAll(table, {"euro"}, Plain(Token::kCurrencySign, "\u20ac"));
-  AddAll(table, {"pounds"}, Plain(Token::kCurrencySign, "\u00a3"));
-  AddAll(table, {"dollar", "textdollar"}, Plain(Token::kCurrencySign, "$"));
-  AddAll(table, {"percent"}, Plain(Token::kPercentSign));
+         PlainCommand(Token::kEllipsis));
+  AddAll(table, {"land", "wedge"}, PlainCommand(Token::kWord, "and"));
+  AddAll(table, {"lor", "vee"}, PlainCommand(Token::kWord, "or"));
+  AddAll(table, {"quad", "qquad"}, PlainCommand(Token::kSoftComma));
+  AddAll(table, {"euro"}, PlainCommand(Token::kCurrencySign, "\u20ac"));
+  AddAll(table, {"pounds"}, PlainCommand(Token::kCurrencySign, "\u00a3"));
+  AddAll(table, {"dollar", "textdollar"}, PlainCommand(Token::kCurrencySign, "$"));
+  AddAll(table, {"percent"}, PlainCommand(Token::kPercentSign));
 }
 
 void AddRelations(Table& table) {
@@ -135,8 +135,8 @@ void AddRelations(Table& table) {
       {"to", "rightarrow", "leftarrow", "mapsto", "iff", "Leftrightarrow", "sim", "cong", "propto",
        "parallel", "notin", "subset", "subseteq", "supset", "supseteq", "longrightarrow"},
       Related(Relation::kOther));
-  AddAll(table, {"mid", "vert"}, Plain(Token::kBar));
-  AddAll(table, {"Vert"}, Plain(Token::kBar));
+  AddAll(table, {"mid", "vert"}, PlainCommand(Token::kBar));
+  AddAll(table, {"Vert"}, PlainCommand(Token::kBar));
 }
 
 void AddBrackets(Table& table) {
@@ -205,25 +205,25 @@ const Table& PlainWords() {
     Table made;
     AddFunctions(made);
     for (const char* letters : {"Re", "Im", "sign"}) made.erase(letters);
-    AddAll(made, {"sqrt"}, Plain(Token::kRootSign));
-    AddAll(made, {"cbrt"}, Plain(Token::kRootSign, "cbrt"));
+    AddAll(made, {"sqrt"}, PlainCommand(Token::kRootSign));
+    AddAll(made, {"cbrt"}, PlainCommand(Token::kRootSign, "cbrt"));
     AddAll(made, {"abs"}, Call(Function::kAbs));
     AddAll(made, {"floor"}, Call(Function::kFloor));
     AddAll(made, {"ceil"}, Call(Function::kCeiling));
     AddAll(made, {"factorial"}, Call(Function::kFactorial));
     AddAll(made, {"binomial", "binom", "comb"}, Call(Function::kBinomial));
-    AddAll(made, {"choose"}, Plain(Token::kChoose));
-    AddAll(made, {"pi", "Pi", "PI"}, Plain(Token::kConstant, "pi"));
-    AddAll(made, {"inf", "oo", "infinity", "Infinity", "infty"}, Plain(Token::kConstant, "inf"));
-    AddAll(made, {"mod"}, Plain(Token::kPmod, "mod"));
-    AddAll(made, {"percent", "percentage", "pct"}, Plain(Token::kPercentSign));
-    AddAll(made, {"emptyset"}, Plain(Token::kEmptySet));
-    AddAll(made, {"union", "cup"}, Plain(Token::kUnion));
-    AddAll(made, {"cap"}, Plain(Token::kIntersection));
+    AddAll(made, {"choose"}, PlainCommand(Token::kChoose));
+    AddAll(made, {"pi", "Pi", "PI"}, PlainCommand(Token::kConstant, "pi"));
+    AddAll(made, {"inf", "oo", "infinity", "Infinity", "infty"}, PlainCommand(Token::kConstant, "inf"));
+    AddAll(made, {"mod"}, PlainCommand(Token::kPmod, "mod"));
+    AddAll(made, {"percent", "percentage", "pct"}, PlainCommand(Token::kPercentSign));
+    AddAll(made, {"emptyset"}, PlainCommand(Token::kEmptySet));
+    AddAll(made, {"union", "cup"}, PlainCommand(Token::kUnion));
+    AddAll(made, {"cap"}, PlainCommand(Token::kIntersection));
     AddAll(made, {"in"}, Related(Relation::kIn));
     for (const char* greek : {"alpha", "beta", "gamma", "delta", "epsilon", "theta", "lambda", "mu",
                               "phi", "psi", "omega", "sigma", "tau", "rho"}) {
-      made.emplace(greek, Plain(Token::kSymbol, greek));
+      made.emplace(greek, PlainCommand(Token::kSymbol, greek));
     }
     return made;
   }();

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 
+#include "verifiers/math_hash.h"
 #include "verifiers/math_sets.h"
 #include "verifiers/math_words.h"
 
 namespace cogent {
 namespace {
 
-constexpr int kMaxDepth = 12;  // of lists in lists
+constexpr int kMaxListDepth = 12;  // of lists in lists
 constexpr std::size_t kMaxItems = 2000;
 
 // Trees that are the same but for the order of sums and products.
@@ -19,32 +20,25 @@ std::uint64_t Fingerprint(const MathNode& node, Work& work) {
                        static_cast<std::uint64_t>(node.open) * 7 +
                        static_cast<std::uint64_t>(node.close) * 3 +
                        static_cast<std::uint64_t>(node.columns) * 131 + (node.minus_first ? 5 : 0);
-  const auto mix = [](std::uint64_t x) {
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-    return x ^ (x >> 31);
-  };
   for (const std::string_view text : {node.name, node.relations}) {
-    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
-    hash = mix(hash + 1);
+    hash = Mix(HashOn(hash, text) + 1);
   }
   if (node.value)
-    hash += mix(node.value->Modulo((1ull << 61) - 1).value_or(1) * 2 + node.value->Bits());
+    hash += Mix(node.value->Modulo((1ull << 61) - 1).value_or(1) * 2 + node.value->Bits());
   if (node.unit) {
     for (const std::int8_t power : node.unit->powers)
-      hash = mix(hash + static_cast<std::uint64_t>(power + 128));
+      hash = Mix(hash + static_cast<std::uint64_t>(power + 128));
     hash += static_cast<std::uint64_t>(node.unit->above) * 11 +
             static_cast<std::uint64_t>(node.unit->below) * 13;
-    for (const char c : node.unit->label)
-      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
+    hash = HashOn(hash, node.unit->label);
   }
   const bool commutes = node.Is(Kind::kSum) || node.Is(Kind::kProduct);
   std::uint64_t sum = 0;
   for (const MathNode* child : node.children) {
-    const std::uint64_t one = mix(Fingerprint(*child, work) + 17);
-    sum = commutes ? sum + one : mix(sum * 3 + one);
+    const std::uint64_t one = Mix(Fingerprint(*child, work) + 17);
+    sum = commutes ? sum + one : Mix(sum * 3 + one);
   }
-  return mix(hash ^ mix(sum + node.size()));
+  return Mix(hash ^ Mix(sum + node.size()));
 }
 
 bool HasSigns(const MathNode& node) {
@@ -77,7 +71,7 @@ bool IsScalar(const MathNode& node) {
 }
 
 bool Comparer::Same(const MathNode& gold, const MathNode& prediction) {
-  if (depth_ > kMaxDepth || work_.Exhausted()) return false;
+  if (depth_ > kMaxListDepth || work_.Exhausted()) return false;
   ++depth_;
   const bool same = SameMeaning(gold, prediction);
   --depth_;

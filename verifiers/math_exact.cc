@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::int64_t kMaxFactorial = 2000;
 constexpr std::int64_t kMaxBinomialSteps = 1000;
-constexpr std::int64_t kMaxTerms = 20'000;
+constexpr std::int64_t kMaxExactTerms = 20'000;
 
 using Value = std::optional<Rational>;
 
@@ -203,10 +203,10 @@ class Exact {
   Value Over(const MathNode& node, const Binding* bound) {
     const Value from = Of(node[1], bound);
     const Value to = Of(node[2], bound);
-    constexpr std::int64_t kFarthest = kMaxTerms * 50;
+    constexpr std::int64_t kFarthest = kMaxExactTerms * 50;
     const std::int64_t first = from ? from->ToInt().value_or(-kFarthest - 1) : -kFarthest - 1;
     const std::int64_t last = to ? to->ToInt().value_or(kFarthest + 1) : kFarthest + 1;
-    if (first < -kFarthest || last > kFarthest || last - first > kMaxTerms) return std::nullopt;
+    if (first < -kFarthest || last > kFarthest || last - first > kMaxExactTerms) return std::nullopt;
     const bool sum = node.Is(Function::kSumOver);
     Rational total(sum ? 0 : 1);
     for (std::int64_t i = first; i <= last; ++i) {

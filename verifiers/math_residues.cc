@@ -1,6 +1,7 @@
 // Values modulo a prime, at points that a fixed seed and the variables' names give.
 #include <array>
 
+#include "verifiers/math_hash.h"
 #include "verifiers/math_values.h"
 
 namespace cogent {
@@ -9,20 +10,11 @@ namespace {
 // Points 0 and 1 belong to the first prime, 2 and 3 to the second.
 constexpr std::array<std::uint64_t, 2> kPrimes = {(1ull << 61) - 1, (1ull << 61) - 31};
 constexpr std::uint64_t kSeed = 0x5bd1e9955bd1e995ull;
-constexpr std::int64_t kMaxTerms = 2000;
+constexpr std::int64_t kMaxResidueTerms = 2000;
 
-std::uint64_t Mix(std::uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-  return x ^ (x >> 31);
-}
-std::uint64_t HashOf(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325ull;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
-  return Mix(hash);
-}
+std::uint64_t Label(std::string_view text) { return Mix(HashOf(text)); }
 
-using Value = std::optional<Residue>;
+using MaybeResidue = std::optional<Residue>;
 
 class Residues {
  public:
@@ -31,12 +23,12 @@ class Residues {
         seed_(Mix(kSeed + static_cast<std::uint64_t>(point))),
         work_(work) {}
 
-  Value Of(const MathNode& node, const Binding* bound) {
+  MaybeResidue Of(const MathNode& node, const Binding* bound) {
     if (!work_.Spend(1)) return std::nullopt;
     switch (node.kind) {
       case Kind::kNumber: {
         const auto value = node.value->Modulo(prime_);
-        return value ? Value(Residue{*value}) : std::nullopt;
+        return value ? MaybeResidue(Residue{*value}) : std::nullopt;
       }
       case Kind::kSymbol:
         return Symbol(node.name, bound);
@@ -45,26 +37,26 @@ class Residues {
       case Kind::kConstant:
         if (node.name == "inf") return std::nullopt;
         // pi and e are transcendental, so they may count as variables; i may not.
-        return Residue{Draw(HashOf(node.name) + 1), node.name != "i"};
+        return Residue{Draw(Label(node.name) + 1), node.name != "i"};
       case Kind::kSum:
       case Kind::kProduct:
         return Fold(node, bound);
       case Kind::kNegative: {
-        const Value value = Of(node[0], bound);
+        const MaybeResidue value = Of(node[0], bound);
         return value
-                   ? Value(Residue{value->value == 0 ? 0 : prime_ - value->value, value->rational})
+                   ? MaybeResidue(Residue{value->value == 0 ? 0 : prime_ - value->value, value->rational})
                    : std::nullopt;
       }
       case Kind::kQuotient: {
-        const Value above = Of(node[0], bound);
-        const Value below = above ? Of(node[1], bound) : std::nullopt;
+        const MaybeResidue above = Of(node[0], bound);
+        const MaybeResidue below = above ? Of(node[1], bound) : std::nullopt;
         if (!below || below->value == 0) return std::nullopt;
         return Residue{Times(above->value, Inverse(below->value)),
                        above->rational && below->rational};
       }
       case Kind::kPercent: {
-        const Value value = Of(node[0], bound);
-        return value ? Value(Residue{Times(value->value, Inverse(100)), value->rational})
+        const MaybeResidue value = Of(node[0], bound);
+        return value ? MaybeResidue(Residue{Times(value->value, Inverse(100)), value->rational})
                      : std::nullopt;
       }
       case Kind::kQuantity:
@@ -75,9 +67,9 @@ class Residues {
         return Call(node, bound);
       case Kind::kApply:
       case Kind::kUnknown:
-        return Opaque(node, HashOf(node.name) + static_cast<std::uint64_t>(node.kind), bound);
+        return Opaque(node, Label(node.name) + static_cast<std::uint64_t>(node.kind), bound);
       case Kind::kRelation:
-        return Opaque(node, HashOf(node.relations), bound);
+        return Opaque(node, Label(node.relations), bound);
       case Kind::kGroup:
       case Kind::kList:
         return Opaque(node, static_cast<std::uint64_t>(node.kind), bound);
@@ -102,17 +94,17 @@ class Residues {
   std::uint64_t Inverse(std::uint64_t value) const { return Raise(value, prime_ - 2); }
   std::uint64_t Draw(std::uint64_t label) const { return Mix(seed_ ^ Mix(label)) % prime_; }
 
-  Value Symbol(std::string_view name, const Binding* bound) {
+  MaybeResidue Symbol(std::string_view name, const Binding* bound) {
     for (; bound; bound = bound->outer) {
       if (bound->name != name) continue;
       return Residue{*Rational(bound->value).Modulo(prime_)};
     }
-    return Residue{Draw(HashOf(name))};
+    return Residue{Draw(Label(name))};
   }
-  Value Fold(const MathNode& node, const Binding* bound) {
-    Value total = Of(node[0], bound);
+  MaybeResidue Fold(const MathNode& node, const Binding* bound) {
+    MaybeResidue total = Of(node[0], bound);
     for (std::size_t i = 1; total && i < node.size(); ++i) {
-      const Value next = Of(node[i], bound);
+      const MaybeResidue next = Of(node[i], bound);
       if (!next) return std::nullopt;
       total->value = node.Is(Kind::kSum) ? (total->value + next->value) % prime_
                                          : Times(total->value, next->value);
@@ -121,34 +113,34 @@ class Residues {
     return total;
   }
   // A unit is a factor and an unknown for each of its dimensions.
-  Value Quantity(const MathNode& node, const Binding* bound) {
-    const Value value = Of(node[0], bound);
+  MaybeResidue Quantity(const MathNode& node, const Binding* bound) {
+    const MaybeResidue value = Of(node[0], bound);
     if (!value) return std::nullopt;
     const Unit& unit = *node.unit;
     Residue result = *value;
     result.value = Times(result.value, static_cast<std::uint64_t>(unit.above) % prime_);
     result.value = Times(result.value, Inverse(static_cast<std::uint64_t>(unit.below) % prime_));
     if (unit.IsAngle()) {
-      result.value = Times(Times(result.value, Draw(HashOf("pi") + 1)), Inverse(180));
+      result.value = Times(Times(result.value, Draw(Label("pi") + 1)), Inverse(180));
       return result;
     }
     for (std::size_t i = 0; i < unit.powers.size(); ++i) {
-      const std::uint64_t base = Draw(HashOf("unit") + i);
+      const std::uint64_t base = Draw(Label("unit") + i);
       const int power = unit.powers[i];
       result.value =
           Times(result.value, Raise(power < 0 ? Inverse(base) : base,
                                     static_cast<std::uint64_t>(power < 0 ? -power : power)));
     }
-    if (unit.IsLabel()) result.value = Times(result.value, Draw(HashOf(unit.label)));
+    if (unit.IsLabel()) result.value = Times(result.value, Draw(Label(unit.label)));
     return result;
   }
-  Value Power(const MathNode& node, const Binding* bound) {
-    const Value base = Of(node[0], bound);
+  MaybeResidue Power(const MathNode& node, const Binding* bound) {
+    const MaybeResidue base = Of(node[0], bound);
     if (!base) return std::nullopt;
     const auto exponent =
         node[1].symbolic && !bound ? std::nullopt : ExactValue(node[1], work_, bound);
     if (!exponent || !exponent->IsWhole()) {
-      const Value raised = Of(node[1], bound);
+      const MaybeResidue raised = Of(node[1], bound);
       if (!raised) return std::nullopt;
       return Residue{Draw(Mix(base->value + 7) ^ Mix(raised->value + 11)), false};
     }
@@ -157,21 +149,21 @@ class Residues {
     // Fermat: exponents count modulo the prime less one.
     return Residue{Raise(base->value, *exponent->Modulo(prime_ - 1)), base->rational};
   }
-  Value Opaque(const MathNode& node, std::uint64_t label, const Binding* bound) {
+  MaybeResidue Opaque(const MathNode& node, std::uint64_t label, const Binding* bound) {
     std::uint64_t hash = Mix(label + node.size());
     for (const MathNode* child : node.children) {
-      const Value value = Of(*child, bound);
+      const MaybeResidue value = Of(*child, bound);
       if (!value) return std::nullopt;
       hash = Mix(hash * 3 + value->value);
     }
     return Residue{Draw(hash), false};
   }
 
-  Value Call(const MathNode& node, const Binding* bound) {
+  MaybeResidue Call(const MathNode& node, const Binding* bound) {
     if (!node.symbolic || bound) {
       if (const auto exact = ExactValue(node, work_, bound)) {
         const auto value = exact->Modulo(prime_);
-        return value ? Value(Residue{*value}) : std::nullopt;
+        return value ? MaybeResidue(Residue{*value}) : std::nullopt;
       }
     }
     if (node.Is(Function::kBinomial)) {
@@ -183,11 +175,11 @@ class Residues {
     return Opaque(node, 1000 + static_cast<std::uint64_t>(node.function), bound);
   }
   // n (n-1) .. (n-k+1) / k!
-  Value Binomial(const MathNode& node, const Binding* bound) {
+  MaybeResidue Binomial(const MathNode& node, const Binding* bound) {
     const auto below = ExactValue(node[1], work_, bound);
     const auto k = below ? below->ToInt() : std::nullopt;
     if (!k || *k < 0 || *k > 50) return std::nullopt;
-    const Value n = Of(node[0], bound);
+    const MaybeResidue n = Of(node[0], bound);
     if (!n || !work_.Spend(static_cast<std::uint64_t>(*k) * 4)) return std::nullopt;
     std::uint64_t product = 1;
     std::uint64_t factorial = 1;
@@ -197,18 +189,18 @@ class Residues {
     }
     return Residue{Times(product, Inverse(factorial)), n->rational};
   }
-  Value Over(const MathNode& node, const Binding* bound) {
+  MaybeResidue Over(const MathNode& node, const Binding* bound) {
     const auto from = ExactValue(node[1], work_, bound);
     const auto to = from ? ExactValue(node[2], work_, bound) : std::nullopt;
     const auto first = to ? from->ToInt() : std::nullopt;
     const auto last = to ? to->ToInt() : std::nullopt;
-    if (!first || !last || *first < -1'000'000 || *last > 1'000'000 || *last - *first > kMaxTerms)
+    if (!first || !last || *first < -1'000'000 || *last > 1'000'000 || *last - *first > kMaxResidueTerms)
       return std::nullopt;
     const bool sum = node.Is(Function::kSumOver);
     Residue total{sum ? 0u : 1u};
     for (std::int64_t i = *first; i <= *last; ++i) {
       const Binding here{node[0].name, i, bound};
-      const Value term = Of(node[3], &here);
+      const MaybeResidue term = Of(node[3], &here);
       if (!term) return std::nullopt;
       total.value = sum ? (total.value + term->value) % prime_ : Times(total.value, term->value);
       total.rational = total.rational && term->rational;

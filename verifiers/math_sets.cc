@@ -36,10 +36,10 @@ bool IsClosed(char relation) {
          relation == static_cast<char>(Relation::kAtLeast);
 }
 
-class Reader {
+class SetReader {
  public:
   // `gold`: |x| < 3 counts as solved, too.
-  Reader(MathTree& tree, Work& work, bool gold) : tree_(tree), work_(work), gold_(gold) {}
+  SetReader(MathTree& tree, Work& work, bool gold) : tree_(tree), work_(work), gold_(gold) {}
 
   std::optional<Intervals> Read(const MathNode& node) {
     if (!work_.Spend(4)) return std::nullopt;
@@ -360,8 +360,8 @@ bool IsNumberSet(const MathNode& node) {
 
 std::optional<bool> SameNumberSets(const MathNode& gold, const MathNode& prediction, MathTree& tree,
                                    Work& work) {
-  Reader left(tree, work, true);
-  Reader right(tree, work, false);
+  SetReader left(tree, work, true);
+  SetReader right(tree, work, false);
   const auto a = left.Read(gold);
   const auto b = a ? right.Read(prediction) : std::nullopt;
   const auto merged_a = b ? left.Merge(*a) : std::nullopt;

@@ -230,9 +230,9 @@ bool IsThinSpace(UChar32 c) {
   return c == 0xa0 || c == 0x2009 || c == 0x202f || c == 0x2008 || c == 0x200a;
 }
 
-class Writer {
+class PlainWriter {
  public:
-  explicit Writer(std::string_view text) : text_(text) { plain_.text.reserve(text.size() + 16); }
+  explicit PlainWriter(std::string_view text) : text_(text) { plain_.text.reserve(text.size() + 16); }
 
   Plain Write() {
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(text_.data());
@@ -314,6 +314,6 @@ bool IsAscii(std::string_view text) {
                      [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-Plain PlainMath(std::string_view text) { return Writer(text).Write(); }
+Plain PlainMath(std::string_view text) { return PlainWriter(text).Write(); }
 
 }  // namespace cogent

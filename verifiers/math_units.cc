@@ -11,7 +11,7 @@ using Powers = std::array<std::int8_t, Unit::kDimensions>;
 
 // The signs and words of one unit, separated by spaces. Words are in lower case and take a plural
 // s.
-struct Row {
+struct UnitRow {
   const char* signs;
   const char* words;
   std::int64_t above, below;
@@ -32,7 +32,7 @@ constexpr Powers kForce = {1, 1, -2};
 constexpr Powers kEnergy = {2, 1, -2};
 constexpr Powers kPower = {2, 1, -3};
 
-constexpr Row kRows[] = {
+constexpr UnitRow kRows[] = {
     {"m", "meter metre", 1, 1, kLength},
     {"km", "kilometer kilometre", 1000, 1, kLength},
     {"dm", "decimeter decimetre", 1, 10, kLength},
@@ -103,7 +103,7 @@ constexpr Row kRows[] = {
     {"GB", "gigabyte", 8000000000, 1, kData},
 };
 
-struct Table {
+struct UnitTable {
   std::unordered_map<std::string, Unit> signs, words;
 
   static void Fill(std::unordered_map<std::string, Unit>& map, std::string_view names,
@@ -114,8 +114,8 @@ struct Table {
       names.remove_prefix(std::min(end + 1, names.size()));
     }
   }
-  Table() {
-    for (const Row& row : kRows) {
+  UnitTable() {
+    for (const UnitRow& row : kRows) {
       const std::int64_t common = std::gcd(row.above, row.below);
       const Unit unit{row.powers, row.above / common, row.below / common, {}, row.currency};
       Fill(signs, row.signs, unit);
@@ -124,8 +124,8 @@ struct Table {
   }
 };
 
-const Table& Units() {
-  static const Table table;
+const UnitTable& Units() {
+  static const UnitTable table;
   return table;
 }
 
@@ -177,7 +177,7 @@ std::optional<Unit> Unit::Raised(int power) const {
 
 std::optional<Unit> FindUnit(std::string_view name) {
   if (name.empty() || name.size() > 24) return std::nullopt;
-  const Table& units = Units();
+  const UnitTable& units = Units();
   if (const auto it = units.signs.find(std::string(name)); it != units.signs.end())
     return it->second;
   if (name.size() < 3) return std::nullopt;

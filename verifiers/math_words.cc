@@ -4,6 +4,8 @@
 #include <array>
 #include <iterator>
 
+#include "core/ascii.h"
+
 namespace cogent {
 namespace {
 
@@ -37,10 +39,7 @@ constexpr Synonym kSynonyms[] = {
     {"f", "false"},
 };
 
-bool IsWordByte(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         static_cast<unsigned char>(c) >= 0x80;
-}
+bool IsWordByte(char c) { return IsDigit(c) || IsLetter(c); }
 
 }  // namespace
 

@@ -14,7 +14,7 @@
 namespace cogent {
 namespace {
 
-bool IsAscii(char c) { return static_cast<unsigned char>(c) < 0x80; }
+bool IsAsciiByte(char c) { return static_cast<unsigned char>(c) < 0x80; }
 
 // ---- the walk -----------------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ class Walk {
     if (next == '(') return FindClose(round_, "\\)");
     if (next == '[') return FindClose(square_, "\\]");
     if (!IsAsciiLetter(next))
-      return std::min(at_ + (IsAscii(next) && !IsSpace(next) ? 2 : 1), text_.size());
+      return std::min(at_ + (IsAsciiByte(next) && !IsSpace(next) ? 2 : 1), text_.size());
     if (!pairs_) pairs_ = std::make_unique<Pairs>(text_);
     std::size_t end = at_ + 1;
     while (end < text_.size() && IsAsciiLetter(text_[end])) ++end;
@@ -217,9 +217,9 @@ class Walk {
   // Behind an address, a path or a name with underscores that begins here; `at_` when there is
   // none.
   std::size_t ChunkEnd() {
-    if (at_ < chunk_end_ || !IsAscii(text_[at_])) return at_;
+    if (at_ < chunk_end_ || !IsAsciiByte(text_[at_])) return at_;
     std::size_t end = at_;
-    while (end < text_.size() && IsAscii(text_[end]) && !IsSpace(text_[end]) &&
+    while (end < text_.size() && IsAsciiByte(text_[end]) && !IsSpace(text_[end]) &&
            std::string_view("<`$|\\\"(){}").find(text_[end]) == std::string_view::npos)
       ++end;
     if (end == at_) return at_;
@@ -254,7 +254,7 @@ class Walk {
     std::size_t next = 0;
     const UChar32 c = At(at_, &next);
     const Letter letter =
-        IsAscii(text_[at_]) && !IsAsciiLetter(text_[at_]) ? Letter{} : Classify(c);
+        IsAsciiByte(text_[at_]) && !IsAsciiLetter(text_[at_]) ? Letter{} : Classify(c);
     if (letter.letter) return Word(letter.script, next);
     Note(BreakOf(c));
     before_ = line_start_ ? Operator::kNone : OperatorOf(c);  // lists begin their lines with - * +
@@ -308,7 +308,7 @@ class Walk {
     const bool call = i < text_.size() && text_[i] == '(' && !IsEndingInBrackets(i);
     if (call) return true;
     while (i < text_.size() && text_[i] == ' ') ++i;
-    const bool letter = i + 1 < text_.size() && IsAsciiLetter(text_[i]) && IsAscii(text_[i + 1]) &&
+    const bool letter = i + 1 < text_.size() && IsAsciiLetter(text_[i]) && IsAsciiByte(text_[i + 1]) &&
                         !IsAsciiLetter(text_[i + 1]);
     const bool argument =
         letter ||

@@ -12,7 +12,7 @@
 namespace cogent {
 namespace {
 
-bool IsWordByte(char c) { return IsAsciiLetter(c) || IsDigit(c); }
+bool IsAsciiWordByte(char c) { return IsAsciiLetter(c) || IsDigit(c); }
 
 template <std::size_t N>
 bool IsOneOf(std::string_view word, const std::array<std::string_view, N>& words) {
@@ -84,7 +84,7 @@ bool IsAddress(std::string_view chunk) {
   const std::size_t last_dot = chunk.rfind('.');
   for (std::size_t i = 0; i < chunk.size(); ++i) {
     const bool inside = i > 0 && i + 1 < chunk.size();
-    if (chunk[i] == '_' && inside && IsWordByte(chunk[i - 1]) && IsWordByte(chunk[i + 1]))
+    if (chunk[i] == '_' && inside && IsAsciiWordByte(chunk[i - 1]) && IsAsciiWordByte(chunk[i + 1]))
       return true;
     if (chunk[i] == '@' && i > 0 && last_dot != std::string_view::npos && last_dot > i) return true;
   }

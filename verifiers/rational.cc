@@ -80,11 +80,6 @@ std::optional<Rational> ReadNumber(std::string_view text, std::size_t& at) {
   return negative ? -value : value;
 }
 
-std::size_t SkipSpaces(std::string_view text, std::size_t at) {
-  while (at < text.size() && (text[at] == ' ' || (text[at] >= '\t' && text[at] <= '\r'))) ++at;
-  return at;
-}
-
 // Skips what looks like a number, however large.
 std::size_t SkipNumber(std::string_view text, std::size_t at) {
   for (bool exponent = false; at < text.size(); ++at) {

@@ -15,7 +15,7 @@
 namespace cogent {
 namespace {
 
-constexpr std::uint64_t kSeed = 0x9E3779B97F4A7C15ull;
+constexpr std::uint64_t kUnitSeed = 0x9E3779B97F4A7C15ull;
 
 std::uint64_t Mixed(std::uint64_t hash, std::uint64_t value) {
   hash = (hash ^ value) * 0xFF51AFD7ED558CCDull;
@@ -26,10 +26,10 @@ std::uint64_t Mixed(std::uint64_t hash, std::uint64_t value) {
 std::vector<std::uint64_t> Units(std::string_view text) {
   std::vector<std::uint64_t> units;
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
-  std::uint64_t unit = kSeed;
+  std::uint64_t unit = kUnitSeed;
   const auto end = [&] {
-    if (unit != kSeed) units.push_back(unit);
-    unit = kSeed;
+    if (unit != kUnitSeed) units.push_back(unit);
+    unit = kUnitSeed;
   };
   for (std::size_t i = 0; i < text.size();) {
     UChar32 c = 0;

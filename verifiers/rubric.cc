@@ -95,21 +95,21 @@ Rubric Rubric::Make(const std::vector<Choice>& choices, const RewardRegistry& re
 
 namespace {
 
-Verdict Broken(const std::string& reason) {
+Verdict BrokenReward(const std::string& reason) {
   return {.score = 0.0, .reason = reason, .broken = true};
 }
 
 // A score that is no number is a failure of the reward, not a 0.
 Verdict Checked(Verdict verdict) {
   if (verdict.broken || std::isfinite(verdict.score)) return verdict;
-  return Broken("gave a score that is not a finite number");
+  return BrokenReward("gave a score that is not a finite number");
 }
 
 Verdict AskOne(const Reward& reward, const Answered& one) {
   try {
     return Checked(reward.Score(*one.task, *one.completion));
   } catch (const std::exception& error) {
-    return Broken(error.what());
+    return BrokenReward(error.what());
   }
 }
 
@@ -125,7 +125,7 @@ std::vector<Verdict> AskBatch(const BatchReward& reward, const std::vector<Answe
     for (Verdict& verdict : verdicts) verdict = Checked(std::move(verdict));
     return verdicts;
   } catch (const std::exception& error) {
-    if (answered.size() == 1) return {Broken(error.what())};
+    if (answered.size() == 1) return {BrokenReward(error.what())};
   }
   std::vector<Verdict> verdicts;
   const bool one_group = std::all_of(answered.begin(), answered.end(), [&](const Answered& one) {

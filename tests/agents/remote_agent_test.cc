@@ -23,7 +23,7 @@ using Json = nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::string Says(const std::string& text, const std::string& finish = "stop") {
+std::string Reply(const std::string& text, const std::string& finish = "stop") {
   return Json{{"choices", {{{"message", {{"role", "assistant"}, {"content", text}}}, {"finish_reason", finish}}}}, {"usage", {{"completion_tokens", 3}}}}.dump();
 }
 RemoteSettings At(const HttpServer& server) {
@@ -32,11 +32,11 @@ RemoteSettings At(const HttpServer& server) {
   return settings;
 }
 Conversation Asks(const std::string& text) { return {{{Role::kUser, text}}, nullptr}; }
-const Sampling kSampling{.temperature = 0.6, .top_p = 0.95, .max_new_tokens = 40};
+const Sampling kAsked{.temperature = 0.6, .top_p = 0.95, .max_new_tokens = 40};
 
 TEST(RemoteAgent, SendsTheConversationAsMessagesAndReadsTheAnswer) {
-  HttpServer server([](const auto&) { return HttpServer::Reply{200, Says("four")}; });
-  RemoteAgent agent(At(server), "plain", kSampling);
+  HttpServer server([](const auto&) { return HttpServer::Reply{200, Reply("four")}; });
+  RemoteAgent agent(At(server), "plain", kAsked);
   const auto turns = agent.Act({{{{Role::kSystem, "be brief"}, {Role::kUser, "2+2?"}, {Role::kAssistant, "5"}, {Role::kTool, "no"}}, nullptr}}, {Rng(7)});
   ASSERT_EQ(turns.size(), 1u);
   EXPECT_EQ(turns[0].text, "four");
@@ -61,9 +61,9 @@ TEST(RemoteAgent, AnswersStandInTheOrderOfTheQuestionsHoweverTheyCome) {
   HttpServer server([](const HttpServer::Request& request) {
     const std::string asked = Json::parse(request.body)["messages"][0]["content"];
     if (asked == "0") std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    return HttpServer::Reply{200, Says("re " + asked)};
+    return HttpServer::Reply{200, Reply("re " + asked)};
   });
-  RemoteAgent agent(At(server), "plain", kSampling);
+  RemoteAgent agent(At(server), "plain", kAsked);
   std::vector<Conversation> asked;
   std::vector<Rng> draws;
   for (int i = 0; i < 20; ++i) asked.push_back(Asks(std::to_string(i))), draws.emplace_back(i);
@@ -73,10 +73,10 @@ TEST(RemoteAgent, AnswersStandInTheOrderOfTheQuestionsHoweverTheyCome) {
 }
 
 TEST(RemoteAgent, TheSameDrawsAskForTheSameSeedAndOthersForOthers) {
-  HttpServer server([](const auto&) { return HttpServer::Reply{200, Says("x")}; });
+  HttpServer server([](const auto&) { return HttpServer::Reply{200, Reply("x")}; });
   RemoteSettings one = At(server);
   one.concurrent = 1;
-  RemoteAgent agent(one, "plain", kSampling);
+  RemoteAgent agent(one, "plain", kAsked);
   agent.Act({Asks("a"), Asks("a"), Asks("a")}, {Rng(1), Rng(1), Rng(2)});
   const auto seed = [&](std::size_t i) { return Json::parse(server.requests()[i].body)["seed"].get<int>(); };
   EXPECT_EQ(seed(0), seed(1));
@@ -84,7 +84,7 @@ TEST(RemoteAgent, TheSameDrawsAskForTheSameSeedAndOthersForOthers) {
 }
 
 TEST(RemoteAgent, SendsWhatIsSetOfDrawingTokensAndRefusesWhatNoServerDoes) {
-  HttpServer server([](const auto&) { return HttpServer::Reply{200, Says("x")}; });
+  HttpServer server([](const auto&) { return HttpServer::Reply{200, Reply("x")}; });
   RemoteAgent(At(server), "plain", {.top_k = 5, .min_p = 0.1, .repetition_penalty = 1.2}).Act({Asks("a")}, {Rng(1)});
   const Json sent = Json::parse(server.requests()[0].body);
   EXPECT_EQ(sent["top_k"], 5);
@@ -99,7 +99,7 @@ TEST(RemoteAgent, PutsReasoningThatTheServerCutOutBackInFront) {
   HttpServer server([](const auto&) {
     return HttpServer::Reply{200, R"({"choices": [{"message": {"content": "<answer>4</answer>", "reasoning_content": "2 and 2"}, "finish_reason": "stop"}]})"};
   });
-  RemoteAgent agent(At(server), "plain", kSampling);
+  RemoteAgent agent(At(server), "plain", kAsked);
   EXPECT_EQ(agent.Act({Asks("a")}, {Rng(1)})[0].text, "<think>2 and 2</think><answer>4</answer>");
 }
 
@@ -112,7 +112,7 @@ TEST(RemoteAgent, ReadsLogprobsWhereThereIsOneForEachToken) {
   });
   RemoteSettings settings = At(server);
   settings.logprobs = true;
-  RemoteAgent agent(settings, "plain", kSampling);
+  RemoteAgent agent(settings, "plain", kAsked);
   const Turn whole = agent.Act({Asks("a")}, {Rng(1)})[0];
   EXPECT_THAT(whole.logprobs, ElementsAre(0.0f, -0.5f));
   EXPECT_TRUE(whole.truncated);
@@ -126,7 +126,7 @@ TEST(RemoteAgent, ABaseModelReadsThePromptTemplateWithExamplesAndTurnsAsOneText)
   HttpServer server([](const auto&) { return HttpServer::Reply{200, R"({"choices": [{"text": " 9", "finish_reason": "stop"}]})"}; });
   RemoteSettings settings = At(server);
   settings.api = "completions";
-  RemoteAgent agent(settings, "Q: {prompt}\nA:", kSampling);
+  RemoteAgent agent(settings, "Q: {prompt}\nA:", kAsked);
   const std::vector<Turn> own(1);
   const auto turns = agent.Act({{{{Role::kUser, "1+1"}, {Role::kAssistant, " 2"}, {Role::kUser, "4+5"}}, nullptr},
                                 {{{Role::kUser, "4+5"}, {Role::kAssistant, " calc"}, {Role::kTool, "[9]"}}, &own}}, {Rng(1), Rng(2)});
@@ -146,9 +146,9 @@ TEST(RemoteAgent, TriesAgainWhenTheServerIsBusyOrHangsUp) {
     ++asked;
     if (asked == 1) return HttpServer::Reply{503, R"({"error": {"message": "loading"}})", "0"};
     if (asked == 2) return HttpServer::Reply{.status = 429, .body = "slow down", .retry_after = "0", .close = true};
-    return HttpServer::Reply{200, Says("at last")};
+    return HttpServer::Reply{200, Reply("at last")};
   });
-  RemoteAgent agent(At(server), "plain", kSampling);
+  RemoteAgent agent(At(server), "plain", kAsked);
   EXPECT_EQ(agent.Act({Asks("a")}, {Rng(1)})[0].text, "at last");
   EXPECT_EQ(asked, 3);
 }
@@ -159,9 +159,9 @@ TEST(RemoteAgent, WhatFailsForGoodIsAFailureThatSaysWhyAndNoAnswer) {
     if (asked == "busy") return HttpServer::Reply{500, R"({"error": {"message": "out of memory"}})", "0"};
     if (asked == "long") return HttpServer::Reply{400, R"({"message": "prompt is longer than the context"})"};
     if (asked == "odd") return HttpServer::Reply{200, "<html>"};
-    return HttpServer::Reply{200, Says("fine")};
+    return HttpServer::Reply{200, Reply("fine")};
   });
-  RemoteAgent agent(At(server), "plain", kSampling);
+  RemoteAgent agent(At(server), "plain", kAsked);
   const auto turns = agent.Act({Asks("busy"), Asks("long"), Asks("odd"), Asks("good")}, {Rng(1), Rng(2), Rng(3), Rng(4)});
   EXPECT_THAT(turns[0].failure, HasSubstr("500 Internal Server Error: 'out of memory' (3 attempts)"));
   EXPECT_THAT(turns[1].failure, HasSubstr("400 Bad Request: 'prompt is longer than the context'"));
@@ -177,14 +177,14 @@ TEST(RemoteAgent, AServerThatIsNotThereOrDoesNotAnswerInTimeIsAFailure) {
     nowhere = At(gone);
   }
   nowhere.retries = 0;
-  EXPECT_THAT(RemoteAgent(nowhere, "plain", kSampling).Act({Asks("a")}, {Rng(1)})[0].failure, HasSubstr("Connection refused"));
+  EXPECT_THAT(RemoteAgent(nowhere, "plain", kAsked).Act({Asks("a")}, {Rng(1)})[0].failure, HasSubstr("Connection refused"));
   HttpServer silent([](const auto&) {
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     return HttpServer::Reply{.drop = true};
   });
   RemoteSettings hasty = At(silent);
   hasty.retries = 0, hasty.timeout = 0.05;
-  EXPECT_THAT(RemoteAgent(hasty, "plain", kSampling).Act({Asks("a")}, {Rng(1)})[0].failure, HasSubstr("no answer within 0.05 s"));
+  EXPECT_THAT(RemoteAgent(hasty, "plain", kAsked).Act({Asks("a")}, {Rng(1)})[0].failure, HasSubstr("no answer within 0.05 s"));
 }
 
 TEST(RemoteAgent, AWrongKeyOrModelEndsAtOnceAndTheKeyIsInNoMessage) {
@@ -193,9 +193,9 @@ TEST(RemoteAgent, AWrongKeyOrModelEndsAtOnceAndTheKeyIsInNoMessage) {
   });
   RemoteSettings settings = At(server);
   settings.key_variable = "COGENT_TEST_KEY";
-  EXPECT_THROW(RemoteAgent(settings, "plain", kSampling), ConfigError);
+  EXPECT_THROW(RemoteAgent(settings, "plain", kAsked), ConfigError);
   ::setenv("COGENT_TEST_KEY", "secret-7", 1);
-  RemoteAgent agent(settings, "plain", kSampling);
+  RemoteAgent agent(settings, "plain", kAsked);
   try {
     agent.Act({Asks("a")}, {Rng(1)});
     FAIL();
@@ -271,14 +271,14 @@ TEST(RemoteAgent, AUrlThatCannotBeUsedIsRefused) {
   for (const char* url : {"127.0.0.1:8000", "ftp://x/v1", "http://", "http://x:0/v1", "http://x:99999", "http://key@x/v1", "http:///v1"}) {
     RemoteSettings settings;
     settings.url = url, settings.model = "m";
-    EXPECT_THROW(RemoteAgent(settings, "plain", kSampling), ConfigError) << url;
+    EXPECT_THROW(RemoteAgent(settings, "plain", kAsked), ConfigError) << url;
   }
 }
 
 // The server's failures are not the policy's: no reward of 0.
 TEST(RemoteAgent, AnEpisodeWhoseAgentFailsCannotBeScored) {
   HttpServer server([](const auto&) { return HttpServer::Reply{400, "no"}; });
-  RemoteAgent agent(At(server), "plain", kSampling);
+  RemoteAgent agent(At(server), "plain", kAsked);
   Problems problems;
   const Rubric rubric = Rubric::Make({{"accuracy", Node::Map(), {}}}, BuiltinRewards(), problems);
   const EnvRegistry envs = BuiltinEnvs();
@@ -291,12 +291,12 @@ TEST(RemoteAgent, AnEpisodeWhoseAgentFailsCannotBeScored) {
 }
 
 TEST(RemoteAgent, AnHttpsAddressIsNeverSpokenToInThePlain) {
-  HttpServer plain([](const auto&) { return HttpServer::Reply{200, Says("x")}; });
+  HttpServer plain([](const auto&) { return HttpServer::Reply{200, Reply("x")}; });
   RemoteSettings settings = At(plain);
   settings.url = "https://127.0.0.1:" + std::to_string(plain.port());
   settings.retries = 0, settings.timeout = 0.2;
   try {
-    EXPECT_NE(RemoteAgent(settings, "plain", kSampling).Act({Asks("a")}, {Rng(1)})[0].failure, "") << "no TLS is spoken there";
+    EXPECT_NE(RemoteAgent(settings, "plain", kAsked).Act({Asks("a")}, {Rng(1)})[0].failure, "") << "no TLS is spoken there";
   } catch (const MachineError& error) {
     EXPECT_THAT(error.what(), HasSubstr("libssl-dev"));  // a build without
   }

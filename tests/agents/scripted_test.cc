@@ -18,7 +18,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-MakeEnv Envs(const std::string& name, const std::string& settings = "{}") {
+MakeEnv ScriptedEnvs(const std::string& name, const std::string& settings = "{}") {
   return [name, settings] {
     Problems problems;
     auto env = BuiltinEnvs().Make({.name = name, .settings = ParseYaml(settings, "test.yaml")}, problems);
@@ -39,14 +39,14 @@ std::vector<Group> Collect(Agent& agent, const MakeEnv& envs, std::uint64_t task
 TEST(OracleAgent, IsPaidInFullByEveryEnvironmentThatWritesGold) {
   for (const char* name : {"arithmetic", "countdown", "signs", "word_problems"}) {
     OracleAgent oracle;
-    for (const Group& group : Collect(oracle, Envs(name), 10)) EXPECT_EQ(group.members[0].reward, 2.0) << name;
+    for (const Group& group : Collect(oracle, ScriptedEnvs(name), 10)) EXPECT_EQ(group.members[0].reward, 2.0) << name;
   }
 }
 
 TEST(WrongAgent, HasTheLayoutAndNothingElse) {
   WrongAgent wrong;
   for (const char* name : {"arithmetic", "countdown", "signs", "word_problems"}) {
-    for (const Group& group : Collect(wrong, Envs(name), 10)) {
+    for (const Group& group : Collect(wrong, ScriptedEnvs(name), 10)) {
       EXPECT_EQ(group.members[0].scores[0].score, 0.0) << name;
       EXPECT_EQ(group.members[0].scores[1].score, 1.0) << name;
     }
@@ -55,12 +55,12 @@ TEST(WrongAgent, HasTheLayoutAndNothingElse) {
 
 TEST(OracleAgent, SaysSoWhereThereIsNoGold) {
   OracleAgent oracle;
-  EXPECT_THROW(Collect(oracle, Envs("code", "{judge: false}"), 1), ConfigError);
+  EXPECT_THROW(Collect(oracle, ScriptedEnvs("code", "{judge: false}"), 1), ConfigError);
 }
 
 TEST(ScriptedAgents, CountAByteAsAToken) {
   WrongAgent wrong;
-  const auto groups = Collect(wrong, Envs("arithmetic"), 1);
+  const auto groups = Collect(wrong, ScriptedEnvs("arithmetic"), 1);
   const Trajectory& t = groups[0].members[0];
   EXPECT_EQ(t.CompletionTokens(), static_cast<int>(t.turns[0].text.size()));
   EXPECT_EQ(t.turns[0].logprobs.size(), t.turns[0].completion_ids.size());
@@ -74,17 +74,17 @@ class ReplayFile : public testing::Test {
 };
 
 TEST_F(ReplayFile, GivesTheCompletionsOfATaskInTurn) {
-  const auto env = Envs("arithmetic")();
+  const auto env = ScriptedEnvs("arithmetic")();
   env->Reset({Split::kTest, 1, 0});
   const std::string task = env->task().prompt;
   Write("{\"task\": \"" + task + "\", \"prompt\": \"in a template\", \"completion\": \"first\"}\n{\"prompt\": \"" + task + "\", \"completion\": \"second\"}\n");
   ReplayAgent replay(path_);
-  const auto groups = Collect(replay, Envs("arithmetic"), 1, 3);
+  const auto groups = Collect(replay, ScriptedEnvs("arithmetic"), 1, 3);
   EXPECT_EQ(groups[0].members[0].turns[0].text, "first");
   EXPECT_EQ(groups[0].members[1].turns[0].text, "second");
   EXPECT_EQ(groups[0].members[2].turns[0].text, "first");
   try {
-    Collect(replay, Envs("arithmetic"), 2);
+    Collect(replay, ScriptedEnvs("arithmetic"), 2);
     FAIL();
   } catch (const DataError& error) {
     EXPECT_THAT(error.what(), HasSubstr(path_ + " has completions of 1 tasks, and none of 'What is"));
@@ -122,7 +122,7 @@ TEST(PersonAgent, TakesTheTurnsOfAnEpisode) {
   std::istringstream in("<calculator>2+3</calculator>\n\n<answer>5</answer>\n");
   std::ostringstream out;
   PersonAgent person(in, out);
-  const auto groups = Collect(person, Envs("tools", "{tool: calculator}"), 1);
+  const auto groups = Collect(person, ScriptedEnvs("tools", "{tool: calculator}"), 1);
   EXPECT_EQ(groups[0].members[0].turns.size(), 2u);
   EXPECT_THAT(out.str(), HasSubstr("<output>5</output>"));
 }

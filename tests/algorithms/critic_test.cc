@@ -12,7 +12,7 @@ namespace cogent {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr int kVocabulary = 40;
+constexpr int kVocabularySize = 40;
 const std::string kPpo = "{kl_coef: 0, discount: 0.9, gae_lambda: 0.8}";
 
 // With a large epsilon the first AdamW step is about the gradient itself (trainer_test.cc).
@@ -29,7 +29,7 @@ class CriticTest : public testing::Test {
 
   void Shape(int variant) {
     shape_ = tiny::Variant(variant);
-    shape_.vocab_size = kVocabulary;
+    shape_.vocab_size = kVocabularySize;
     fs::remove_all(dir_);
     tiny::Weights(shape_, 12).Save(dir_);
   }
@@ -76,7 +76,7 @@ at::Tensor PlainValues(const Critic& critic, const std::vector<at::Tensor>& leav
 }
 
 TEST_F(CriticTest, AStepIsTheGradientOfThePlainValueLoss) {
-  const auto groups = batches::RandomGroups(41, kVocabulary, 3, 4, 3);
+  const auto groups = batches::RandomGroups(41, kVocabularySize, 3, 4, 3);
   const auto ppo = batches::Make("ppo", kPpo);
   const auto critic = MakeCritic();
   at::Tensor gradient = at::zeros_like(critic->parameters.flat());
@@ -106,7 +106,7 @@ TEST_F(CriticTest, AStepIsTheGradientOfThePlainValueLoss) {
 TEST_F(CriticTest, AStepDoesNotDependOnCutOrderOrLanes) {
   for (int variant = 0; variant < tiny::kVariants; ++variant) {
     Shape(variant);
-    auto groups = batches::RandomGroups(42, kVocabulary, 4, 5, 2);
+    auto groups = batches::RandomGroups(42, kVocabularySize, 4, 5, 2);
     const Outcome whole = StepOnce(groups, {.micro_batch_tokens = 5000});
     std::vector<Outcome> others = {StepOnce(groups, {.micro_batch_tokens = 16}), StepOnce(groups, {.lanes = 3, .micro_batch_tokens = 40})};
     EXPECT_TRUE(StepOnce(groups, {.lanes = 3, .micro_batch_tokens = 40}).critic.equal(others.back().critic));  // however the threads ran
@@ -123,7 +123,7 @@ TEST_F(CriticTest, AStepDoesNotDependOnCutOrderOrLanes) {
 }
 
 TEST_F(CriticTest, AloneItLearnsAsBesideThePolicyWhichStays) {
-  const auto groups = batches::RandomGroups(43, kVocabulary, 3, 4);
+  const auto groups = batches::RandomGroups(43, kVocabularySize, 3, 4);
   const Outcome both = StepOnce(groups, {}), alone = StepOnce(groups, {}, true);
   EXPECT_TRUE(alone.critic.equal(both.critic));
   EXPECT_GT(both.policy.norm().item<double>(), 0);
@@ -137,7 +137,7 @@ TEST_F(CriticTest, TheShareOfValuesThatClippingChangesIsTold) {
   AdamW optimizer(weights, {});
   const auto critic = MakeCritic({.max_grad_norm = 1e9});
   Trainer trainer(weights, nullptr, optimizer, {.epochs = 4}, critic.get());
-  const auto report = trainer.StepCritic(batches::RandomGroups(44, kVocabulary, 3, 4), *batches::Make("ppo", "{kl_coef: 0, value_clip: 0.01}"), 1e-1);
+  const auto report = trainer.StepCritic(batches::RandomGroups(44, kVocabularySize, 3, 4), *batches::Make("ppo", "{kl_coef: 0, value_clip: 0.01}"), 1e-1);
   EXPECT_GT(report.metrics.at("losses/clipfrac"), 0.1);
   EXPECT_LE(report.metrics.at("losses/clipfrac"), 1.0);
   EXPECT_EQ(critic->optimizer.steps(), 4);
@@ -145,7 +145,7 @@ TEST_F(CriticTest, TheShareOfValuesThatClippingChangesIsTold) {
 
 TEST_F(CriticTest, FromALanguageModelEveryValueIsZeroAtFirst) {
   const Critic critic(dir_, {});
-  const auto groups = batches::RandomGroups(45, kVocabulary, 1, 2);
+  const auto groups = batches::RandomGroups(45, kVocabularySize, 1, 2);
   EXPECT_EQ(PlainValues(critic, critic.parameters.Leaves(), groups[0].members[0]).abs().max().item<double>(), 0.0);
   const auto trunk = tiny::Weights(shape_, 12).Named(), own = critic.parameters.Named();
   EXPECT_TRUE(own.at("model.layers.1.self_attn.o_proj.weight").equal(trunk.at("model.layers.1.self_attn.o_proj.weight")));
@@ -156,7 +156,7 @@ TEST_F(CriticTest, LearnsToForeseeTheReturns) {
   AdamW optimizer(weights, {});
   Critic critic(dir_, {});
   Trainer trainer(weights, nullptr, optimizer, {}, &critic);
-  const auto groups = batches::RandomGroups(46, kVocabulary, 4, 4);
+  const auto groups = batches::RandomGroups(46, kVocabularySize, 4, 4);
   const auto ppo = batches::Make("ppo", "{kl_coef: 0, value_clip: 0}");
   std::vector<double> explained;
   for (int step = 0; step < 60; ++step) explained.push_back(trainer.StepCritic(groups, *ppo, 3e-3).metrics.at("losses/explained_variance"));
@@ -168,7 +168,7 @@ TEST_F(CriticTest, OneThatIsMissingIsSaid) {
   ParameterSet weights = tiny::Weights(shape_, 11);
   AdamW optimizer(weights, {});
   Trainer trainer(weights, nullptr, optimizer, {});
-  EXPECT_THROW(trainer.Step(batches::RandomGroups(1, kVocabulary, 1, 2), *batches::Make("ppo", kPpo), 1e-3, 1e-3), InternalError);
+  EXPECT_THROW(trainer.Step(batches::RandomGroups(1, kVocabularySize, 1, 2), *batches::Make("ppo", kPpo), 1e-3, 1e-3), InternalError);
 }
 
 TEST_F(CriticTest, AValueThatIsNotFiniteStopsTheStepWithTheTrajectoryNamed) {
@@ -179,7 +179,7 @@ TEST_F(CriticTest, AValueThatIsNotFiniteStopsTheStepWithTheTrajectoryNamed) {
   Trainer trainer(weights, nullptr, optimizer, {}, critic.get());
   const at::Tensor before = weights.flat().clone();
   try {
-    trainer.Step(batches::RandomGroups(47, kVocabulary, 2, 2), *batches::Make("ppo", kPpo), 1e-3, 1e-3);
+    trainer.Step(batches::RandomGroups(47, kVocabularySize, 2, 2), *batches::Make("ppo", kPpo), 1e-3, 1e-3);
     FAIL() << "was trained on";
   } catch (const InternalError& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr("trajectory 0 of its part: the critic's value of a token is not finite"));
@@ -188,7 +188,7 @@ TEST_F(CriticTest, AValueThatIsNotFiniteStopsTheStepWithTheTrajectoryNamed) {
 }
 
 TEST_F(CriticTest, WeightsAndMomentsComeBackFromDisk) {
-  const auto groups = batches::RandomGroups(48, kVocabulary, 2, 3);
+  const auto groups = batches::RandomGroups(48, kVocabularySize, 2, 3);
   ParameterSet weights = tiny::Weights(shape_, 11);
   AdamW optimizer(weights, {});
   const auto critic = MakeCritic({});

@@ -18,7 +18,7 @@ namespace cogent {
 namespace {
 
 using nlohmann::json;
-constexpr int kVocabulary = 40;
+constexpr int kIds = 40;
 
 std::unique_ptr<Objective> MakeObjective(const std::string& name, const std::string& settings = "{}") {
   Problems problems;
@@ -167,11 +167,11 @@ std::vector<Example> RandomExamples(std::uint64_t seed, int count, ExampleKind k
   Rng rng(seed);
   std::vector<Example> examples(static_cast<std::size_t>(count));
   for (Example& example : examples) {
-    const auto prompt = tiny::Ids(rng, static_cast<int>(rng.Range(1, 8)), kVocabulary);
+    const auto prompt = tiny::Ids(rng, static_cast<int>(rng.Range(1, 8)), kIds);
     example.good = rng.Uniform() < 0.6;
     for (int s = 0; s < SequenceCount(kind); ++s) {
       Sequence sequence{prompt, {}, {}};
-      const auto completion = tiny::Ids(rng, static_cast<int>(rng.Range(1, 10)), kVocabulary);
+      const auto completion = tiny::Ids(rng, static_cast<int>(rng.Range(1, 10)), kIds);
       for (const auto id : completion) {
         // Some tokens behind the prompt are read only, as a user's second message.
         if (sequence.targets.empty() || rng.Uniform() < 0.8) sequence.targets.push_back(static_cast<std::int32_t>(sequence.ids.size()));
@@ -187,14 +187,14 @@ std::vector<Example> RandomExamples(std::uint64_t seed, int count, ExampleKind k
 
 ModelConfig Shape(const ModelConfig& shape, const Objective& objective) { return objective.LearnsValues() ? ValueModel(shape) : shape; }
 
-struct Outcome {
+struct LossOutcome {
   at::Tensor update;
   std::map<std::string, double> metrics;
 };
 
-Outcome LearnOnce(const std::vector<Example>& examples, const Objective& objective, const TrainerConfig& config, int model = 0) {
+LossOutcome LearnOnce(const std::vector<Example>& examples, const Objective& objective, const TrainerConfig& config, int model = 0) {
   ModelConfig shape = tiny::Variant(model);
-  shape.vocab_size = kVocabulary;
+  shape.vocab_size = kIds;
   ParameterSet weights = tiny::Weights(Shape(shape, objective), 11), reference = tiny::Weights(shape, 12);
   const at::Tensor before = weights.flat().clone();
   OptimizerConfig descent;
@@ -205,7 +205,7 @@ Outcome LearnOnce(const std::vector<Example>& examples, const Objective& objecti
   return {weights.flat() - before, report.metrics};
 }
 
-void ExpectSame(const Outcome& a, const Outcome& b, const std::string& what) {
+void ExpectSame(const LossOutcome& a, const LossOutcome& b, const std::string& what) {
   EXPECT_LT(batches::RelativeError(a.update, b.update), 5e-5) << what;
   ASSERT_GT(a.update.norm().item<double>(), 1e-4) << what;
   for (const auto& [name, value] : b.metrics) {
@@ -222,7 +222,7 @@ class EveryObjective : public testing::TestWithParam<std::string> {
 TEST_P(EveryObjective, IsTheSameHoweverTheStepIsCut) {
   for (int model = 0; model < tiny::kVariants; ++model) {
     const auto examples = RandomExamples(31, 9, objective_->Kind(), objective_->LearnsValues());
-    const Outcome whole = LearnOnce(examples, *objective_, {.micro_batch_tokens = 5000, .balance_alpha = 0.1}, model);
+    const LossOutcome whole = LearnOnce(examples, *objective_, {.micro_batch_tokens = 5000, .balance_alpha = 0.1}, model);
     for (const int rows : {16, 60}) {
       ExpectSame(LearnOnce(examples, *objective_, {.micro_batch_tokens = rows, .balance_alpha = 0.1}, model), whole,
                  "model " + std::to_string(model) + ", rows " + std::to_string(rows));
@@ -232,9 +232,9 @@ TEST_P(EveryObjective, IsTheSameHoweverTheStepIsCut) {
 
 TEST_P(EveryObjective, IsTheSameInAnyOrderAndOnAnyLanes) {
   auto examples = RandomExamples(32, 8, objective_->Kind(), objective_->LearnsValues());
-  const Outcome forwards = LearnOnce(examples, *objective_, {.micro_batch_tokens = 40});
+  const LossOutcome forwards = LearnOnce(examples, *objective_, {.micro_batch_tokens = 40});
   for (const int lanes : {2, 3}) {
-    const Outcome several = LearnOnce(examples, *objective_, {.lanes = lanes, .micro_batch_tokens = 40});
+    const LossOutcome several = LearnOnce(examples, *objective_, {.lanes = lanes, .micro_batch_tokens = 40});
     ExpectSame(several, forwards, "lanes " + std::to_string(lanes));
     EXPECT_TRUE(LearnOnce(examples, *objective_, {.lanes = lanes, .micro_batch_tokens = 40}).update.equal(several.update)) << lanes;
   }
@@ -246,7 +246,7 @@ TEST_P(EveryObjective, IsTheSameInAnyOrderAndOnAnyLanes) {
 TEST_P(EveryObjective, IsThePlainForwardPassOfOneSequenceAtATime) {
   const auto examples = RandomExamples(33, 6, objective_->Kind(), objective_->LearnsValues());
   ModelConfig shape = tiny::Variant(0);
-  shape.vocab_size = kVocabulary;
+  shape.vocab_size = kIds;
   const ParameterSet weights = tiny::Weights(Shape(shape, *objective_), 11), reference = tiny::Weights(shape, 12);
   at::Tensor gradient = at::zeros_like(weights.flat());
   std::vector<at::Tensor> logprobs, entropy, values, divergence, ref_logprobs;
@@ -290,14 +290,14 @@ TEST_P(EveryObjective, IsThePlainForwardPassOfOneSequenceAtATime) {
   const TokenOutputs outputs{joined(logprobs), joined(entropy), joined(values), joined(divergence)};
   const at::Tensor loss = objective_->ComputeLoss(batch, outputs).value / objective_->Denominator(batch);
   loss.backward();
-  const Outcome outcome = LearnOnce(examples, *objective_, {.micro_batch_tokens = 50});
+  const LossOutcome outcome = LearnOnce(examples, *objective_, {.micro_batch_tokens = 50});
   EXPECT_NEAR(outcome.metrics.at("loss"), loss.item<double>(), 1e-5 * (1 + std::abs(loss.item<double>())));
   EXPECT_LT(batches::RelativeError(outcome.update, -gradient / (gradient.abs() + 1.0)), 1e-4);
 }
 
 TEST_P(EveryObjective, MeasuringGivesTheLossAndLeavesTheWeightsAlone) {
   const auto examples = RandomExamples(34, 5, objective_->Kind(), objective_->LearnsValues());
-  ParameterSet weights = tiny::Weights(Shape(tiny::Config(kVocabulary), *objective_), 11), reference = tiny::Weights(tiny::Config(kVocabulary), 12);
+  ParameterSet weights = tiny::Weights(Shape(tiny::Config(kIds), *objective_), 11), reference = tiny::Weights(tiny::Config(kIds), 12);
   const at::Tensor before = weights.flat().clone(), biases = weights.biases().clone();
   AdamW optimizer(weights, {});
   Trainer trainer(weights, &reference, optimizer, {.lanes = 2, .micro_batch_tokens = 40, .balance_alpha = 0.1, .bias_speed = 0.1});
@@ -310,8 +310,8 @@ TEST_P(EveryObjective, MeasuringGivesTheLossAndLeavesTheWeightsAlone) {
 
 TEST_P(EveryObjective, LowersItsLossWhenItLearns) {
   const auto examples = RandomExamples(35, 6, objective_->Kind(), objective_->LearnsValues());
-  ParameterSet weights = tiny::Weights(Shape(tiny::Config(kVocabulary), *objective_), 11);
-  ParameterSet reference = tiny::Weights(tiny::Config(kVocabulary), objective_->FromTeacher() ? 12 : 11);  // a teacher is another model
+  ParameterSet weights = tiny::Weights(Shape(tiny::Config(kIds), *objective_), 11);
+  ParameterSet reference = tiny::Weights(tiny::Config(kIds), objective_->FromTeacher() ? 12 : 11);  // a teacher is another model
   AdamW optimizer(weights, {});
   Trainer trainer(weights, &reference, optimizer, {});
   const double first = trainer.Measure(examples, *objective_).metrics.at("loss");
@@ -327,14 +327,14 @@ TEST(Sft, TokensThatAreNoTargetsAreReadAndNotLearned) {
   one[0].sequences = {{{3, 4, 5, 6, 7, 8}, {4, 5}, {}}};
   other[0].sequences = {{{3, 4, 5, 6, 7, 8}, {1, 4, 5}, {}}};
   EXPECT_GT(batches::RelativeError(LearnOnce(one, *objective, {}).update, LearnOnce(other, *objective, {}).update), 1e-2);
-  ParameterSet weights = tiny::Weights(tiny::Config(kVocabulary), 11);
+  ParameterSet weights = tiny::Weights(tiny::Config(kIds), 11);
   AdamW optimizer(weights, {});
   Trainer trainer(weights, nullptr, optimizer, {});
   EXPECT_NEAR(trainer.Measure(one, *objective).metrics.at("loss"), trainer.Pretrain({{{3, 4, 5, 6, 7, 8}, 4}}, 0.0, 0.0).metrics.at("loss"), 1e-5);
 }
 
 TEST(Dpo, StartsAtLogTwoWhenPolicyAndReferenceAreEqual) {
-  ParameterSet weights = tiny::Weights(tiny::Config(kVocabulary), 11), reference = tiny::Weights(tiny::Config(kVocabulary), 11);
+  ParameterSet weights = tiny::Weights(tiny::Config(kIds), 11), reference = tiny::Weights(tiny::Config(kIds), 11);
   AdamW optimizer(weights, {});
   Trainer trainer(weights, &reference, optimizer, {});
   const auto metrics = trainer.Measure(RandomExamples(36, 4, ExampleKind::kPreference), *MakeObjective("dpo")).metrics;
@@ -343,7 +343,7 @@ TEST(Dpo, StartsAtLogTwoWhenPolicyAndReferenceAreEqual) {
 }
 
 TEST(Dpo, WithoutAReferenceIsOurBug) {
-  ParameterSet weights = tiny::Weights(tiny::Config(kVocabulary), 11);
+  ParameterSet weights = tiny::Weights(tiny::Config(kIds), 11);
   AdamW optimizer(weights, {});
   Trainer trainer(weights, nullptr, optimizer, {});
   EXPECT_THROW(trainer.Learn(RandomExamples(1, 2, ExampleKind::kPreference), *MakeObjective("dpo"), 1e-3), InternalError);

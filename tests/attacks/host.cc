@@ -27,7 +27,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string ReadText(const fs::path& path) {
+std::string ReadLive(const fs::path& path) {
   std::ifstream file(path);
   std::ostringstream text;
   text << file.rdbuf();  // a process may end while its file is read
@@ -80,7 +80,7 @@ std::vector<Seen> AllProcesses() {
   for (const auto& entry : fs::directory_iterator("/proc")) {
     const int pid = std::atoi(entry.path().filename().c_str());
     if (pid <= 0) continue;
-    const std::string status = ReadText(entry.path() / "status");
+    const std::string status = ReadLive(entry.path() / "status");
     if (!status.empty()) all.push_back({pid, std::atoi(StatusLine(status, "PPid").c_str()), status});
   }
   return all;
@@ -99,7 +99,7 @@ std::set<int> WithAllBelow(const std::vector<Seen>& all, std::set<int> found) {
 }
 
 int CountLines(const fs::path& path) {
-  const std::string text = ReadText(path);
+  const std::string text = ReadLive(path);
   return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
 }
 
@@ -281,7 +281,7 @@ Sight Look(int spawner) {
   for (const char* path : {"/tmp", "."}) {
     if (stat(path, &other) == 0 && other.st_dev != root.st_dev) sight.disk += UsedDisk(path);
   }
-  sight.own_memory = Kib("\n" + ReadText("/proc/self/status"), "VmRSS");
+  sight.own_memory = Kib("\n" + ReadLive("/proc/self/status"), "VmRSS");
   for ([[maybe_unused]] const auto& entry : fs::directory_iterator("/proc/self/fd")) ++sight.descriptors;
   sight.mounts = CountLines("/proc/self/mounts");
   sight.groups = CountGroups(spawner);

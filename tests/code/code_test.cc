@@ -7,14 +7,10 @@
 
 #include "core/error.h"
 #include "envs/env.h"
+#include "tests/code/shared_sandbox.h"
 
 namespace cogent {
 namespace {
-
-Sandbox& Shared() {
-  static Sandbox sandbox({.workers = 2});
-  return sandbox;
-}
 
 const CodeScoring kScoring{.limits = {.wall_seconds = 20, .cpu_seconds = 20}};
 

@@ -5,14 +5,10 @@
 
 #include "agents/test_writer.h"
 #include "core/error.h"
+#include "tests/code/shared_sandbox.h"
 
 namespace cogent {
 namespace {
-
-Sandbox& Shared() {
-  static Sandbox sandbox({.workers = 2});
-  return sandbox;
-}
 
 const Limits kEasy{.wall_seconds = 20, .cpu_seconds = 20};
 

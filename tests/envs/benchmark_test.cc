@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "envs/benchmark_files.h"
 #include "envs/env.h"
+#include "tests/envs/make_env.h"
 #include "verifiers/extract.h"
 
 namespace cogent {
@@ -20,14 +21,7 @@ using ::testing::HasSubstr;
 
 std::string Data(const std::string& name) { return std::string(COGENT_SOURCE_DIR) + "/tests/data/benchmarks/" + name; }
 
-std::unique_ptr<Env> Make(const std::string& name, const std::string& settings) {
-  Problems problems;
-  Choice choice{.name = name, .settings = ParseYaml("{" + settings + "}", "test.yaml")};
-  auto env = BuiltinEnvs().Make(choice, problems);
-  problems.ThrowIfAny();
-  return env;
-}
-std::unique_ptr<Env> Of(const std::string& file, const std::string& settings = "") { return Make("benchmark", "path: " + Data(file) + (settings.empty() ? "" : ", " + settings)); }
+std::unique_ptr<Env> Of(const std::string& file, const std::string& settings = "") { return Make("benchmark", "{path: " + Data(file) + (settings.empty() ? "" : ", " + settings) + "}"); }
 
 const std::vector<std::string> kFiles = {"aime.jsonl", "math_500.jsonl", "gpqa.csv", "mmlu_pro.jsonl", "gsm8k.jsonl"};
 
@@ -241,7 +235,7 @@ TEST(Benchmark, AsksAsTheLayoutIsAskedOrAsTheSettingSays) {
 
 TEST(Benchmark, WhatIsPutIntoAPromptIsNotLookedAtAgain) {
   const OwnFile file("{\"problem\": \"What is {question}?\", \"answer\": \"1\"}");
-  auto env = Make("benchmark", "path: " + file.path() + ", prompt: '{question}'");
+  auto env = Make("benchmark", "{path: " + file.path() + ", prompt: '{question}'}");
   env->Reset({Split::kTest, 1, 0});
   EXPECT_EQ(env->task().prompt, "What is {question}?");
 }
@@ -249,7 +243,7 @@ TEST(Benchmark, WhatIsPutIntoAPromptIsNotLookedAtAgain) {
 TEST(Benchmark, RefusesSettingsThatCannotWork) {
   const auto refused = [](const std::string& settings) -> std::string {
     try {
-      Make("benchmark", settings);
+      Make("benchmark", "{" + settings + "}");
     } catch (const ConfigError& error) {
       return error.what();
     }
@@ -261,7 +255,7 @@ TEST(Benchmark, RefusesSettingsThatCannotWork) {
   EXPECT_THAT(refused("path: " + Data("aime.jsonl") + ", prompt: 'What?'"), HasSubstr("has no {question}"));
   EXPECT_THAT(refused("path: " + Data("gpqa.csv") + ", prompt: '{question}'"), HasSubstr("has no {choices}"));
   try {
-    Make("mixture", "parts: [{name: signs}, {name: benchmark, path: " + Data("aime.jsonl") + "}]");
+    Make("mixture", "{parts: [{name: signs}, {name: benchmark, path: " + Data("aime.jsonl") + "}]}");
     FAIL();
   } catch (const ConfigError& error) {
     EXPECT_THAT(error.what(), HasSubstr("evaluate 'benchmark' alone"));
@@ -273,13 +267,13 @@ TEST(Benchmark, ProgramsAreAskedOnceEachByTheEnvironmentCode) {
                      "\"test\": \"def check(candidate):\\n    assert candidate(2) == 4\\n\"}\n"
                      "{\"task_id\": \"own/1\", \"prompt\": \"def g(x):\\n    \\\"\\\"\\\"x.\\\"\\\"\\\"\\n\", \"entry_point\": \"g\", \"canonical_solution\": \"    return x\\n\", "
                      "\"test\": \"def check(candidate):\\n    assert candidate(2) == 2\\n\"}\n");
-  auto env = Make("code", "benchmark: true, problems: " + file.path());
+  auto env = Make("code", "{benchmark: true, problems: " + file.path() + "}");
   ASSERT_EQ(env->ListedTasks(), 2u);
   env->Reset({Split::kTest, 1, 1});
   EXPECT_THAT(env->task().prompt, HasSubstr("def g(x)"));
   EXPECT_THROW(env->Reset({Split::kTrain, 1, 0}), ConfigError);
-  EXPECT_THROW(Make("code", "benchmark: true"), ConfigError);
-  EXPECT_EQ(Make("code", "problems: " + file.path())->ListedTasks(), 0u);  // to train on: drawn, and split
+  EXPECT_THROW(Make("code", "{benchmark: true}"), ConfigError);
+  EXPECT_EQ(Make("code", "{problems: " + file.path() + "}")->ListedTasks(), 0u);  // to train on: drawn, and split
 }
 
 }  // namespace

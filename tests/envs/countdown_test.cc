@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "tests/envs/make_env.h"
 
 namespace cogent {
 namespace {
@@ -33,16 +34,7 @@ TEST(Countdown, WhatIsNoExpressionHasNoValue) {
   EXPECT_EQ(Value("1" + std::string(2000, ' ')), "none") << "too long";
 }
 
-std::unique_ptr<Env> Make(const std::string& name, const std::string& settings, Problems& problems) {
-  return BuiltinEnvs().Make(Choice{name, ParseYaml(settings, "test.yaml"), {}}, problems);
-}
-std::unique_ptr<Env> Make(const std::string& name, const std::string& settings) {
-  Problems problems;
-  auto env = Make(name, settings, problems);
-  problems.ThrowIfAny();
-  return env;
-}
-double Answer(Env& env, const TaskId& id, const std::string& text) {
+double Score(Env& env, const TaskId& id, const std::string& text) {
   env.Reset(id);
   return env.Step({"<think>a</think><answer>" + text + "</answer>", 5, false}).verdict.score;
 }
@@ -59,10 +51,10 @@ TEST(Countdown, EveryWayToTheTargetIsRightAndNoOtherNumberMayBeUsed) {
       reversed = numbers.substr(at, end - at) + (reversed.empty() ? "" : " + ") + reversed;
       at = end + 1;
     }
-    EXPECT_EQ(Answer(*env, id, reversed), 1.0) << reversed << " for " << env->task().prompt;
-    EXPECT_EQ(Answer(*env, id, reversed + " = " + target), 1.0);
-    EXPECT_EQ(Answer(*env, id, target), 0.0) << "the target by itself";
-    EXPECT_EQ(Answer(*env, id, reversed + " + 0"), 0.0) << "a number that was not given";
+    EXPECT_EQ(Score(*env, id, reversed), 1.0) << reversed << " for " << env->task().prompt;
+    EXPECT_EQ(Score(*env, id, reversed + " = " + target), 1.0);
+    EXPECT_EQ(Score(*env, id, target), 0.0) << "the target by itself";
+    EXPECT_EQ(Score(*env, id, reversed + " + 0"), 0.0) << "a number that was not given";
   }
 }
 
@@ -101,7 +93,7 @@ TEST(WordProblems, StoredOnesAreReadAndABadLineIsNamed) {
   auto env = Make("word_problems", "{problems: " + path + "}");
   for (std::uint64_t i = 0; i < 20; ++i) {
     env->Reset({Split::kTrain, 1, i});
-    EXPECT_EQ(Answer(*env, {Split::kTrain, 1, i}, env->task().answer), 1.0);
+    EXPECT_EQ(Score(*env, {Split::kTrain, 1, i}, env->task().answer), 1.0);
   }
   std::ofstream(path) << "{\"question\": \"a\", \"answer\": \"#### 3\"}\n\n{\"question\": \"a\", \"answer\": \"none\"}\n";
   try {

@@ -11,12 +11,13 @@
 
 #include "core/error.h"
 #include "envs/single_turn.h"
+#include "tests/support/sanitized.h"
 #include "verifiers/extract.h"
 
 namespace cogent {
 namespace {
 
-std::unique_ptr<Env> Make(const std::string& yaml) {
+std::unique_ptr<Env> MakeOf(const std::string& yaml) {
   Node settings = ParseYaml(yaml, "test.yaml");
   Choice choice;
   choice.name = settings.Find("name")->text;
@@ -63,8 +64,8 @@ class EveryEnv : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Envs, EveryEnv, testing::ValuesIn(Settings()));
 
 TEST_P(EveryEnv, GivesTheSameTaskForTheSameId) {
-  auto env = Make(GetParam());
-  auto other = Make(GetParam());
+  auto env = MakeOf(GetParam());
+  auto other = MakeOf(GetParam());
   for (std::uint64_t index = 0; index < 20; ++index) {
     const TaskId id{Split::kTrain, 7, index};
     const Observation seen = env->Reset(id);
@@ -75,7 +76,7 @@ TEST_P(EveryEnv, GivesTheSameTaskForTheSameId) {
 }
 
 TEST_P(EveryEnv, GivesOtherTasksForOtherIndicesAndSeeds) {
-  auto env = Make(GetParam());
+  auto env = MakeOf(GetParam());
   std::set<std::string> prompts;
   for (std::uint64_t index = 0; index < 40; ++index) {
     env->Reset({Split::kTrain, index / 20, index % 20});
@@ -85,7 +86,7 @@ TEST_P(EveryEnv, GivesOtherTasksForOtherIndicesAndSeeds) {
 }
 
 TEST_P(EveryEnv, PaysOneForGold) {
-  auto env = Make(GetParam());
+  auto env = MakeOf(GetParam());
   for (std::uint64_t index = 0; index < 300; ++index) {
     const TaskId id{index % 2 ? Split::kTrain : Split::kTest, 11, index};
     env->Reset(id);
@@ -116,7 +117,7 @@ std::vector<std::string> Worthless() {
 }
 
 TEST_P(EveryEnv, PaysNothingForNothing) {
-  auto env = Make(GetParam());
+  auto env = MakeOf(GetParam());
   for (std::uint64_t index = 0; index < 30; ++index) {
     for (const std::string& text : Worthless()) {
       const Verdict verdict = Answer(*env, {Split::kTrain, 5, index}, text);
@@ -128,7 +129,7 @@ TEST_P(EveryEnv, PaysNothingForNothing) {
 }
 
 TEST_P(EveryEnv, PaysNothingForTheQuestionRepeated) {
-  auto env = Make(GetParam());
+  auto env = MakeOf(GetParam());
   for (std::uint64_t index = 0; index < 100; ++index) {
     const TaskId id{Split::kTrain, 5, index};
     env->Reset(id);
@@ -138,7 +139,7 @@ TEST_P(EveryEnv, PaysNothingForTheQuestionRepeated) {
 }
 
 TEST_P(EveryEnv, SharesNoTaskBetweenTrainingAndTestForAnySeeds) {
-  auto env = Make(GetParam());
+  auto env = MakeOf(GetParam());
   std::set<std::string> train;
   std::set<std::string> test;
   for (std::uint64_t seed = 0; seed < 25; ++seed) {
@@ -154,13 +155,12 @@ TEST_P(EveryEnv, SharesNoTaskBetweenTrainingAndTestForAnySeeds) {
 }
 
 TEST_P(EveryEnv, FinishesOnAMegabyteOfAnything) {
-  auto env = Make(GetParam());
-  constexpr std::size_t kSize = 1 << 20;
+  auto env = MakeOf(GetParam());
   for (const std::string piece :
        {"<think>", "</think>", "<answer>", "<answer>1</answer>", "\\boxed{", "}", "<", "< / ", "9",
         "1/", "1e9 ", "-", "(", "<think>1e-999/3e-999 ", "\\", "7+5=12+9=21;"}) {
     std::string text = "<think>a</think>";
-    while (text.size() < kSize) text += piece;
+    while (text.size() < kMegabyte) text += piece;
     EXPECT_EQ(Answer(*env, {Split::kTrain, 5, 1}, text).score, 0.0) << piece;
     const std::string inside = "<think>a</think><answer>" + text.substr(16) + "</answer>";
     const double score = Answer(*env, {Split::kTrain, 5, 1}, inside).score;
@@ -169,7 +169,7 @@ TEST_P(EveryEnv, FinishesOnAMegabyteOfAnything) {
 }
 
 TEST_P(EveryEnv, NeverThrowsOnRandomBytes) {
-  auto env = Make(GetParam());
+  auto env = MakeOf(GetParam());
   Rng rng(9);
   for (int round = 0; round < 500; ++round) {
     std::string text = round % 2 ? "<think>a</think><answer>" : "";
@@ -183,7 +183,7 @@ TEST_P(EveryEnv, NeverThrowsOnRandomBytes) {
 }
 
 TEST_P(EveryEnv, StepsOnceAnEpisode) {
-  auto env = Make(GetParam());
+  auto env = MakeOf(GetParam());
   EXPECT_THROW(env->Step({"14", 1, false}), InternalError);
   env->Reset({Split::kTrain, 1, 1});
   env->Step({"14", 1, false});
@@ -191,7 +191,7 @@ TEST_P(EveryEnv, StepsOnceAnEpisode) {
 }
 
 TEST_P(EveryEnv, WritesItsCorpusFromTrainingProblemsAlone) {
-  auto env = Make(GetParam());
+  auto env = MakeOf(GetParam());
   if (!env->HasCorpus()) {
     Rng rng(1);
     EXPECT_THROW(env->CorpusDocument(rng), ConfigError);
@@ -210,7 +210,7 @@ TEST_P(EveryEnv, WritesItsCorpusFromTrainingProblemsAlone) {
 }
 
 TEST(Mixture, TakesItsPagesFromItsParts) {
-  auto env = Make("{name: mixture, parts: [{name: countdown}, {name: signs, corpus: {pages: 1, page_problems: [3, 3]}}, {name: arithmetic}]}");
+  auto env = MakeOf("{name: mixture, parts: [{name: countdown}, {name: signs, corpus: {pages: 1, page_problems: [3, 3]}}, {name: arithmetic}]}");
   Rng rng(1);
   std::set<std::size_t> sizes;
   for (int i = 0; i < 50; ++i) sizes.insert(env->CorpusPage(rng).size());
@@ -218,7 +218,7 @@ TEST(Mixture, TakesItsPagesFromItsParts) {
 }
 
 TEST(Mixture, TakesItsCorpusFromThePartsThatHaveOneWhateverTheirWeight) {
-  auto env = Make("{name: mixture, parts: [{name: countdown, weight: 1}, {name: signs, weight: 0}]}");
+  auto env = MakeOf("{name: mixture, parts: [{name: countdown, weight: 1}, {name: signs, weight: 0}]}");
   ASSERT_TRUE(env->HasCorpus());
   Rng rng(1);
   for (int i = 0; i < 20; ++i) EXPECT_FALSE(env->CorpusDocument(rng).text.empty());
@@ -229,7 +229,7 @@ TEST(Mixture, TakesItsCorpusFromThePartsThatHaveOneWhateverTheirWeight) {
 }
 
 TEST(Mixture, LogsAccuracyAndTokensOfEachPart) {
-  auto env = Make("{name: mixture, parts: [{name: signs}, {name: countdown}]}");
+  auto env = MakeOf("{name: mixture, parts: [{name: signs}, {name: countdown}]}");
   for (std::uint64_t index = 0; index < 20; ++index) {
     env->Reset({Split::kTrain, 1, index});
     const std::string part = env->task().facts.at("environment");
@@ -300,7 +300,7 @@ TEST(InSplit, StaysAsItIsBetweenVersions) {
 
 TEST(BuiltinEnvs, NamesTheNearestForAnUnknownOne) {
   try {
-    Make("{name: arithmetics}");
+    MakeOf("{name: arithmetics}");
     FAIL();
   } catch (const ConfigError& error) {
     EXPECT_NE(std::string(error.what()).find("Did you mean 'arithmetic'?"), std::string::npos);
@@ -317,7 +317,7 @@ TEST(BuiltinEnvs, RefuseSettingsThatCannotWork) {
         "{name: small_talk, corpus: {helpful: 0, evasive: 0, half: 0, other: 0}}",
         "{name: signs, corpus: {give_up_low: 0.9, give_up_high: 0.1}}",
         "{name: signs, corpus: {drill_kinds: {chains: 0, walks: 0, compare: 0, worked: 0}}}"}) {
-    EXPECT_THROW(Make(yaml), ConfigError) << yaml;
+    EXPECT_THROW(MakeOf(yaml), ConfigError) << yaml;
   }
 }
 

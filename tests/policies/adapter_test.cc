@@ -18,15 +18,6 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr int kGrouped = tiny::kVariants;  // one more shape, with grouped attention
-
-ModelConfig Shape(int which) {
-  if (which < tiny::kVariants) return tiny::Variant(which);
-  ModelConfig c = tiny::Config(37);
-  c.model_type = "qwen3_moe", c.num_attention_heads = 4, c.num_key_value_heads = 2, c.mlp_only_layers = {0};
-  return c;
-}
-
 // The adapters' numbers as after some training: B is not zero any more.
 void Train(const ParameterSet& weights, std::uint64_t seed) {
   Rng draws(seed);
@@ -35,7 +26,7 @@ void Train(const ParameterSet& weights, std::uint64_t seed) {
 }
 
 ParameterSet Adapted(int which, const LoraConfig& lora = {.rank = 3, .alpha = 4}, const std::string& base = "base") {
-  ParameterSet weights = tiny::Weights(Shape(which), 7);
+  ParameterSet weights = tiny::Weights(tiny::Shape(which), 7);
   weights.Attach(lora, base, Rng(5));
   return weights;
 }
@@ -59,16 +50,16 @@ ParameterSet Merged(const ParameterSet& weights) {
 
 const PackedTokens kTokens{{3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5}, {{0, 4, -1}, {4, 8, 0}, {8, 11, 0}}, {}};
 
-at::Tensor Logits(const ParameterSet& weights) {
+at::Tensor AdaptedLogits(const ParameterSet& weights) {
   const c10::NoGradGuard no_grad;
   const Transformer model(weights.config(), weights.Leaves(), weights.biases());
   return model.Logits(model.Forward(kTokens, {}).hidden);
 }
 
 TEST(Adapter, AtFirstTheLogitsAreThoseOfTheBaseBitForBit) {
-  for (int which = 0; which <= kGrouped; ++which) {
+  for (int which = 0; which <= tiny::kGrouped; ++which) {
     const ParameterSet weights = Adapted(which);
-    EXPECT_TRUE(at::equal(Logits(weights), Logits(weights.Base()))) << which;
+    EXPECT_TRUE(at::equal(AdaptedLogits(weights), AdaptedLogits(weights.Base()))) << which;
   }
 }
 
@@ -91,17 +82,17 @@ TEST(Adapter, AIsUniformWithinTheBoundOfALinearLayerAndBIsZero) {
 }
 
 TEST(Adapter, TheForwardPassIsThatOfTheMergedWeights) {
-  for (int which = 0; which <= kGrouped; ++which) {
+  for (int which = 0; which <= tiny::kGrouped; ++which) {
     const ParameterSet weights = Adapted(which);
     Train(weights, 11);
-    const at::Tensor got = Logits(weights), want = Logits(Merged(weights));
-    EXPECT_GT((want - Logits(weights.Base())).abs().max().item<double>(), 0.05) << "adapters that change nothing would hide mistakes";
+    const at::Tensor got = AdaptedLogits(weights), want = AdaptedLogits(Merged(weights));
+    EXPECT_GT((want - AdaptedLogits(weights.Base())).abs().max().item<double>(), 0.05) << "adapters that change nothing would hide mistakes";
     EXPECT_TRUE(parity::Near(got, want, 3e-4, 1e-4)) << which;
   }
 }
 
 TEST(Adapter, TheDecoderMultipliesByTheMergedWeights) {
-  for (int which = 0; which <= kGrouped; ++which) {
+  for (int which = 0; which <= tiny::kGrouped; ++which) {
     const ParameterSet weights = Adapted(which), merged = [&] { Train(weights, 11); return Merged(weights); }();
     const auto logits = [&](const ParameterSet& of) {
       const DecoderWeights packed(of);
@@ -115,7 +106,7 @@ TEST(Adapter, TheDecoderMultipliesByTheMergedWeights) {
 
 // d loss / d A and d loss / d B by autograd on the explicit sum W + s B A, from the gradient of that sum.
 TEST(Adapter, GradientsAreThoseOfTheExplicitSum) {
-  for (int which = 0; which <= kGrouped; ++which) {
+  for (int which = 0; which <= tiny::kGrouped; ++which) {
     const ParameterSet weights = Adapted(which);
     Train(weights, 12);
     const auto pull = [&](const ParameterSet& of, const at::Tensor& gradient) {
@@ -147,8 +138,8 @@ TEST(Adapter, TargetsAreFoundByTheEndOfTheirNames) {
   ModelConfig config = tiny::Variant(0);
   EXPECT_THAT(AdapterTargets(config), ElementsAre("kv_a_proj_with_mqa", "kv_b_proj", "o_proj", "q_a_proj", "q_b_proj"));
   EXPECT_THAT(AdapterTargets(tiny::Variant(2)), ElementsAre("down_proj", "gate_proj", "kv_a_proj_with_mqa", "kv_b_proj", "o_proj", "q_a_proj", "q_b_proj", "up_proj"));
-  EXPECT_THAT(AdapterTargets(Shape(kGrouped)), ElementsAre("k_proj", "o_proj", "q_proj", "v_proj"));
-  config = Shape(kGrouped);
+  EXPECT_THAT(AdapterTargets(tiny::Shape(tiny::kGrouped)), ElementsAre("k_proj", "o_proj", "q_proj", "v_proj"));
+  config = tiny::Shape(tiny::kGrouped);
   config.lora = LoraConfig{.targets = {"k_proj", "layers.1.self_attn.o_proj"}};
   std::vector<std::string> modules;
   for (const AdaptedLeaf& leaf : AdapterLayout(config)) {
@@ -162,7 +153,7 @@ TEST(Adapter, TargetsAreFoundByTheEndOfTheirNames) {
 }
 
 TEST(Adapter, ItsSizeIsWhatIsTrained) {
-  for (int which = 0; which <= kGrouped; ++which) {
+  for (int which = 0; which <= tiny::kGrouped; ++which) {
     const ParameterSet weights = Adapted(which);
     EXPECT_EQ(AdapterSize(weights.config()), weights.trained().numel());
     EXPECT_EQ(weights.decayed(), weights.trained().numel());
@@ -221,7 +212,7 @@ TEST_F(AdapterFolder, HasTheNamesThatPeftReads) {
 }
 
 TEST_F(AdapterFolder, LoadsAsTheSumWhereverACheckpointIsRead) {
-  for (const int which : {0, 1, kGrouped}) {
+  for (const int which : {0, 1, tiny::kGrouped}) {
     const ParameterSet weights = Saved(which);
     ASSERT_TRUE(IsAdapter(Adapter()));
     ParameterSet sum(LoadModelConfig(Adapter()));

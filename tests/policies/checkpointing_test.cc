@@ -9,15 +9,6 @@
 namespace cogent {
 namespace {
 
-constexpr int kGrouped = tiny::kVariants, kShapes = tiny::kVariants + 1;
-
-ModelConfig Shape(int which) {
-  if (which != kGrouped) return tiny::Variant(which);
-  ModelConfig c = tiny::Config(37);
-  c.model_type = "qwen3_moe", c.num_attention_heads = 4, c.num_key_value_heads = 2, c.mlp_only_layers = {0};
-  return c;
-}
-
 PackedTokens Tokens() { return {{3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5}, {{0, 4, -1}, {4, 8, 0}, {8, 11, 0}}, {}}; }
 
 struct Outcome {
@@ -52,11 +43,11 @@ void ExpectEqualWithAndWithout(const ParameterSet& weights, const PackedTokens& 
 }
 
 TEST(GradientCheckpointing, LossAndGradientsAreEqualBitForBit) {
-  for (int which = 0; which < kShapes; ++which) {
+  for (int which = 0; which < tiny::kShapes; ++which) {
     for (const Products products : {Products::kFloat32, Products::kBfloat16}) {
       SCOPED_TRACE(which);
-      ExpectEqualWithAndWithout(tiny::Weights(Shape(which), 7), Tokens(), {.balance_alpha = 0.1, .products = products});
-      ExpectEqualWithAndWithout(tiny::Weights(Shape(which), 7), Tokens(), {.products = products});
+      ExpectEqualWithAndWithout(tiny::Weights(tiny::Shape(which), 7), Tokens(), {.balance_alpha = 0.1, .products = products});
+      ExpectEqualWithAndWithout(tiny::Weights(tiny::Shape(which), 7), Tokens(), {.products = products});
     }
   }
 }
@@ -70,10 +61,10 @@ TEST(GradientCheckpointing, ThePredictionModuleToo) {
 }
 
 TEST(GradientCheckpointing, AdaptersOnFrozenWeightsToo) {
-  for (int which = 0; which < kShapes; ++which) {
+  for (int which = 0; which < tiny::kShapes; ++which) {
     for (const char* target : {"all-linear", "layers.1.self_attn.o_proj"}) {  // the first layers' input needs no gradient
       SCOPED_TRACE(which);
-      ParameterSet weights = tiny::Weights(Shape(which), 7);
+      ParameterSet weights = tiny::Weights(tiny::Shape(which), 7);
       weights.Attach({.rank = 2, .alpha = 4, .targets = {target}}, "base", Rng(1));
       Rng draws(4);
       for (std::int64_t i = 0; i < weights.trained().numel(); ++i) weights.trained().mutable_data_ptr<float>()[i] += static_cast<float>(draws.Normal() * 0.1);

@@ -39,13 +39,13 @@ TEST(CachedBfloat16, IsTheNearestThereIsAndTheEvenOneOfTwoAsNear) {
 }
 
 // A cache of so many positions, as decoder.h lays it out, and queries for `tokens` at its end.
-struct Scene {
+struct CachedScene {
   int width, r, heads, position, tokens;
   bool latent;
   std::vector<Bfloat16> keys, values;
   std::vector<float> wide_keys, wide_values, query;
 
-  Scene(int width, int r, int heads, int position, int tokens, bool latent, std::uint64_t seed)
+  CachedScene(int width, int r, int heads, int position, int tokens, bool latent, std::uint64_t seed)
       : width(width), r(r), heads(heads), position(position), tokens(tokens), latent(latent) {
     const Rng rng(seed);
     std::uint64_t draw = 0;
@@ -89,7 +89,7 @@ TEST(CachedBfloat16, IsAttendedLikeTheFloatsThatItIsToTheBitAndLikeTheFormula) {
   std::uint64_t seed = 10;
   for (const bool latent : {false, true}) for (const auto& [width, r] : {std::pair{24, 16}, {64, 64}, {40, 33}, {5, 3}}) {
     for (const auto& [heads, position, tokens] : {std::tuple{1, 0, 1}, {3, 6, 1}, {4, 40, 1}, {9, 63, 1}, {2, 0, 8}, {3, 29, 5}, {1, 100, 8}}) {
-      const Scene s(width, r, heads, position, tokens, latent, ++seed);
+      const CachedScene s(width, r, heads, position, tokens, latent, ++seed);
       const std::vector<float> got = s.Attend(s.keys, s.values);
       EXPECT_EQ(got, s.Attend(s.wide_keys, s.wide_values)) << width << ", " << r << ", " << heads << " heads, " << tokens << " from " << position << (latent ? ", latent" : "");
       for (int t = 0; t < tokens; ++t) for (int h = 0; h < heads; ++h) for (int d = 0; d < r; d += 2) {

@@ -148,7 +148,7 @@ TEST(RopeConfig, LinearScalingSlowsEveryPairAndYarnWithoutMscaleSharpens) {
   EXPECT_EQ(rope.Amplitude(), 1.5);
 }
 
-double Sum(const std::vector<at::Tensor>& tensors) {
+double SumOf(const std::vector<at::Tensor>& tensors) {
   double sum = 0.0;
   for (const at::Tensor& t : tensors) sum += static_cast<double>(t.numel());
   return sum;
@@ -164,8 +164,8 @@ TEST(CountParameters, EqualsWhatIsAllocated) {
     const std::string behind = "model.layers." + std::to_string(c.num_hidden_layers) + ".";
     for (const auto& [name, t] : weights.Named()) (name.starts_with(behind) ? prediction : own).push_back(t);
     const ParameterCount count = CountParameters(c);
-    EXPECT_EQ(count.total, Sum(own));
-    EXPECT_EQ(count.prediction, Sum(prediction));
+    EXPECT_EQ(count.total, SumOf(own));
+    EXPECT_EQ(count.prediction, SumOf(prediction));
     EXPECT_LE(count.active, count.total);
   }
   EXPECT_EQ(CountParameters(configs[0]).total, 1069528.0) << "counted by hand";

@@ -13,7 +13,7 @@ namespace {
 using parity::Near;
 using Tensors = std::vector<at::Tensor>;
 
-at::Tensor Random(Rng& rng, at::IntArrayRef shape, double size = 1.0) {
+at::Tensor RandomTensor(Rng& rng, at::IntArrayRef shape, double size = 1.0) {
   at::Tensor t = at::empty(shape, at::kFloat);
   float* values = t.mutable_data_ptr<float>();
   for (std::int64_t i = 0; i < t.numel(); ++i) values[i] = static_cast<float>(rng.Normal() * size);
@@ -23,16 +23,16 @@ at::Tensor Random(Rng& rng, at::IntArrayRef shape, double size = 1.0) {
 // An operation of the inputs whose gradients count.
 using Op = std::function<Tensors(const Tensors&)>;
 
-struct Outcome {
+struct OpOutcome {
   Tensors values, gradients;
 };
 
 // Runs `op` on fresh leaves and pulls the fixed random `pulls` back through all of its outputs at once; as many times as there are
 // passes, over the same leaves, so that a later one adds to gradients that are there.
-Outcome Run(const Op& op, const Tensors& inputs, const Tensors& pulls, int passes = 1) {
+OpOutcome Run(const Op& op, const Tensors& inputs, const Tensors& pulls, int passes = 1) {
   Tensors leaves;
   for (const at::Tensor& input : inputs) leaves.push_back(input.detach().clone().requires_grad_(true));
-  Outcome outcome;
+  OpOutcome outcome;
   for (int pass = 0; pass < passes; ++pass) {
     outcome.values = op(leaves);
     at::Tensor loss;
@@ -49,14 +49,14 @@ Outcome Run(const Op& op, const Tensors& inputs, const Tensors& pulls, int passe
 Tensors Pulls(Rng& rng, const Op& op, const Tensors& inputs) {
   c10::NoGradGuard no_grad;
   Tensors pulls;
-  for (const at::Tensor& value : op(inputs)) pulls.push_back(Random(rng, value.sizes()));
+  for (const at::Tensor& value : op(inputs)) pulls.push_back(RandomTensor(rng, value.sizes()));
   return pulls;
 }
 
 // Both implementations agree, each tensor to 2e-5 of its largest entry and `floor`.
 void ExpectEqual(const Op& fast, const Op& plain, const Tensors& inputs, Rng& rng, double floor = 1e-6) {
   const Tensors pulls = Pulls(rng, plain, inputs);
-  const Outcome got = Run(fast, inputs, pulls), want = Run(plain, inputs, pulls), twice = Run(fast, inputs, pulls, 2);
+  const OpOutcome got = Run(fast, inputs, pulls), want = Run(plain, inputs, pulls), twice = Run(fast, inputs, pulls, 2);
   const auto compare = [floor](const Tensors& a, const Tensors& b, const char* what) {
     ASSERT_EQ(a.size(), b.size());
     for (std::size_t i = 0; i < a.size(); ++i) {
@@ -76,7 +76,7 @@ void ExpectSlopes(const Op& op, const Tensors& inputs, Rng& rng) {
   Tensors wide;
   for (const at::Tensor& input : inputs) wide.push_back(input.to(at::kDouble));
   const Tensors pulls = Pulls(rng, op, wide);
-  const Outcome analytic = Run(op, wide, pulls);
+  const OpOutcome analytic = Run(op, wide, pulls);
   c10::NoGradGuard no_grad;
   const auto loss = [&] {
     double sum = 0.0;
@@ -114,7 +114,7 @@ TEST_P(Ops, LinearEqualsItsDefinition) {
   for (int n = 0; n < 4; ++n) {
     const int rows = Between(rng, 1, 45), in = Between(rng, 1, 70), out = Between(rng, 1, 90);
     SCOPED_TRACE(std::to_string(rows) + " rows, " + std::to_string(in) + " to " + std::to_string(out));
-    const Tensors inputs{Random(rng, {rows, in}), Random(rng, {out, in}), Random(rng, {out})};
+    const Tensors inputs{RandomTensor(rng, {rows, in}), RandomTensor(rng, {out, in}), RandomTensor(rng, {out})};
     ExpectEqual([](const Tensors& t) { return Tensors{ops::Linear(t[0], t[1], t[2])}; },
                 [](const Tensors& t) { return Tensors{reference::Linear(t[0], t[1], t[2])}; }, inputs, rng);
     ExpectEqual([](const Tensors& t) { return Tensors{ops::Linear(t[0], t[1])}; },
@@ -125,7 +125,7 @@ TEST_P(Ops, LinearEqualsItsDefinition) {
 TEST_P(Ops, LinearTakesPartsOfWiderRows) {
   Rng rng = Rng(2).Fork(static_cast<std::uint64_t>(GetParam()));
   const int rows = Between(rng, 2, 20), in = Between(rng, 2, 30);
-  const Tensors inputs{Random(rng, {rows, 2 * in + 3}), Random(rng, {17, in})};
+  const Tensors inputs{RandomTensor(rng, {rows, 2 * in + 3}), RandomTensor(rng, {17, in})};
   const auto op = [&](auto linear) {
     return [=](const Tensors& t) { return Tensors{linear(t[0].narrow(1, 2, in), t[1])}; };
   };
@@ -140,7 +140,7 @@ TEST_P(Ops, EmbeddingEqualsItsDefinitionAndAddsUpRepeatedIds) {
   for (int i = 0; i < 7; ++i) ids.push_back(rng.Range(0, vocabulary - 1));
   const at::Tensor which = at::tensor(ids, at::kLong);
   ExpectEqual([&](const Tensors& t) { return Tensors{ops::Embedding(t[0], which)}; },
-              [&](const Tensors& t) { return Tensors{at::embedding(t[0], which)}; }, {Random(rng, {vocabulary, width})}, rng);
+              [&](const Tensors& t) { return Tensors{at::embedding(t[0], which)}; }, {RandomTensor(rng, {vocabulary, width})}, rng);
 }
 
 TEST_P(Ops, RmsNormEqualsItsDefinition) {
@@ -150,7 +150,7 @@ TEST_P(Ops, RmsNormEqualsItsDefinition) {
     SCOPED_TRACE(std::to_string(rows) + " rows of " + std::to_string(width));
     ExpectEqual([&](const Tensors& t) { return Tensors{ops::RmsNorm(t[0], t[1], eps)}; },
                 [&](const Tensors& t) { return Tensors{reference::RmsNorm(t[0], t[1], eps)}; },
-                {Random(rng, {rows, width}, 0.7), Random(rng, {width})}, rng);
+                {RandomTensor(rng, {rows, width}, 0.7), RandomTensor(rng, {width})}, rng);
   }
 }
 
@@ -167,7 +167,7 @@ TEST_P(Ops, JoinAndNormEqualsASumAndItsNorm) {
                   const at::Tensor sum = branch ? t[0] + t[1] : t[0] * 1.0;
                   return Tensors{sum, reference::RmsNorm(sum, t[2], 1e-3)};
                 },
-                {Random(rng, {rows, width}, 0.7), Random(rng, {rows, width}), Random(rng, {width})}, rng);
+                {RandomTensor(rng, {rows, width}, 0.7), RandomTensor(rng, {rows, width}), RandomTensor(rng, {width})}, rng);
   }
 }
 
@@ -177,14 +177,14 @@ TEST_P(Ops, NormPartsEqualsThePartsAndTheirNorms) {
   SCOPED_TRACE(std::to_string(rows) + " rows, " + std::to_string(heads) + " heads of " + std::to_string(size) + ", rest " + std::to_string(rest));
   const std::vector<std::int64_t> sizes = {size, heads * size, rest};
   const auto norm = [&](auto parts) { return [&, parts](const Tensors& t) { return parts(t[0], sizes, std::vector<at::Tensor>{t[1], t[2], {}}, 1e-3); }; };
-  ExpectEqual(norm(ops::NormParts), norm(reference::NormParts), {Random(rng, {rows, size + heads * size + rest}, 0.7), Random(rng, {size}), Random(rng, {size})}, rng);
+  ExpectEqual(norm(ops::NormParts), norm(reference::NormParts), {RandomTensor(rng, {rows, size + heads * size + rest}, 0.7), RandomTensor(rng, {size}), RandomTensor(rng, {size})}, rng);
 }
 
 TEST_P(Ops, SwiGluEqualsItsDefinition) {
   Rng rng = Rng(5).Fork(static_cast<std::uint64_t>(GetParam()));
   const int rows = Between(rng, 1, 20), width = Between(rng, 1, 50);
   ExpectEqual([](const Tensors& t) { return Tensors{ops::SwiGlu(t[0])}; },
-              [](const Tensors& t) { return Tensors{reference::SwiGlu(t[0])}; }, {Random(rng, {rows, 2 * width}, 2.0)}, rng);
+              [](const Tensors& t) { return Tensors{reference::SwiGlu(t[0])}; }, {RandomTensor(rng, {rows, 2 * width}, 2.0)}, rng);
 }
 
 struct AttentionCase {
@@ -196,10 +196,10 @@ struct AttentionCase {
 
 AttentionCase MakeAttention(Rng& rng, const Heads& heads, const std::vector<Segment>& segments) {
   const int rows = segments.back().end;
-  const at::Tensor angles = Random(rng, {rows, heads.rope / 2}, 2.0);
+  const at::Tensor angles = RandomTensor(rng, {rows, heads.rope / 2}, 2.0);
   return {heads, segments, {angles.cos(), angles.sin()},
-          {Random(rng, {rows, heads.count * (heads.nope + heads.rope)}), Random(rng, {rows, heads.ValueHeads() * (heads.nope + heads.value)}),
-           Random(rng, {rows, heads.RopeHeads() * heads.rope})}};
+          {RandomTensor(rng, {rows, heads.count * (heads.nope + heads.rope)}), RandomTensor(rng, {rows, heads.ValueHeads() * (heads.nope + heads.value)}),
+           RandomTensor(rng, {rows, heads.RopeHeads() * heads.rope})}};
 }
 Op FastAttention(const AttentionCase& c) {
   return [&c](const Tensors& t) { return Tensors{ops::Attention(t[0], t[1], t[2], c.rotation, c.heads, c.segments)}; };
@@ -246,11 +246,11 @@ TEST_P(Ops, RouteEqualsItsDefinition) {
   for (int which = 0; which < 6; ++which) {
     const RouterRule rule = SomeRule(rng, which);
     const int rows = Between(rng, 1, 30);
-    const Tensors inputs{Random(rng, {rows, rule.experts}, 1.5)};
-    const at::Tensor bias = Random(rng, {rule.experts}, 0.2);
+    const Tensors inputs{RandomTensor(rng, {rows, rule.experts}, 1.5)};
+    const at::Tensor bias = RandomTensor(rng, {rule.experts}, 0.2);
     EXPECT_TRUE(at::equal(ops::Route(inputs[0], bias, rule).experts, reference::Route(inputs[0], bias, rule).experts));
     // Chosen by the router, and replayed: other experts than it would choose, but for the first row.
-    at::Tensor others = ops::Route(Random(rng, {rows, rule.experts}, 1.5), bias, rule).experts;
+    at::Tensor others = ops::Route(RandomTensor(rng, {rows, rule.experts}, 1.5), bias, rule).experts;
     others[0].fill_(-1);
     for (const at::Tensor& replayed : {at::Tensor(), others}) {
       const auto op = [&](auto route) {
@@ -286,13 +286,13 @@ TEST_P(Ops, ExpertsEqualTheirDefinitionAlsoWhereSomeGetNoToken) {
     const int width = Between(rng, 1, 40), inner = Between(rng, 1, 35);
     SCOPED_TRACE(std::to_string(rows) + " rows, " + std::to_string(chosen) + " of " + std::to_string(experts));
     const at::Tensor which = SomeExperts(rng, rows, chosen, used);
-    const Tensors inputs{Random(rng, {rows, width}), Random(rng, {rows, chosen}), Random(rng, {experts, 2 * inner, width}, 0.4),
-                         Random(rng, {experts, width, inner}, 0.4)};
+    const Tensors inputs{RandomTensor(rng, {rows, width}), RandomTensor(rng, {rows, chosen}), RandomTensor(rng, {experts, 2 * inner, width}, 0.4),
+                         RandomTensor(rng, {experts, width, inner}, 0.4)};
     const Op plain = [&](const Tensors& t) { return Tensors{reference::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3])}; };
     ExpectEqual([&](const Tensors& t) { return Tensors{ops::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3])}; }, plain, inputs, rng);
     ExpectEqual([&](const Tensors& t) { return Tensors{device::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3], Products::kFloat32)}; }, plain, inputs, rng);
     Tensors more = inputs;
-    more.push_back(Random(rng, {rows, width}));
+    more.push_back(RandomTensor(rng, {rows, width}));
     ExpectEqual([&](const Tensors& t) { return Tensors{ops::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3], Products::kFloat32, t[4])}; },
                 [&](const Tensors& t) { return Tensors{plain(t)[0] + t[4]}; }, more, rng);
   }
@@ -301,9 +301,9 @@ TEST_P(Ops, ExpertsEqualTheirDefinitionAlsoWhereSomeGetNoToken) {
 TEST(DeviceExperts, InBfloat16AreNearlyTheirDefinitionAndItsGradients) {
   Rng rng(13);
   const at::Tensor which = SomeExperts(rng, 30, 2, 6);
-  const Tensors inputs{Random(rng, {30, 40}), Random(rng, {30, 2}), Random(rng, {9, 20, 40}, 0.4), Random(rng, {9, 40, 10}, 0.4)}, pulls{Random(rng, {30, 40})};
-  const Outcome got = cogent::Run([&](const Tensors& t) { return Tensors{device::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3], Products::kBfloat16)}; }, inputs, pulls);
-  const Outcome want = cogent::Run([&](const Tensors& t) { return Tensors{reference::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3])}; }, inputs, pulls);
+  const Tensors inputs{RandomTensor(rng, {30, 40}), RandomTensor(rng, {30, 2}), RandomTensor(rng, {9, 20, 40}, 0.4), RandomTensor(rng, {9, 40, 10}, 0.4)}, pulls{RandomTensor(rng, {30, 40})};
+  const OpOutcome got = cogent::Run([&](const Tensors& t) { return Tensors{device::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3], Products::kBfloat16)}; }, inputs, pulls);
+  const OpOutcome want = cogent::Run([&](const Tensors& t) { return Tensors{reference::Experts(t[0], Routes{which, t[1], {}}, t[2], t[3])}; }, inputs, pulls);
   EXPECT_EQ(got.values[0].scalar_type(), at::kFloat);
   EXPECT_FALSE(at::equal(got.values[0], want.values[0]));
   EXPECT_TRUE(Near(got.values[0].detach(), want.values[0].detach(), 0.02 * want.values[0].abs().max().item<double>(), 0));
@@ -312,9 +312,9 @@ TEST(DeviceExperts, InBfloat16AreNearlyTheirDefinitionAndItsGradients) {
 
 TEST(DeviceLinear, InBfloat16IsNearlyTheProductAndItsGradients) {
   Rng rng(14);
-  const Tensors inputs{Random(rng, {9, 40}), Random(rng, {12, 40}), Random(rng, {12})}, pulls{Random(rng, {9, 12})};
-  const Outcome got = cogent::Run([](const Tensors& t) { return Tensors{device::Linear(t[0], t[1], t[2], Products::kBfloat16, {})}; }, inputs, pulls);
-  const Outcome want = cogent::Run([](const Tensors& t) { return Tensors{reference::Linear(t[0], t[1], t[2])}; }, inputs, pulls);
+  const Tensors inputs{RandomTensor(rng, {9, 40}), RandomTensor(rng, {12, 40}), RandomTensor(rng, {12})}, pulls{RandomTensor(rng, {9, 12})};
+  const OpOutcome got = cogent::Run([](const Tensors& t) { return Tensors{device::Linear(t[0], t[1], t[2], Products::kBfloat16, {})}; }, inputs, pulls);
+  const OpOutcome want = cogent::Run([](const Tensors& t) { return Tensors{reference::Linear(t[0], t[1], t[2])}; }, inputs, pulls);
   EXPECT_EQ(got.values[0].scalar_type(), at::kFloat);
   EXPECT_FALSE(at::equal(got.values[0], want.values[0]));
   EXPECT_TRUE(Near(got.values[0].detach(), want.values[0].detach(), 0.02 * want.values[0].abs().max().item<double>(), 0));
@@ -341,7 +341,7 @@ TEST_P(Ops, TokenLogprobsAndEntropyEqualTheirDefinition) {
       SCOPED_TRACE(std::to_string(count) + " of " + std::to_string(rows) + " rows, vocabulary " + std::to_string(vocabulary));
       std::vector<std::int64_t> which, targets;
       for (int i = 0; i < count; ++i) which.push_back(rng.Range(0, rows - 1)), targets.push_back(rng.Range(0, vocabulary - 1));
-      const Tensors inputs{Random(rng, {rows, width}), Random(rng, {vocabulary, width}, 0.5)};
+      const Tensors inputs{RandomTensor(rng, {rows, width}), RandomTensor(rng, {vocabulary, width}, 0.5)};
       for (const Way way : {Way::kKernels, Way::kDevice}) ExpectEqual(Stats(way, which, targets, temperature), Stats(Way::kDefinition, which, targets, temperature), inputs, rng);
     }
   }
@@ -349,7 +349,7 @@ TEST_P(Ops, TokenLogprobsAndEntropyEqualTheirDefinition) {
 
 TEST(TokenLogprobs, EachOutputAloneCarriesItsGradient) {
   Rng rng(10);
-  const Tensors inputs{Random(rng, {3, 5}), Random(rng, {19, 5})};
+  const Tensors inputs{RandomTensor(rng, {3, 5}), RandomTensor(rng, {19, 5})};
   const std::vector<std::int64_t> rows{2, 0, 2}, targets{18, 4, 4};
   for (const std::size_t output : {0, 1}) {
     const auto only = [&](Way way) { return [=](const Tensors& t) { return Tensors{Stats(way, rows, targets, 0.8)(t)[output]}; }; };
@@ -379,16 +379,16 @@ TEST(TokenLogprobs, StayFiniteWhereAllWeightIsOnOneToken) {
 TEST(FiniteDifferences, AgreeWithTheGradientsOfEveryDefinition) {
   Rng rng(11);
   ExpectSlopes([](const Tensors& t) { return Tensors{reference::Linear(t[0], t[1], t[2])}; },
-               {Random(rng, {2, 3}), Random(rng, {4, 3}), Random(rng, {4})}, rng);
-  ExpectSlopes([](const Tensors& t) { return Tensors{reference::SwiGlu(t[0])}; }, {Random(rng, {2, 6})}, rng);
-  ExpectSlopes([](const Tensors& t) { return Tensors{reference::RmsNorm(t[0], t[1], 0.1)}; }, {Random(rng, {2, 5}), Random(rng, {5})}, rng);
+               {RandomTensor(rng, {2, 3}), RandomTensor(rng, {4, 3}), RandomTensor(rng, {4})}, rng);
+  ExpectSlopes([](const Tensors& t) { return Tensors{reference::SwiGlu(t[0])}; }, {RandomTensor(rng, {2, 6})}, rng);
+  ExpectSlopes([](const Tensors& t) { return Tensors{reference::RmsNorm(t[0], t[1], 0.1)}; }, {RandomTensor(rng, {2, 5}), RandomTensor(rng, {5})}, rng);
   const at::Tensor which = SomeExperts(rng, 4, 2, 3);
   ExpectSlopes([&](const Tensors& t) { return Tensors{reference::Experts(t[0], {which, t[1], {}}, t[2], t[3])}; },
-               {Random(rng, {4, 3}), Random(rng, {4, 2}), Random(rng, {4, 4, 3}), Random(rng, {4, 3, 2})}, rng);
+               {RandomTensor(rng, {4, 3}), RandomTensor(rng, {4, 2}), RandomTensor(rng, {4, 4, 3}), RandomTensor(rng, {4, 3, 2})}, rng);
   AttentionCase c = MakeAttention(rng, {2, 3, 2, 2, 0.7}, {{0, 2, -1}, {2, 4, 0}, {4, 5, -1}});
   c.rotation = {c.rotation.cosines.to(at::kDouble), c.rotation.sines.to(at::kDouble)};
   ExpectSlopes(PlainAttention(c), c.inputs, rng);
-  ExpectSlopes(Stats(Way::kDefinition, {1, 0, 1}, {3, 0, 2}, 0.8), {Random(rng, {2, 3}), Random(rng, {5, 3})}, rng);
+  ExpectSlopes(Stats(Way::kDefinition, {1, 0, 1}, {3, 0, 2}, 0.8), {RandomTensor(rng, {2, 3}), RandomTensor(rng, {5, 3})}, rng);
   // Far from any tie, so that the small steps do not change the choice.
   const at::Tensor logits = at::tensor(std::vector<float>{2.0f, -1.0f, 0.5f, -2.0f}, at::kFloat).view({1, 4});
   const RouterRule rule{4, 2, 1, 1, true, 1.5f};
@@ -410,7 +410,7 @@ at::Tensor Matrix(const nlohmann::json& rows) {
   for (const auto& row : rows) for (const auto& v : row) values.push_back(v.get<float>());
   return at::tensor(values, at::kFloat).view({static_cast<std::int64_t>(rows.size()), -1});
 }
-std::vector<RoutingCase> RoutingCases() {
+std::vector<RoutingCase> StoredRoutingCases() {
   std::vector<RoutingCase> cases;
   const nlohmann::json file = parity::ReadJson(parity::Root() + "/routing/cases.json");
   for (const auto& c : file["cases"]) {
@@ -421,7 +421,7 @@ std::vector<RoutingCase> RoutingCases() {
 }
 
 TEST(Route, EqualsEveryReferenceCase) {
-  for (const RoutingCase& c : RoutingCases()) {
+  for (const RoutingCase& c : StoredRoutingCases()) {
     for (const Routes& routes : {ops::Route(c.logits, c.bias, c.rule), reference::Route(c.logits, c.bias, c.rule)}) {
       EXPECT_TRUE(at::equal(routes.experts, Matrix(c.json["topk_sorted_by_expert"]).to(at::kInt)));
       EXPECT_TRUE(Near(routes.weights, Matrix(c.json["weights"]), 0, 1e-6));
@@ -447,7 +447,7 @@ void ExpectBalance(const RoutingCase& c, const at::Tensor& scores, const at::Ten
 }
 
 TEST(BalanceLoss, EqualsTheReferenceForTheExpertsSelectedAndForThoseOfTheBareScores) {
-  for (const RoutingCase& c : RoutingCases()) {
+  for (const RoutingCase& c : StoredRoutingCases()) {
     const Routes routes = ops::Route(c.logits, c.bias, c.rule);
     ExpectBalance(c, routes.scores, routes.experts, "balance_loss_per_sequence_selected");
     const RouterRule bare{c.rule.experts, c.rule.chosen};
@@ -467,11 +467,11 @@ TEST(BalanceLoss, PullsThroughTheAffinitiesAndNotThroughTheCounts) {
   Rng rng(12);
   const at::Tensor experts = SomeExperts(rng, 6, 2, 5);
   const std::vector<Segment> segments{{0, 2, -1}, {2, 6, -1}};
-  ExpectSlopes([&](const Tensors& t) { return Tensors{BalanceLoss(at::sigmoid(t[0]), experts, segments, 2.0)}; }, {Random(rng, {6, 5})}, rng);
+  ExpectSlopes([&](const Tensors& t) { return Tensors{BalanceLoss(at::sigmoid(t[0]), experts, segments, 2.0)}; }, {RandomTensor(rng, {6, 5})}, rng);
 }
 
 TEST(UpdateBiases, EqualsTheReferenceRule) {
-  for (const RoutingCase& c : RoutingCases()) {
+  for (const RoutingCase& c : StoredRoutingCases()) {
     at::Tensor biases = c.bias.unsqueeze(0).clone();
     const auto counts = c.json["load"].get<std::vector<std::int64_t>>();
     UpdateBiases(biases, at::tensor(counts, at::kLong).unsqueeze(0), c.json["gamma"]);

@@ -64,6 +64,15 @@ inline ModelConfig Variant(int which) {
 }
 inline constexpr int kVariants = 5;
 
+// Those, and one with grouped attention and experts.
+inline constexpr int kGrouped = kVariants, kShapes = kVariants + 1;
+inline ModelConfig Shape(int which) {
+  if (which != kGrouped) return Variant(which);
+  ModelConfig c = Config(37);
+  c.model_type = "qwen3_moe", c.num_attention_heads = 4, c.num_key_value_heads = 2, c.mlp_only_layers = {0};
+  return c;
+}
+
 inline std::vector<std::int32_t> Ids(Rng& rng, int count, int vocabulary) {
   std::vector<std::int32_t> ids(static_cast<std::size_t>(count));
   for (auto& id : ids) id = static_cast<std::int32_t>(rng.Range(0, vocabulary - 1));

@@ -14,15 +14,11 @@ namespace cogent {
 namespace {
 
 using testing::HasSubstr;
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-std::string Root() {
-  const char* other = std::getenv("COGENT_PARITY");
-  return other != nullptr ? other : Stored("parity");
-}
 
-std::string Variables(const Json& c) {
-  Json all = c.value("variables", Json::object());
+std::string Variables(const OrderedJson& c) {
+  OrderedJson all = c.value("variables", OrderedJson::object());
   all["messages"] = c["messages"];
   all["add_generation_prompt"] = c["add_generation_prompt"];
   if (c.contains("tools")) all["tools"] = c["tools"];
@@ -41,9 +37,9 @@ TEST(ChatTemplate, ReplacesAnEmptyTextAsPythonDoesAndWritesNoMoreThanItMay) {
 }
 
 TEST(ChatTemplate, RendersEveryCaseAsJinja) {
-  const Json file = Json::parse(ReadText(Root() + "/chat/cases.json"));
+  const OrderedJson file = OrderedJson::parse(ReadText(ParityRoot() + "/chat/cases.json"));
   int rendered = 0, raised = 0;
-  for (const Json& c : file["cases"]) {
+  for (const OrderedJson& c : file["cases"]) {
     const ChatTemplate chat(file["templates"][c["template_name"].get<std::string>()].get<std::string>(), "t");
     if (c.contains("error")) {
       EXPECT_THAT(DataErrorOf([&] { chat.Render(Variables(c)); }), HasSubstr(c["error"].get<std::string>()));
@@ -58,14 +54,14 @@ TEST(ChatTemplate, RendersEveryCaseAsJinja) {
 }
 
 TEST(ChatTemplate, RendersTheConversationsOfEveryTokenizer) {
-  const Json index = Json::parse(ReadText(Root() + "/index.json"));
+  const OrderedJson index = OrderedJson::parse(ReadText(ParityRoot() + "/index.json"));
   int rendered = 0;
-  for (const Json& one : index["tokenizers"]) {
-    const std::string dir = Root() + "/" + one["dir"].get<std::string>();
-    const Json cases = Json::parse(ReadText(dir + "/cases.json"))["chat_cases"], config = Json::parse(ReadText(dir + "/tokenizer_config.json"));
+  for (const OrderedJson& one : index["tokenizers"]) {
+    const std::string dir = ParityRoot() + "/" + one["dir"].get<std::string>();
+    const OrderedJson cases = OrderedJson::parse(ReadText(dir + "/cases.json"))["chat_cases"], config = OrderedJson::parse(ReadText(dir + "/tokenizer_config.json"));
     const Tokenizer tokenizer = Tokenizer::Load(dir);
-    for (const Json& c : cases) {
-      Json variables = {{"messages", c["messages"]}, {"add_generation_prompt", c["add_generation_prompt"]}};
+    for (const OrderedJson& c : cases) {
+      OrderedJson variables = {{"messages", c["messages"]}, {"add_generation_prompt", c["add_generation_prompt"]}};
       for (const char* key : {"bos_token", "eos_token"}) {
         if (config.contains(key)) variables[key] = config[key].is_object() ? config[key]["content"] : config[key];
       }
@@ -77,13 +73,14 @@ TEST(ChatTemplate, RendersTheConversationsOfEveryTokenizer) {
 }
 
 std::string Render(const std::string& text, const std::string& variables = "{}") { return ChatTemplate(text, "t.json").Render(variables); }
-std::string Refusal(const std::string& text, const std::string& variables = "{}") {
+std::string TemplateRefusal(const std::string& text, const std::string& variables = "{}") {
   return DataErrorOf([&] { Render(text, variables); });
 }
 
 TEST(ChatTemplate, CountsAndCutsAsPython) {
   EXPECT_EQ(Render("{{ -7 // 2 }} {{ -7 % 3 }} {{ 7 / 2 }} {{ 2 ** 10 }} {{ 1 + 2 * 3 - 4 }} {{ 1.5 + 1 }} {{ 4 / 2 }}"), "-4 2 3.5 1024 3 2.5 2.0");
   EXPECT_EQ(Render("{{ 'h\u00e9llo'[1] }}{{ 'abc'[::-1] }}{{ 'abcdef'[1:-1:2] }}{{ [1, 2, 3][-1] }}{{ 'x' * 3 }}"), "\u00e9cbabd3xxx");
+  EXPECT_EQ(Render("{{ 'abc' * 5 }}{{ 'a' * 0 }}{{ '' * 9 }}{{ 'ab' * -1 }}{{ 2 * 'ab' }}"), "abcabcabcabcabcabab");
   EXPECT_EQ(Render("{{ 'a,b,,c'.split(',') }} {{ ' a  b '.split() }} {{ 'a.b.c'.split('.', 1) }}"), "['a', 'b', '', 'c'] ['a', 'b'] ['a', 'b.c']");
   EXPECT_EQ(Render("{{ [true, none, 1.0, 'it\\'s'] }} {{ {'a': 1} }}"), "[True, None, 1.0, \"it's\"] {'a': 1}");
   EXPECT_EQ(Render("{{ missing }}{{ missing is defined }}{% for x in missing %}x{% else %}none{% endfor %}"), "Falsenone");
@@ -107,31 +104,31 @@ TEST(ChatTemplate, WhatCannotBeReadIsRefusedByNameWithItsLine) {
       {"{{ 'a }}", "a text does not end"}, {"{{ a", "a tag does not end"}, {"{# a", "a comment does not end"}, {"{{ a.b }}", "'a' has no value"},
       {"{{ 'a' + 1 }}", "'+' cannot be done with 'a' and 1"}, {"{{ 1 // 0 }}", "division by zero"}, {"{{ strftime_now('%Y') }}", "wants the variable `now`"},
       {"{% break %}", "break outside of a loop"}, {"{% set a.b = 1 %}", "'a' is no namespace"}, {"{{ raise_exception('no tools') }}", "the chat template says: no tools"}};
-  for (const auto& [text, wanted] : cases) EXPECT_THAT(Refusal(text), HasSubstr(wanted)) << text;
+  for (const auto& [text, wanted] : cases) EXPECT_THAT(TemplateRefusal(text), HasSubstr(wanted)) << text;
 }
 
 TEST(ChatTemplate, NothingHangsOrFillsTheMemory) {
-  EXPECT_THAT(Refusal("{% for a in range(9999999) %}{% endfor %}"), HasSubstr("steps"));
-  EXPECT_THAT(Refusal("{% for a in range(1000) %}{% for b in range(1000) %}{% for c in range(1000) %}x{% endfor %}{% endfor %}{% endfor %}"), HasSubstr("steps"));
-  EXPECT_THAT(Refusal("{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(40) %}{% set ns.x = ns.x + ns.x %}{% if ns.x | length > 99999999 %}{% break %}{% endif %}{{ ns.x }}{% endfor %}"), HasSubstr("16 MiB"));
-  EXPECT_THAT(Refusal("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), HasSubstr("too deep"));
-  EXPECT_THAT(Refusal("{{ " + std::string(100000, '(') + " }}"), HasSubstr("nested too deep"));
-  EXPECT_THAT(Refusal("{{ " + std::string(100000, '-') + "1 }}"), HasSubstr("nested too deep"));
+  EXPECT_THAT(TemplateRefusal("{% for a in range(9999999) %}{% endfor %}"), HasSubstr("steps"));
+  if (!kSanitized) EXPECT_THAT(TemplateRefusal("{% for a in range(1000) %}{% for b in range(1000) %}{% for c in range(1000) %}x{% endfor %}{% endfor %}{% endfor %}"), HasSubstr("steps"));
+  EXPECT_THAT(TemplateRefusal("{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(40) %}{% set ns.x = ns.x + ns.x %}{% if ns.x | length > 99999999 %}{% break %}{% endif %}{{ ns.x }}{% endfor %}"), HasSubstr("16 MiB"));
+  EXPECT_THAT(TemplateRefusal("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), HasSubstr("too deep"));
+  EXPECT_THAT(TemplateRefusal("{{ " + std::string(100000, '(') + " }}"), HasSubstr("nested too deep"));
+  EXPECT_THAT(TemplateRefusal("{{ " + std::string(100000, '-') + "1 }}"), HasSubstr("nested too deep"));
   std::string sum = "{{ 1";
   for (int i = 0; i < 100'000; ++i) sum += " + 1";
-  EXPECT_THAT(Refusal(sum + " }}"), HasSubstr("nested too deep"));
+  EXPECT_THAT(TemplateRefusal(sum + " }}"), HasSubstr("nested too deep"));
   const auto doubling = [](const std::string& start, const std::string& step) { return "{% set ns = namespace(s=" + start + ") %}{% for i in range(60) %}{% set ns.s = " + step + " %}{% endfor %}{{ ns.s }}"; };
-  EXPECT_THAT(Refusal(doubling("'ab'", "ns.s ~ ns.s")), HasSubstr("a text of more than 16 MiB"));
-  EXPECT_THAT(Refusal(doubling("'ab'", "ns.s + ns.s")), HasSubstr("a text of more than 16 MiB"));
-  EXPECT_THAT(Refusal(doubling("[1]", "ns.s + ns.s")), HasSubstr("a list of more than"));
-  EXPECT_THAT(Refusal(doubling("[1]", "[ns.s, ns.s]")), HasSubstr("a text of more than 16 MiB"));
-  EXPECT_THAT(Refusal("{% set ns = namespace(s=1) %}{% for i in range(9999) %}{% set ns.s = [ns.s] %}{% endfor %}"), HasSubstr("nested deeper than"));
-  EXPECT_THAT(Refusal("{% set ns = namespace(s=[]) %}{% for i in range(9999) %}{% set ns.s = ns.s + ['x' * 9999999] %}{% endfor %}"), HasSubstr("MiB of memory"));
+  EXPECT_THAT(TemplateRefusal(doubling("'ab'", "ns.s ~ ns.s")), HasSubstr("a text of more than 16 MiB"));
+  EXPECT_THAT(TemplateRefusal(doubling("'ab'", "ns.s + ns.s")), HasSubstr("a text of more than 16 MiB"));
+  EXPECT_THAT(TemplateRefusal(doubling("[1]", "ns.s + ns.s")), HasSubstr("a list of more than"));
+  if (!kSanitized) EXPECT_THAT(TemplateRefusal(doubling("[1]", "[ns.s, ns.s]")), HasSubstr("a text of more than 16 MiB"));
+  EXPECT_THAT(TemplateRefusal("{% set ns = namespace(s=1) %}{% for i in range(9999) %}{% set ns.s = [ns.s] %}{% endfor %}"), HasSubstr("nested deeper than"));
+  EXPECT_THAT(TemplateRefusal("{% set ns = namespace(s=[]) %}{% for i in range(9999) %}{% set ns.s = ns.s + ['x' * 9999999] %}{% endfor %}"), HasSubstr("MiB of memory"));
   for (const char* work : {"b == c", "b | length"}) {
-    EXPECT_THAT(Refusal("{% set b = 'ab' * 8000000 %}{% set c = 'ab' * 8000000 %}{% for i in range(1000000) %}{% set x = " + std::string(work) + " %}{% endfor %}"), HasSubstr("too much work")) << work;
+    EXPECT_THAT(TemplateRefusal("{% set b = 'ab' * 8000000 %}{% set c = 'ab' * 8000000 %}{% for i in range(1000000) %}{% set x = " + std::string(work) + " %}{% endfor %}"), HasSubstr("too much work")) << work;
   }
-  EXPECT_THAT(Refusal("{% set a = namespace() %}{% set a.a = a %}"), HasSubstr("a namespace cannot be put into a namespace"));
-  EXPECT_THAT(Refusal("{{ a }}", R"({"a": )" + std::string(100'000, '[') + std::string(100'000, ']') + "}"), HasSubstr("nested deeper than"));
+  EXPECT_THAT(TemplateRefusal("{% set a = namespace() %}{% set a.a = a %}"), HasSubstr("a namespace cannot be put into a namespace"));
+  EXPECT_THAT(TemplateRefusal("{{ a }}", R"({"a": )" + std::string(100'000, '[') + std::string(100'000, ']') + "}"), HasSubstr("nested deeper than"));
 }
 
 TEST(ChatTemplate, ArgumentsOfFiltersTestsAndMethodsAreReadOrRefused) {
@@ -153,7 +150,7 @@ TEST(ChatTemplate, ArgumentsOfFiltersTestsAndMethodsAreReadOrRefused) {
       {"{{ 'a' is divisibleby }}", "the test 'divisibleby' wants a value for 'num'"}, {"{{ [1] | map('upper', 3) }}", "the filter 'upper' takes no arguments"},
       {"{{ [1] | map }}", "the filter 'map' wants attribute='...' or the name of a filter"}, {"{{ [1] | select(x) }}", "the name of a test as a text that stands there"},
       {"{% macro f(a) %}{% endmacro %}{{ f(b=1) }}", "macro 'f' takes no argument 'b'"}};
-  for (const auto& [text, wanted] : refused) EXPECT_THAT(Refusal(text), HasSubstr(wanted)) << text;
+  for (const auto& [text, wanted] : refused) EXPECT_THAT(TemplateRefusal(text), HasSubstr(wanted)) << text;
 }
 
 TEST(ChatTemplate, WhatPublishedTemplatesUseIsRead) {
@@ -187,10 +184,10 @@ TEST(ChatTemplate, NamesThatAreAlwaysThereAreDefined) {
 
 // Each index once copied the whole list: this took minutes.
 TEST(ChatTemplate, ALongConversationTakesTimeAsItsLength) {
-  Json messages = Json::array();
+  OrderedJson messages = OrderedJson::array();
   for (int i = 0; i < 6000; ++i) messages.push_back({{"role", i % 2 == 0 ? "user" : "assistant"}, {"content", std::string(500, 'w')}});
   const std::string text = Render("{% for m in messages %}{% if loop.first or messages[loop.index0 - 1].role != m.role %}{{ messages[loop.index0].content }}{% endif %}{% endfor %}",
-                                  Json{{"messages", messages}}.dump());
+                                  OrderedJson{{"messages", messages}}.dump());
   EXPECT_EQ(text.size(), 3'000'000u);
 }
 

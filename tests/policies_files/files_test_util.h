@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -14,6 +17,7 @@
 
 #include "core/error.h"
 #include "tests/support/same_draws.h"
+#include "tests/support/sanitized.h"
 
 namespace cogent {
 
@@ -53,6 +57,12 @@ inline void WriteText(const std::string& path, std::string_view text) {
 inline std::string Stored(const std::string& name) {
   return std::string(COGENT_SOURCE_DIR) + "/tests/data/" + name;
 }
+// Another folder of the fixtures' form, where COGENT_PARITY names one.
+inline std::string ParityRoot() {
+  const char* other = std::getenv("COGENT_PARITY");
+  return other != nullptr ? other : Stored("parity");
+}
+inline std::span<const std::byte> Bytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
 
 // The bytes of a GGUF file, written field by field.
 class GgufWriter {

@@ -14,10 +14,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::span<const std::byte> Bytes(std::string_view text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
-
 using Writer = GgufWriter;
 
 Writer Header(std::uint64_t tensors, std::uint64_t keys, std::uint32_t version = 3) { return GgufHeader(tensors, keys, version); }

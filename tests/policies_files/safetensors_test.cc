@@ -15,10 +15,6 @@ namespace {
 
 using testing::HasSubstr;
 
-std::span<const std::byte> Bytes(std::string_view text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
-
 // A file of this header and so many zero bytes of data.
 std::string FileOf(std::string_view header, std::size_t data) {
   const std::uint64_t length = header.size();

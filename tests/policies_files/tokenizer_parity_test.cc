@@ -13,22 +13,18 @@ namespace {
 
 using Ids = std::vector<std::int32_t>;
 
-std::string Root() {
-  const char* other = std::getenv("COGENT_PARITY");
-  return other != nullptr ? other : Stored("parity");
-}
 nlohmann::json ReadJson(const std::string& path) { return nlohmann::json::parse(ReadText(path)); }
 
 std::vector<std::string> Names() {
   std::vector<std::string> names;
-  const nlohmann::json index = ReadJson(Root() + "/index.json");
+  const nlohmann::json index = ReadJson(ParityRoot() + "/index.json");
   for (const auto& one : index["tokenizers"]) names.push_back(one["dir"].get<std::string>());
   return names;
 }
 
 class TokenizerParity : public testing::TestWithParam<std::string> {
  protected:
-  std::string dir() const { return Root() + "/" + GetParam(); }
+  std::string dir() const { return ParityRoot() + "/" + GetParam(); }
   Tokenizer Load() const { return Tokenizer::Load(dir()); }
   nlohmann::json Cases() const { return ReadJson(dir() + "/cases.json"); }
 };
@@ -94,8 +90,8 @@ TEST_P(TokenizerParity, AStreamShowsTheSameTextAndNeverHalfACharacter) {
 }
 
 TEST(GgufTokenizer, OfTheTinyModelEncodesAsItsTokenizerJson) {
-  const Tokenizer gguf = Tokenizer::Load(Root() + "/gguf/tiny_llama.gguf");
-  ExpectCases(gguf, ReadJson(Root() + "/tokenizers/smollm/cases.json"));
+  const Tokenizer gguf = Tokenizer::Load(ParityRoot() + "/gguf/tiny_llama.gguf");
+  ExpectCases(gguf, ReadJson(ParityRoot() + "/tokenizers/smollm/cases.json"));
   EXPECT_FALSE(gguf.chat_template().empty());
 }
 

@@ -44,7 +44,7 @@ std::map<std::string, Tokenizer> TrainAll() {
   return all;
 }
 
-const Tokenizer& Bytes() {
+const Tokenizer& ByteTokenizer() {
   static const Tokenizer tokenizer =
       Tokenizer::Train({}, {.vocab_size = 262, .added_tokens = kAdded});
   return tokenizer;
@@ -112,7 +112,7 @@ TEST(Tokenizer, ReadsFilesOfOtherMakersWithEqualIds) {
 }
 
 TEST(Tokenizer, AddedTokensGetTheFirstIdsAndAreOneIdWhereverTheyStand) {
-  const Tokenizer& t = Bytes();
+  const Tokenizer& t = ByteTokenizer();
   EXPECT_EQ(t.vocab_size(), 262);
   EXPECT_EQ(t.eos_id(), 0);
   EXPECT_EQ(t.pad_id(), 1);
@@ -213,7 +213,7 @@ TEST(Tokenizer, OptionsThatContradictEachOtherAreRefused) {
 }
 
 TEST(Tokenizer, EachMaximalIllFormedPartBecomesOneReplacementCharacter) {
-  const Tokenizer& t = Bytes();
+  const Tokenizer& t = ByteTokenizer();
   const auto decode = [&](std::string_view bytes) {
     Ids ids;
     for (const char c : bytes) ids.push_back(*t.TokenToId(StandIn(static_cast<unsigned char>(c))));
@@ -232,7 +232,7 @@ TEST(Tokenizer, EachMaximalIllFormedPartBecomesOneReplacementCharacter) {
 }
 
 TEST(Tokenizer, DecodingNeverShowsHalfACharacter) {
-  const Tokenizer& t = Bytes();
+  const Tokenizer& t = ByteTokenizer();
   StreamDecoder stream(t);
   std::string shown;
   const std::string text = "a é 数 👍🏽!";
@@ -275,7 +275,7 @@ TEST(Tokenizer, AFullDiskLeavesTheOldFileWhole) {
   const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
   const rlimit small{1000, unlimited.rlim_max};
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
-  EXPECT_THROW(Bytes().Save(folder / "tokenizer.json"), DataError);
+  EXPECT_THROW(ByteTokenizer().Save(folder / "tokenizer.json"), DataError);
   ::setrlimit(RLIMIT_FSIZE, &unlimited);
   std::signal(SIGXFSZ, old_handler);
   EXPECT_EQ(ReadText(folder / "tokenizer.json"), "old");
@@ -286,7 +286,7 @@ TEST(Tokenizer, AFullDiskLeavesTheOldFileWhole) {
 TEST(Tokenizer, AMegabyteOfOneKindOfCharacterIsNoAttack) {
   for (const std::string unit : {"a", "ab", " ", "1", "'", "é", "\n", "<think", "\xFF"}) {
     std::string text;
-    while (text.size() < (1 << 20)) text += unit;
+    while (text.size() < kMegabyte) text += unit;
     EXPECT_EQ(Words().Decode(Words().Encode(text)), RepairUtf8(text)) << unit;
   }
 }
@@ -325,15 +325,15 @@ TEST(TokenizerParts, WordsAreThoseOfTheGpt2Pattern) {
 
 RC_GTEST_PROP(Tokenizer, AnyTextSurvivesEncodingAndDecoding, (const std::string& bytes)) {
   RC_ASSERT(Words().Decode(Words().Encode(bytes)) == RepairUtf8(bytes));
-  RC_ASSERT(Bytes().Decode(Bytes().Encode(bytes)) == RepairUtf8(bytes));
+  RC_ASSERT(ByteTokenizer().Decode(ByteTokenizer().Encode(bytes)) == RepairUtf8(bytes));
 }
 
 RC_GTEST_PROP(Tokenizer, AStreamShowsWhatDecodingShows, ()) {
   const auto ids = *rc::gen::container<Ids>(rc::gen::inRange<std::int32_t>(-2, 264));
-  StreamDecoder stream(Bytes());
+  StreamDecoder stream(ByteTokenizer());
   std::string shown;
   for (const std::int32_t id : ids) shown += stream.Add(id);
-  RC_ASSERT(shown + stream.Finish() == Bytes().Decode(ids));
+  RC_ASSERT(shown + stream.Finish() == ByteTokenizer().Decode(ids));
 }
 
 }  // namespace

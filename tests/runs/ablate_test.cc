@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 using runs::Outcome;
-using runs::Program;
+using runs::StartedProgram;
 using runs::Read;
 using runs::Write;
 using testing::HasSubstr;
@@ -30,7 +30,7 @@ json WithoutTimes(const std::string& text) {
   return kept;
 }
 
-std::vector<std::string> Records(const std::string& path) {
+std::vector<std::string> LinesOf(const std::string& path) {
   std::vector<std::string> lines;
   std::istringstream text(Read(path));
   for (std::string line; std::getline(text, line);) lines.push_back(WithoutTimes(line).dump());
@@ -53,9 +53,9 @@ class AblateTest : public testing::Test {
     Write(Root() + "/a.yaml", run + "ablate: " + ablate + "\n");
     return Root() + "/a.yaml";
   }
-  static Program Start(const std::string& file, std::vector<std::string> more = {}) {
+  static StartedProgram Start(const std::string& file, std::vector<std::string> more = {}) {
     more.insert(more.begin(), {"ablate", file, "--jobs=2"});
-    return Program(more, Root() + "/output.txt");
+    return StartedProgram(more, Root() + "/output.txt");
   }
   static Outcome Go(const std::string& file, const std::vector<std::string>& more = {}) { return Start(file, more).Wait(); }
 
@@ -64,7 +64,7 @@ class AblateTest : public testing::Test {
     std::map<std::string, std::vector<std::string>> all;
     for (const auto& entry : fs::recursive_directory_iterator(Dir() + "/arms")) {
       const std::string name = entry.path().filename();
-      if (name == "metrics.jsonl" || name == "eval.jsonl") all[entry.path().lexically_relative(Dir())] = Records(entry.path());
+      if (name == "metrics.jsonl" || name == "eval.jsonl") all[entry.path().lexically_relative(Dir())] = LinesOf(entry.path());
     }
     return all;
   }
@@ -74,13 +74,13 @@ constexpr const char* kTwoArms = "{seeds: [1, 2, 3], arms: {plain: {}, kl: {algo
 
 TEST_F(AblateTest, AnArmThatSharesABaseEqualsARunThatMadeItsOwn) {
   ASSERT_EQ(Go(File("{seeds: [5], arms: {plain: {}}}")).code, 0);
-  ASSERT_EQ(Program({"train", Root() + "/a.yaml"}, Root() + "/refused.txt").Wait().code, 2);
+  ASSERT_EQ(StartedProgram({"train", Root() + "/a.yaml"}, Root() + "/refused.txt").Wait().code, 2);
   std::string alone = runs::TinyRun(Root() + "/alone");
   alone.replace(alone.find("threads: 2"), 10, "threads: 1");
   Write(Root() + "/alone.yaml", alone);
-  ASSERT_EQ(Program({"train", Root() + "/alone.yaml"}, Root() + "/alone.txt").Wait().code, 0);
+  ASSERT_EQ(StartedProgram({"train", Root() + "/alone.yaml"}, Root() + "/alone.txt").Wait().code, 0);
   const std::string shared = Dir() + "/arms/plain/seed-5", own = Root() + "/alone/tiny";
-  for (const char* file : {"metrics.jsonl", "eval.jsonl"}) EXPECT_EQ(Records(shared + "/" + file), Records(own + "/" + file));
+  for (const char* file : {"metrics.jsonl", "eval.jsonl"}) EXPECT_EQ(LinesOf(shared + "/" + file), LinesOf(own + "/" + file));
   for (const char* file : {"samples.jsonl", "checkpoints/latest/model.safetensors"}) EXPECT_TRUE(Read(shared + "/" + file) == Read(own + "/" + file)) << file;
 }
 
@@ -93,7 +93,7 @@ TEST_F(AblateTest, StoppedAndKilledItGoesOnAndEndsAsIfItHadNot) {
 
   // Ctrl-C once the first arm has taken a step: everything that runs saves.
   {
-    Program program = Start(file);
+    StartedProgram program = Start(file);
     ASSERT_TRUE(program.WaitUntil([] { return runs::Lines(Dir() + "/arms/plain/seed-1/metrics.jsonl") >= 2; }));
     program.Signal(SIGINT);
     const Outcome stopped = program.Wait();
@@ -103,7 +103,7 @@ TEST_F(AblateTest, StoppedAndKilledItGoesOnAndEndsAsIfItHadNot) {
   }
   // Killed: its children get a signal of their own and save.
   {
-    Program program = Start(file);
+    StartedProgram program = Start(file);
     ASSERT_TRUE(program.WaitUntil([] { return runs::Lines(Dir() + "/arms/kl/seed-1/metrics.jsonl") >= 2; }));
     program.Signal(SIGKILL);
     EXPECT_EQ(program.Wait().signal, SIGKILL);
@@ -144,14 +144,14 @@ TEST_F(AblateTest, ARunThatFailsIsNamedAndTheOthersFinish) {
 
 TEST_F(AblateTest, TheCommandLineCanCompareWhatItMade) {
   ASSERT_EQ(Go(File("{seeds: [1, 2], arms: {plain: {}, kl: {algorithm.kl_coef: 0.5}}}")).code, 0);
-  const Outcome both = Program({"compare", Dir(), "--html", Root() + "/page.html", "--csv", Root() + "/tables"}, Root() + "/o.txt").Wait();
+  const Outcome both = StartedProgram({"compare", Dir(), "--html", Root() + "/page.html", "--csv", Root() + "/tables"}, Root() + "/o.txt").Wait();
   EXPECT_EQ(both.code, 0) << both.text;
   EXPECT_THAT(both.text, HasSubstr("algorithm.kl_coef"));
   EXPECT_THAT(Read(Root() + "/page.html"), HasSubstr("Completions at equal prompts"));
   EXPECT_EQ(runs::Lines(Root() + "/tables/runs.csv"), 5);
-  const Outcome two = Program({"compare", Dir() + "/arms/plain/seed-1", Dir() + "/arms/kl/*"}, Root() + "/o.txt").Wait();
+  const Outcome two = StartedProgram({"compare", Dir() + "/arms/plain/seed-1", Dir() + "/arms/kl/*"}, Root() + "/o.txt").Wait();
   EXPECT_THAT(two.text, HasSubstr("2 arms, 3 runs"));
-  const Outcome none = Program({"compare", Root()}, Root() + "/o.txt").Wait();
+  const Outcome none = StartedProgram({"compare", Root()}, Root() + "/o.txt").Wait();
   EXPECT_EQ(none.code, 2);
 }
 
@@ -195,9 +195,9 @@ TEST_F(AblateTest, RunsOfOtherSettingsAreNotTakenForItsOwn) {
 
 TEST_F(AblateTest, ASecondOneOfTheSameNameIsRefusedWhileTheFirstRuns) {
   const std::string file = File(kTwoArms);
-  Program first = Start(file);
+  StartedProgram first = Start(file);
   ASSERT_TRUE(first.WaitUntil([] { return fs::exists(Dir() + "/base-1/seed-1"); }));
-  const Outcome second = Program({"ablate", file}, Root() + "/second.txt").Wait();
+  const Outcome second = StartedProgram({"ablate", file}, Root() + "/second.txt").Wait();
   EXPECT_EQ(second.code, 2);
   EXPECT_THAT(second.text, HasSubstr("another process is writing this ablation"));
   first.Signal(SIGTERM);

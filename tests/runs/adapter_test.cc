@@ -24,7 +24,7 @@ class AdapterRunTest : public runs::TinyRuns {
     const Outcome whole = Go("whole", {"--quiet"});
     ASSERT_EQ(whole.code, 0) << whole.text;
   }
-  static runs::Program Start(const std::string& output, std::vector<std::string> more) {
+  static runs::StartedProgram Start(const std::string& output, std::vector<std::string> more) {
     more.insert(more.begin(), {"policy.lora={rank: 4, alpha: 8}", "optimizer.learning_rate=1e-2"});
     return TinyRuns::Start(Config(output), more);
   }

@@ -28,7 +28,7 @@ class ArchitectureRun : public testing::TestWithParam<std::string> {
   Outcome Train(const std::vector<std::string>& words) {
     std::vector<std::string> all = {"train", dir_ + "/run.yaml", "--quiet"};
     all.insert(all.end(), words.begin(), words.end());
-    return Program(all, dir_ + "/output.txt").Wait();
+    return StartedProgram(all, dir_ + "/output.txt").Wait();
   }
   std::string dir_;
 };

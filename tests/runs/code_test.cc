@@ -14,7 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 using runs::Outcome;
-using runs::Program;
+using runs::StartedProgram;
 using testing::HasSubstr;
 
 constexpr char kHow[] = "\n\nAnswer with one Python code block: ```python, the program, ```.";
@@ -31,7 +31,7 @@ class CodeRun : public testing::Test {
   }
   void TearDown() override { fs::remove_all(Root()); }
   static std::string Root() { return testing::TempDir() + "/cogent_code_run_test." + std::to_string(getpid()); }
-  static Outcome Go(const std::vector<std::string>& words) { return Program(words, Root() + "/output.txt").Wait(); }
+  static Outcome Go(const std::vector<std::string>& words) { return StartedProgram(words, Root() + "/output.txt").Wait(); }
   static std::string Common(const std::string& name) {
     return "name: " + name + "\noutput: " + Root() + "\nseed: 5\nthreads: 2\nprompt_template: \"{prompt}\\n\"\ntokenizer: {kind: bytes}\n" +
            "eval: {every: 100, tasks: 20, final_tasks: 60, greedy: false}\ncheckpoint: {every: 100}\n";

@@ -25,7 +25,7 @@ class CriticRunTest : public runs::TinyRuns {
     const Outcome whole = Go("whole", {"--quiet"});
     ASSERT_EQ(whole.code, 0) << whole.text;
   }
-  static runs::Program Start(const std::string& output, std::vector<std::string> more, const std::string& algorithm = "ppo") {
+  static runs::StartedProgram Start(const std::string& output, std::vector<std::string> more, const std::string& algorithm = "ppo") {
     more.insert(more.begin(), "algorithm=" + algorithm);
     return TinyRuns::Start(Config(output, "critic: {steps_alone: 2, optimizer: {learning_rate: 3.0e-3}}\n"), more);
   }

@@ -43,9 +43,9 @@ class PipelineTest : public testing::Test {
     Write(path, "name: " + name + "\noutput: " + root_ + "/out\nbase_config: base.yaml\nevaluate: {eval: {final_tasks: 20}}\nstages:" + stages);
     return path;
   }
-  Program Start(const std::string& file, std::vector<std::string> more = {}) const {
+  StartedProgram Start(const std::string& file, std::vector<std::string> more = {}) const {
     more.insert(more.begin(), {"pipeline", file, "--quiet"});
-    return Program(more, root_ + "/output.txt");
+    return StartedProgram(more, root_ + "/output.txt");
   }
   Outcome Go(const std::string& file, const std::vector<std::string>& more = {}) const { return Start(file, more).Wait(); }
   std::string Out(const std::string& path, const std::string& name = "p") const { return root_ + "/out/" + name + "/" + path; }
@@ -90,7 +90,7 @@ TEST_F(PipelineTest, KilledInAnyStageItEndsLikeThePipelineThatWasNot) {
   ASSERT_EQ(Go(File(Stages(), "whole")).code, 0);
   const std::string file = File(Stages(), "killed");
   for (const char* sign : {"stages/base/checkpoints/pretrain-000007", "stages/zero/metrics.jsonl", "stages/kept.jsonl", "stages/sft/metrics.jsonl"}) {
-    Program program = Start(file);
+    StartedProgram program = Start(file);
     program.WaitUntil([&] { return fs::exists(Out(sign, "killed")); });
     program.Signal(SIGKILL);
     program.Wait();
@@ -202,7 +202,7 @@ TEST_F(PipelineTest, ManyStagesThatNeedManyArePlannedAtOnce) {
   }
   fs::create_directories(Out("stages"));  // a stage with a note is compared with what it would be made from
   for (int i = 0; i < 40; ++i) Write(Out("stages/s" + std::to_string(i) + ".json"), R"({"recipe": "another", "finished": true})");
-  Program program = Start(File(stages), {"--dry-run"});
+  StartedProgram program = Start(File(stages), {"--dry-run"});
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   ASSERT_FALSE(program.WaitUntil([&] { return std::chrono::steady_clock::now() > deadline; })) << "it did not end";
   const Outcome outcome = program.Wait();

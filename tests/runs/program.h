@@ -37,10 +37,10 @@ struct Outcome {
   std::string text;    // standard output and standard error
 };
 
-class Program {
+class StartedProgram {
  public:
   // `largest_file` in bytes, 0 = no limit: writing more fails as on a full disk.
-  Program(std::vector<std::string> words, const std::string& output, rlim_t largest_file = 0) : output_(output) {
+  StartedProgram(std::vector<std::string> words, const std::string& output, rlim_t largest_file = 0) : output_(output) {
     words.insert(words.begin(), std::string(COGENT_BINARY_DIR) + "/cogent");
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
@@ -58,11 +58,11 @@ class Program {
       _exit(127);
     }
   }
-  ~Program() {
+  ~StartedProgram() {
     if (!ended_) Signal(SIGKILL), Wait();
   }
-  Program(const Program&) = delete;
-  Program& operator=(const Program&) = delete;
+  StartedProgram(const StartedProgram&) = delete;
+  StartedProgram& operator=(const StartedProgram&) = delete;
 
   void Signal(int signal) const { kill(pid_, signal); }
   // Until `ready` or the end of the program. True when ready.

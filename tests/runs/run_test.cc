@@ -23,7 +23,7 @@ using runs::FilesUnder;
 using runs::Lines;
 using runs::LinesWithoutTimes;
 using runs::Outcome;
-using runs::Program;
+using runs::StartedProgram;
 using runs::Read;
 using runs::Records;
 using testing::HasSubstr;
@@ -107,7 +107,7 @@ TEST_F(RunTest, KilledBeforeTheSummaryItIsWrittenAndNothingIsRecordedTwice) {
 TEST_F(RunTest, StoppedBySignalsItSavesAndSaysHowToGoOn) {
   const std::string config = Config("stopped"), dir = Dir("stopped");
   {
-    Program program = Start(config, {});
+    StartedProgram program = Start(config, {});
     ASSERT_TRUE(program.WaitUntil([&] { return Lines(dir + "/pretrain/metrics.jsonl") >= 2; }));
     program.Signal(SIGINT);
     const Outcome outcome = program.Wait();
@@ -116,7 +116,7 @@ TEST_F(RunTest, StoppedBySignalsItSavesAndSaysHowToGoOn) {
     EXPECT_TRUE(fs::exists(dir + "/checkpoints/latest/trainer_state.json"));
   }
   {
-    Program program = Start(dir + "/config.yaml", {"--resume"});
+    StartedProgram program = Start(dir + "/config.yaml", {"--resume"});
     ASSERT_TRUE(program.WaitUntil([&] { return Lines(dir + "/metrics.jsonl") >= 1; }));
     program.Signal(SIGTERM);
     const Outcome outcome = program.Wait();
@@ -149,7 +149,7 @@ TEST_F(RunTest, EndsWhenItGetsNoBetterAndStaysEndedWhenResumed) {
 TEST_F(RunTest, AFullDiskEndsTheRunAndHarmsNoEarlierCheckpoint) {
   const std::string config = Config("full"), dir = Dir("full");
   {
-    Program program = Start(config, {});
+    StartedProgram program = Start(config, {});
     ASSERT_TRUE(program.WaitUntil([&] { return Lines(dir + "/metrics.jsonl") >= 1; }));
     program.Signal(SIGTERM);
     ASSERT_EQ(program.Wait().code, 130);

@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using runs::Lines;
 using runs::Outcome;
-using runs::Program;
+using runs::StartedProgram;
 using runs::Read;
 using testing::HasSubstr;
 
@@ -66,11 +66,11 @@ class ServedRunTest : public runs::TinyRuns {
   }
 
   // A server of the base at a free port.
-  static std::unique_ptr<Program> Serve(const std::vector<std::string>& more, std::string& url) {
+  static std::unique_ptr<StartedProgram> Serve(const std::vector<std::string>& more, std::string& url) {
     std::vector<std::string> words = {"serve", "-m", Base(), "--port", "0", "--name", "policy"};
     words.insert(words.end(), more.begin(), more.end());
     const std::string output = Root() + "/served" + std::to_string(more.size()) + ".txt";
-    auto server = std::make_unique<Program>(words, output);
+    auto server = std::make_unique<StartedProgram>(words, output);
     if (!server->WaitUntil([&] { return Lines(output) > 0; })) return server;
     const std::string said = Read(output);
     url = said.substr(said.find("http://"), said.find(';') - said.find("http://"));
@@ -83,7 +83,7 @@ class ServedRunTest : public runs::TinyRuns {
             "eval.every=2", "optimizer.learning_rate=1e-2",
             "rewards=[{name: accuracy}, {name: overlong, max_tokens: 16, cache_tokens: 15}]"};  // which differ between completions
   }
-  static Program Start(const std::string& output, const std::vector<std::string>& more, const std::string& url = url_) {
+  static StartedProgram Start(const std::string& output, const std::vector<std::string>& more, const std::string& url = url_) {
     std::vector<std::string> words = Settings(url);
     words.insert(words.end(), more.begin(), more.end());
     return TinyRuns::Start(Config(output), words);
@@ -108,7 +108,7 @@ class ServedRunTest : public runs::TinyRuns {
     }
   }
 
-  static inline std::unique_ptr<Program> server_;
+  static inline std::unique_ptr<StartedProgram> server_;
   static inline std::string url_;
 };
 
@@ -147,7 +147,7 @@ TEST_F(ServedRunTest, TheFirstStepsCompletionsAreThoseOfTheLocalPolicy) {
 
 TEST_F(ServedRunTest, KilledAndResumedItHandsItsWeightsOverAgainAndEndsTheSame) {
   {
-    Program program = Start("killed", {});
+    StartedProgram program = Start("killed", {});
     ASSERT_TRUE(program.WaitUntil([] { return Lines(Dir("killed") + "/metrics.jsonl") >= 3; })) << Read(Root() + "/output.txt");
     program.Signal(SIGKILL);
     ASSERT_EQ(program.Wait().signal, SIGKILL);
@@ -313,7 +313,7 @@ TEST(ServeProgram, MistakesOnTheLineAreTold) {
                                                                                                  {{"serve", "-m", there}, "config.json"},
                                                                                                  {{"serve", "-m", there, "--port", "70000"}, "--port"},
                                                                                                  {{"serve", "-m", there, "--logprobs-mode", "x"}, "--logprobs-mode"}}) {
-    const Outcome outcome = Program(words, output).Wait();
+    const Outcome outcome = StartedProgram(words, output).Wait();
     EXPECT_EQ(outcome.code, 2);
     EXPECT_THAT(outcome.text, HasSubstr(said));
   }

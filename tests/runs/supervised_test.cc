@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using runs::Lines;
 using runs::Outcome;
-using runs::Program;
+using runs::StartedProgram;
 using runs::Read;
 using runs::Records;
 using testing::HasSubstr;
@@ -112,7 +112,7 @@ TEST_F(SupervisedRun, PreferencesAreLearnedWithoutAnEnvironment) {
   EXPECT_LT(summary.at("after").at("held_out/loss").get<double>(), 0.65);
   EXPECT_FALSE(summary.at("after").contains("pass@1"));
   // Its resolved configuration is one that can be run again.
-  EXPECT_EQ(Program({"show", Dir("pairs") + "/config.yaml"}, Root() + "/shown.txt").Wait().text, Read(Dir("pairs") + "/config.yaml"));
+  EXPECT_EQ(StartedProgram({"show", Dir("pairs") + "/config.yaml"}, Root() + "/shown.txt").Wait().text, Read(Dir("pairs") + "/config.yaml"));
 }
 
 TEST_F(SupervisedRun, ARewardModelLearnsPreferencesFromALanguageModelsTrunk) {
@@ -264,7 +264,7 @@ class SampledExamples : public SupervisedRun {
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
-  static Outcome Sample(const std::string& output, std::vector<std::string> more = {}) { return Program(Line(output, std::move(more)), Root() + "/output.txt").Wait(); }
+  static Outcome Sample(const std::string& output, std::vector<std::string> more = {}) { return StartedProgram(Line(output, std::move(more)), Root() + "/output.txt").Wait(); }
 };
 
 TEST_F(SampledExamples, AreJsonLinesWithAReportAndCanBeLearned) {
@@ -285,7 +285,7 @@ TEST_F(SampledExamples, KilledAndResumedAreTheSameBytes) {
   int killed = 0;
   for (const int lines : {1, 60}) {
     const bool begun = fs::exists(Root() + "/twice.jsonl.state.json");
-    Program program(Line("twice.jsonl", begun ? std::vector<std::string>{"--resume"} : std::vector<std::string>{}), Root() + "/output.txt");
+    StartedProgram program(Line("twice.jsonl", begun ? std::vector<std::string>{"--resume"} : std::vector<std::string>{}), Root() + "/output.txt");
     if (program.WaitUntil([&] { return Lines(Root() + "/twice.jsonl") >= lines; })) program.Signal(SIGKILL);
     killed += program.Wait().signal == SIGKILL;
   }
@@ -300,7 +300,7 @@ std::string At(const HttpServer& server) { return "{url: \"" + server.url() + "\
 
 TEST_F(SampledExamples, WhatWasBegunWithSomeWeightsOrTextsDoesNotGoOnWithOthers) {
   const auto begin = [](const std::string& output, const std::vector<std::string>& more) {
-    Program program(Line(output, more), Root() + "/output.txt");
+    StartedProgram program(Line(output, more), Root() + "/output.txt");
     EXPECT_TRUE(program.WaitUntil([&] { return fs::exists(Root() + "/" + output + ".state.json"); }));
     program.Signal(SIGKILL);
     EXPECT_EQ(program.Wait().signal, SIGKILL);
@@ -336,7 +336,7 @@ TEST_F(SampledExamples, WhatWasBegunWithSomeWeightsOrTextsDoesNotGoOnWithOthers)
   const auto judge = [&](const std::vector<std::string>& more) {
     std::vector<std::string> words = {"judge", Dir("whole"), "-i", input, "-o", Root() + "/half.jsonl", "judge.remote=" + At(server)};
     words.insert(words.end(), more.begin(), more.end());
-    return Program(words, Root() + "/output.txt").Wait();
+    return StartedProgram(words, Root() + "/output.txt").Wait();
   };
   const std::string line = R"({"prompt": "1+1?", "completion": "2"})", other = R"({"prompt": "1+1?", "completion": "3"})";
   runs::Write(input, line + "\n");
@@ -372,9 +372,9 @@ TEST_F(SampledExamples, AServerMayAnswerInsteadOfThePolicy) {
   // A file that says nothing of a policy is enough, and no more than that.
   const std::string file = Root() + "/asks.yaml";
   runs::Write(file, "env: arithmetic\nrewards: [{name: accuracy}]\nrollout: {max_new_tokens: 5000}\nsample: {tasks: 3, samples: 1, min_reward: 0, remote: " + At(server) + "}\n");
-  const Outcome alone = Program({"sample", file, "-o", Root() + "/alone.jsonl"}, Root() + "/output.txt").Wait();
+  const Outcome alone = StartedProgram({"sample", file, "-o", Root() + "/alone.jsonl"}, Root() + "/output.txt").Wait();
   EXPECT_EQ(alone.code, 0) << alone.text;
-  const Outcome trained = Program({"train", file, "algorithm=grpo", "output=" + Root() + "/asks"}, Root() + "/output.txt").Wait();
+  const Outcome trained = StartedProgram({"train", file, "algorithm=grpo", "output=" + Root() + "/asks"}, Root() + "/output.txt").Wait();
   EXPECT_EQ(trained.code, 2) << trained.text;
   EXPECT_THAT(trained.text, HasSubstr("no policy to train"));
 }
@@ -395,7 +395,7 @@ TEST_F(SampledExamples, AJudgeKeepsWhatItThinksGoodAndCountsTheRestApart) {
   });
   const auto judge = [&](const std::string& output, std::vector<std::string> more) {
     more.insert(more.begin(), {"judge", Dir("whole"), "-i", Root() + "/sums.jsonl", "-o", Root() + "/" + output});
-    return Program(more, Root() + "/output.txt").Wait();
+    return StartedProgram(more, Root() + "/output.txt").Wait();
   };
   const Outcome outcome = judge("judged.jsonl", {"judge.remote=" + At(server)});
   ASSERT_EQ(outcome.code, 0) << outcome.text;
@@ -421,7 +421,7 @@ TEST_F(SampledExamples, AWriterMakesColdStartDataOfWhatItIsShown) {
   HttpServer server([](const auto&) {
     return HttpServer::Reply{200, json{{"choices", {{{"message", {{"content", "|special_token| I add |special_token| Summary: \\boxed{4}"}}}, {"finish_reason", "stop"}}}}}.dump()};
   });
-  const Outcome outcome = Program({"rewrite", Dir("whole"), "-i", Root() + "/sums.jsonl", "-o", Root() + "/written.jsonl", "rewrite.remote=" + At(server)}, Root() + "/output.txt").Wait();
+  const Outcome outcome = StartedProgram({"rewrite", Dir("whole"), "-i", Root() + "/sums.jsonl", "-o", Root() + "/written.jsonl", "rewrite.remote=" + At(server)}, Root() + "/output.txt").Wait();
   ASSERT_EQ(outcome.code, 0) << outcome.text;
   const json report = json::parse(Read(Root() + "/written.jsonl.report.json"));
   EXPECT_EQ(report.at("kept"), 5) << "sums of 4 among 90";

@@ -44,10 +44,10 @@ class TinyRuns : public testing::Test {
     Write(Root() + "/" + output + ".yaml", TinyRun(Root() + "/" + output, more));
     return Root() + "/" + output + ".yaml";
   }
-  static Outcome Run(const std::vector<std::string>& words) { return Program(words, Root() + "/output.txt").Wait(); }
-  static Program Start(const std::string& config, std::vector<std::string> more, rlim_t largest_file = 0) {
+  static Outcome Run(const std::vector<std::string>& words) { return StartedProgram(words, Root() + "/output.txt").Wait(); }
+  static StartedProgram Start(const std::string& config, std::vector<std::string> more, rlim_t largest_file = 0) {
     more.insert(more.begin(), {"train", config});
-    return Program(more, Root() + "/output.txt", largest_file);
+    return StartedProgram(more, Root() + "/output.txt", largest_file);
   }
   static Outcome Go(const std::string& config, const std::vector<std::string>& more, rlim_t largest_file = 0) { return Start(config, more, largest_file).Wait(); }
   static std::vector<nlohmann::json> Metrics(const std::string& output) { return Records(Dir(output) + "/metrics.jsonl"); }
@@ -66,7 +66,7 @@ class TinyRuns : public testing::Test {
       SCOPED_TRACE(moment.name);
       const bool begun = std::filesystem::exists(dir + "/config.yaml");
       if (!begun) std::filesystem::remove_all(dir);  // a kill before the run's first file: nothing to resume
-      Program program = begin(begun ? std::vector<std::string>{"--resume"} : std::vector<std::string>{});
+      StartedProgram program = begin(begun ? std::vector<std::string>{"--resume"} : std::vector<std::string>{});
       if (program.WaitUntil(moment.reached)) {
         std::this_thread::sleep_for(std::chrono::microseconds(rng.Range(0, 1000 * moment.up_to_ms)));
         program.Signal(SIGKILL);

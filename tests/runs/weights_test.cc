@@ -18,7 +18,7 @@ TEST(Bfloat16Weights, TrainAndLogTheGapOfEveryStepAndRepeatBitForBit) {
   fs::create_directories(root);
   const auto run = [&](const std::string& output, const std::string& weights, const std::string& cache = "float32") {
     runs::Write(root + "/" + output + ".yaml", runs::TinyRun(root + "/" + output));
-    const runs::Outcome outcome = runs::Program({"train", root + "/" + output + ".yaml", "--quiet", "rollout.weights=" + weights, "rollout.cache=" + cache}, root + "/output.txt").Wait();
+    const runs::Outcome outcome = runs::StartedProgram({"train", root + "/" + output + ".yaml", "--quiet", "rollout.weights=" + weights, "rollout.cache=" + cache}, root + "/output.txt").Wait();
     EXPECT_EQ(outcome.code, 0) << outcome.text;
     std::vector<double> gaps;
     std::istringstream metrics(runs::Read(root + "/" + output + "/tiny/metrics.jsonl"));
@@ -38,7 +38,7 @@ TEST(Bfloat16Weights, TrainAndLogTheGapOfEveryStepAndRepeatBitForBit) {
   for (const double gap : cached) EXPECT_THAT(gap, testing::AllOf(testing::Gt(1e-5), testing::Lt(0.2)));
   EXPECT_EQ(rounded, again);
   runs::ExpectEqualRuns(root + "/again/tiny", root + "/bfloat16/tiny");
-  const runs::Outcome refused = runs::Program({"train", root + "/again.yaml", "rollout.weights=float16"}, root + "/output.txt").Wait();
+  const runs::Outcome refused = runs::StartedProgram({"train", root + "/again.yaml", "rollout.weights=float16"}, root + "/output.txt").Wait();
   EXPECT_EQ(refused.code, 2);
   EXPECT_THAT(refused.text, testing::HasSubstr("cannot be 'float16'. Did you mean 'bfloat16'? Allowed: float32, bfloat16."));
   fs::remove_all(root);
@@ -51,7 +51,7 @@ TEST(Deterministic, ARunSamplesAndTrainsInOneArithmeticAndRefusesWhatHasTwo) {
   runs::Write(root + "/run.yaml", runs::TinyRun(root + "/runs", "deterministic: true\n"));
   const auto go = [&](std::vector<std::string> words) {
     words.insert(words.begin(), {"train", root + "/run.yaml", "--quiet"});
-    return runs::Program(words, root + "/output.txt").Wait();
+    return runs::StartedProgram(words, root + "/output.txt").Wait();
   };
   for (const std::string precision : {"float32", "bfloat16"}) for (const std::string lora : {"null", "{rank: 4, alpha: 8}"}) {
     const runs::Outcome outcome = go({"name=" + precision, "policy.lora=" + lora, "train.replay_experts=false", "rollout.weights=" + precision, "train.products=" + precision, "rollout.temperature=0.8"});

@@ -9,7 +9,7 @@
 namespace cogent {
 namespace {
 
-using namespace wire;
+using enum wire::Layer;
 
 // Runs `source` with only `others` left out, then with `layer` left out as well.
 void ExpectStoppedBy(std::uint32_t layer, std::uint32_t others, const std::string& source) {

@@ -186,7 +186,7 @@ TEST(Language, OpenBracketsOfAnyKindCostNoMoreThanOtherText) {
 
 // ---- the reward ---------------------------------------------------------------------------------
 
-std::unique_ptr<Reward> Make(const std::string& settings) {
+std::unique_ptr<Reward> MakeLanguage(const std::string& settings) {
   Problems problems;
   auto reward = BuiltinRewards().Make({"language", ParseYaml(settings, "test.yaml"), {}}, problems);
   problems.ThrowIfAny();
@@ -194,7 +194,7 @@ std::unique_ptr<Reward> Make(const std::string& settings) {
 }
 
 double Score(const std::string& settings, const Task& task, const std::string& text) {
-  return Make(settings)->Score(task, {text, 1, false}).score;
+  return MakeLanguage(settings)->Score(task, {text, 1, false}).score;
 }
 
 // 1 * accuracy + 0.2 * language. The reasoning of this example holds no word, so none in a wrong language.
@@ -231,7 +231,7 @@ TEST(LanguageReward, TakesItsTargetFromThePromptTheTaskOrTheSettings) {
   EXPECT_EQ(Score("{}", {"2 + 2 = ?", "", {}}, german), 1.0);  // no word asks for another language
   EXPECT_THROW(Score("{target: task}", {"", "", {}}, german), DataError);
   EXPECT_THROW(Score("{target: task}", {"", "", {{"language", "xx"}}}, german), DataError);
-  EXPECT_THROW(Make("{target: xx}"), ConfigError);
+  EXPECT_THROW(MakeLanguage("{target: xx}"), ConfigError);
 }
 
 TEST(LanguageReward, LooksAtTheReasoningUnlessToldOtherwise) {

@@ -133,7 +133,7 @@ TEST(Format, ABlankTokenIsAMistake) {
   EXPECT_NE(problems.lines()[0].find("run.yaml:1:"), std::string::npos);
 }
 
-rc::Gen<std::string> Pieces() {
+rc::Gen<std::string> Lines() {
   const auto piece = rc::gen::element<std::string>(
       "<think>", "</think>", "<answer>", "</answer>", "< Think >", kToken, "| Special_token |",
       "Summary:", "a", " ", "\n", "\\boxed{7}", "\\boxed{}", "|", "\xff", "\u200b");
@@ -146,7 +146,7 @@ rc::Gen<std::string> Pieces() {
 }
 
 RC_GTEST_PROP(Format, WhatIsStrictlyRightIsLenientlyRight, ()) {
-  const std::string text = *Pieces();
+  const std::string text = *Lines();
   for (const Layout layout : {Layout::kThinkAnswer, Layout::kColdStart}) {
     const bool strict = HasLayout(text, {.layout = layout});
     RC_ASSERT(!strict || HasLayout(text, {.layout = layout, .lenient = true}));
@@ -155,13 +155,13 @@ RC_GTEST_PROP(Format, WhatIsStrictlyRightIsLenientlyRight, ()) {
 }
 
 RC_GTEST_PROP(Format, WhiteSpaceAroundChangesNothing, ()) {
-  const std::string text = *Pieces(), around = "\n \t" + text + " \n";
+  const std::string text = *Lines(), around = "\n \t" + text + " \n";
   for (const FormatOptions& options : {kThink, kThinkLenient, kCold, kColdLenient})
     RC_ASSERT(HasLayout(text, options) == HasLayout(around, options));
 }
 
 RC_GTEST_PROP(Format, NoTwoLayoutsAreRightAtOnce, ()) {
-  const std::string text = *Pieces();
+  const std::string text = *Lines();
   RC_ASSERT(!(HasLayout(text, kThink) && HasLayout(text, kCold)));
 }
 

@@ -23,7 +23,7 @@ std::vector<nlohmann::json> Lines(const std::string& name) {
 std::string Start(const nlohmann::json& text) { return text.get<std::string>().substr(0, 200); }
 
 // Every case must have its verdict, within the work that is allowed.
-std::size_t CheckFile(const std::string& name) {
+std::size_t CheckMathFile(const std::string& name) {
   const auto cases = Lines(name);
   for (const auto& one : cases) {
     const MathVerdict verdict =
@@ -37,9 +37,9 @@ std::size_t CheckFile(const std::string& name) {
   return cases.size();
 }
 
-TEST(MathCases, TheSharedOnesHaveTheirVerdicts) { EXPECT_EQ(CheckFile("math_cases.jsonl"), 469u); }
+TEST(MathCases, TheSharedOnesHaveTheirVerdicts) { EXPECT_EQ(CheckMathFile("math_cases.jsonl"), 469u); }
 
-TEST(MathCases, OurOwnHaveTheirVerdicts) { EXPECT_GE(CheckFile("math_cases_own.jsonl"), 469u); }
+TEST(MathCases, OurOwnHaveTheirVerdicts) { EXPECT_GE(CheckMathFile("math_cases_own.jsonl"), 469u); }
 
 MathOptions Strict() {
   MathOptions options;
