@@ -173,8 +173,10 @@ Value Operations::Repeated(const Value& value, std::int64_t times) {
   if (value.IsText()) {
     const std::string& one = value.Text();
     if (!one.empty() && count > kMostOutput / one.size()) Fail("it makes a text of more than 16 MiB");
-    std::string all;
-    for (std::size_t i = 0; i < count && !one.empty(); ++i) all += one;
+    const std::size_t size = count * one.size();
+    std::string all = size == 0 ? "" : one;
+    all.reserve(size);
+    while (all.size() < size) all.append(all, 0, size - all.size());
     return Text(std::move(all));
   }
   const std::vector<Value>& items = value.Items();

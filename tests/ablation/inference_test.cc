@@ -12,6 +12,7 @@
 #include "core/file.h"
 #include "experiments/statistics.h"
 #include "tests/support/same_draws.h"
+#include "tests/support/sanitized.h"
 
 namespace cogent {
 namespace {
@@ -154,10 +155,11 @@ int FalseAlarms(int arms, int seeds, bool accuracies, int experiments) {
 
 TEST(FalseAlarm, IsRaisedInAtMostFivePercentOfAblationsWithoutADifference) {
   const auto most = [](int experiments) { return 0.05 * experiments + 3 * std::sqrt(0.0475 * experiments); };  // three deviations of the count
-  EXPECT_LE(FalseAlarms(2, 5, false, 1000), most(1000));
-  EXPECT_LE(FalseAlarms(2, 3, true, 1000), most(1000));
-  EXPECT_LE(FalseAlarms(4, 5, true, 500), most(500));
-  EXPECT_LE(FalseAlarms(6, 5, false, 200), most(200));
+  constexpr int kThousand = kSanitized ? 100 : 1000;
+  EXPECT_LE(FalseAlarms(2, 5, false, kThousand), most(kThousand));
+  EXPECT_LE(FalseAlarms(2, 3, true, kThousand), most(kThousand));
+  EXPECT_LE(FalseAlarms(4, 5, true, kThousand / 2), most(kThousand / 2));
+  EXPECT_LE(FalseAlarms(6, 5, false, kThousand / 5), most(kThousand / 5));
 }
 
 TEST(FalseAlarm, IsNotAvoidedByNeverFindingAnything) {
