@@ -1,4 +1,5 @@
-// Hashes of names and trees: which point a symbol stands for, which trees may be the same. Not for anything that an opponent can choose.
+// Hashes of names and trees: which point a symbol stands for, which trees may be the same. The same everywhere, as verdicts are.
+// Thread rule: pure functions.
 #pragma once
 
 #include <cstdint>
