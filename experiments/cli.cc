@@ -74,8 +74,6 @@ struct Chosen {
   std::size_t words = 0;  // how many words its name takes
 };
 
-std::string NameOfGroup(const std::string& name) { return name.substr(0, name.find(' ')); }
-
 Chosen FindCommand(const std::vector<std::string>& words) {
   const std::string two = words.size() > 1 ? words[0] + " " + words[1] : "";
   for (const CommandSpec& spec : CommandTable()) {

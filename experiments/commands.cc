@@ -459,10 +459,12 @@ const std::vector<CommandSpec>& CommandTable() {
   return table;
 }
 
+std::string FirstWord(const std::string& name) { return name.substr(0, name.find(' ')); }
+
 std::vector<std::string> FirstWords() {
   std::vector<std::string> words;
   for (const CommandSpec& spec : CommandTable()) {
-    const std::string first = spec.name.substr(0, spec.name.find(' '));
+    const std::string first = FirstWord(spec.name);
     if (std::find(words.begin(), words.end(), first) == words.end()) words.push_back(first);
   }
   return words;

@@ -48,7 +48,8 @@ struct CommandSpec {
 };
 
 const std::vector<CommandSpec>& CommandTable();
-std::vector<std::string> FirstWords();  // of the commands, each once, in the table's order
+std::string FirstWord(const std::string& name);  // of "model convert": "model"
+std::vector<std::string> FirstWords();           // of all commands, each once, in the table's order
 
 // Environment variables that the program looks at: name and meaning, for --help.
 const std::vector<ExampleSpec>& EnvironmentTable();

@@ -20,7 +20,6 @@ std::string Spaced(const std::vector<std::string>& words) {
   return text;
 }
 
-std::string FirstWord(const std::string& name) { return name.substr(0, name.find(' ')); }
 std::string SecondWord(const std::string& name) {
   const std::size_t space = name.find(' ');
   return space == std::string::npos ? "" : name.substr(space + 1);

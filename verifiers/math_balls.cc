@@ -20,7 +20,6 @@ namespace {
 // Guards: what lies beyond has no value here. Arb would take long or use much memory.
 constexpr slong kMaxLogBits = 40;    // of y log x in x^y, and of x in exp x
 constexpr slong kMaxGammaBits = 40;  // of n in n!
-constexpr std::int64_t kMaxBallTerms = 2000;
 
 acb_ptr Raw(Ball& ball) { return static_cast<acb_ptr>(ball.raw()); }
 
@@ -420,7 +419,7 @@ class Balls {
     std::int64_t first = 0;
     std::int64_t last = 0;
     if (!Bound(node[1], bound, first) || !Bound(node[2], bound, last)) return false;
-    if (first < -1'000'000 || last > 1'000'000 || last - first > kMaxBallTerms) return false;
+    if (first < -1'000'000 || last > 1'000'000 || last - first > kMaxTerms) return false;
     const bool sum = node.Is(Function::kSumOver);
     Ball total, term;
     if (!sum) acb_one(Raw(total));

@@ -10,7 +10,6 @@ namespace {
 // Points 0 and 1 belong to the first prime, 2 and 3 to the second.
 constexpr std::array<std::uint64_t, 2> kPrimes = {(1ull << 61) - 1, (1ull << 61) - 31};
 constexpr std::uint64_t kSeed = 0x5bd1e9955bd1e995ull;
-constexpr std::int64_t kMaxResidueTerms = 2000;
 
 std::uint64_t Label(std::string_view text) { return Mix(HashOf(text)); }
 
@@ -194,7 +193,7 @@ class Residues {
     const auto to = from ? ExactValue(node[2], work_, bound) : std::nullopt;
     const auto first = to ? from->ToInt() : std::nullopt;
     const auto last = to ? to->ToInt() : std::nullopt;
-    if (!first || !last || *first < -1'000'000 || *last > 1'000'000 || *last - *first > kMaxResidueTerms)
+    if (!first || !last || *first < -1'000'000 || *last > 1'000'000 || *last - *first > kMaxTerms)
       return std::nullopt;
     const bool sum = node.Is(Function::kSumOver);
     Residue total{sum ? 0u : 1u};

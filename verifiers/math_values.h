@@ -27,6 +27,7 @@ namespace cogent {
 
 inline constexpr std::size_t kMaxExactBits = 20'000;
 inline constexpr int kMaxPrecision = 4096;
+inline constexpr std::int64_t kMaxTerms = 2000;  // of a sum or product over an index, where its value is not exact
 
 // Steps that may still be taken; a step is about as long as adding two small fractions.
 class Work {

@@ -155,11 +155,11 @@ int FalseAlarms(int arms, int seeds, bool accuracies, int experiments) {
 
 TEST(FalseAlarm, IsRaisedInAtMostFivePercentOfAblationsWithoutADifference) {
   const auto most = [](int experiments) { return 0.05 * experiments + 3 * std::sqrt(0.0475 * experiments); };  // three deviations of the count
-  constexpr int kThousand = kSanitized ? 100 : 1000;
-  EXPECT_LE(FalseAlarms(2, 5, false, kThousand), most(kThousand));
-  EXPECT_LE(FalseAlarms(2, 3, true, kThousand), most(kThousand));
-  EXPECT_LE(FalseAlarms(4, 5, true, kThousand / 2), most(kThousand / 2));
-  EXPECT_LE(FalseAlarms(6, 5, false, kThousand / 5), most(kThousand / 5));
+  constexpr int kMany = kSanitized ? 100 : 1000;
+  EXPECT_LE(FalseAlarms(2, 5, false, kMany), most(kMany));
+  EXPECT_LE(FalseAlarms(2, 3, true, kMany), most(kMany));
+  EXPECT_LE(FalseAlarms(4, 5, true, kMany / 2), most(kMany / 2));
+  EXPECT_LE(FalseAlarms(6, 5, false, kMany / 5), most(kMany / 5));
 }
 
 TEST(FalseAlarm, IsNotAvoidedByNeverFindingAnything) {

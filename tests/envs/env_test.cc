@@ -160,7 +160,7 @@ TEST_P(EveryEnv, FinishesOnAMegabyteOfAnything) {
        {"<think>", "</think>", "<answer>", "<answer>1</answer>", "\\boxed{", "}", "<", "< / ", "9",
         "1/", "1e9 ", "-", "(", "<think>1e-999/3e-999 ", "\\", "7+5=12+9=21;"}) {
     std::string text = "<think>a</think>";
-    while (text.size() < kMegabyte) text += piece;
+    while (text.size() < kALot) text += piece;
     EXPECT_EQ(Answer(*env, {Split::kTrain, 5, 1}, text).score, 0.0) << piece;
     const std::string inside = "<think>a</think><answer>" + text.substr(16) + "</answer>";
     const double score = Answer(*env, {Split::kTrain, 5, 1}, inside).score;

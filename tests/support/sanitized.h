@@ -18,6 +18,7 @@ inline constexpr bool kSanitized = false;
 inline constexpr bool kSanitized = false;
 #endif
 
-inline constexpr std::size_t kMegabyte = kSanitized ? 1 << 16 : 1 << 20;
+// Bytes of a hostile text: a megabyte, or a sixteenth of one.
+inline constexpr std::size_t kALot = kSanitized ? 1 << 16 : 1 << 20;
 
 }  // namespace cogent
